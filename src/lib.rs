@@ -10,4 +10,4 @@ pub mod asn1;
 
 pub mod clock;
 
-// pub mod config;
+pub mod config;

@@ -1,0 +1,88 @@
+//! Durations as people write them: `24h`, `95h59m59s`, `4d`, `1h 30m`, or ISO 8601's `PT4H`.
+
+use std::{fmt, time::Duration};
+
+use jiff::{SignedDuration, Span, SpanRelativeTo};
+use serde::{Deserializer, de};
+
+/// Reads a duration; days have 24 hours, months and years are refused since they vary.
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
+    deserializer.deserialize_str(Text)
+}
+
+struct Text;
+
+impl de::Visitor<'_> for Text {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration in quotes such as \"30s\", \"24h\" or \"95h59m59s\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+        parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+    }
+}
+
+fn parse(text: &str) -> Option<Duration> {
+    let span: Span = text.parse().ok()?;
+    let days_are_24_hours = SpanRelativeTo::days_are_24_hours();
+    Duration::try_from(span.to_duration(days_are_24_hours).ok()?).ok()
+}
+
+/// A duration in the words in which it could have been written: `95h 59m 59s`.
+pub(super) fn text(duration: Duration) -> String {
+    SignedDuration::try_from(duration).map_or_else(
+        |_| format!("{} s", duration.as_secs()),
+        |duration| format!("{duration:#}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_as_people_write_them() {
+        for (text, secs) in [
+            ("0s", 0),
+            ("90s", 90),
+            ("24h", 86_400),
+            ("95h59m59s", 345_599),
+            ("3d 23h 59m 59s", 345_599),
+            ("4 days", 345_600),
+            ("1w", 604_800),
+            ("PT4H", 14_400),
+        ] {
+            assert_eq!(parse(text), Some(Duration::from_secs(secs)), "{text}");
+        }
+        assert_eq!(parse("500ms"), Some(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn what_is_no_fixed_and_positive_duration_is_refused() {
+        for text in [
+            "",
+            "90",
+            "-1h",
+            "1 month",
+            "1y",
+            "soon",
+            "1h ago",
+            "99999999999h",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_shown_as_it_could_be_written() {
+        for secs in [1, 59, 3_600, 345_599] {
+            let duration = Duration::from_secs(secs);
+            assert_eq!(parse(&text(duration)), Some(duration));
+        }
+        assert_eq!(text(Duration::from_secs(345_599)), "95h 59m 59s");
+    }
+}

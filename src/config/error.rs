@@ -1,0 +1,218 @@
+//! What can be wrong with a configuration, each with its place and its cure.
+
+use std::{fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{duration::text, place::Place};
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read, or is not UTF-8.
+    #[error("cannot read the configuration {}: {source}{}", path.display(), read_advice(source))]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not TOML, or does not have the form of a configuration.
+    #[error("{}:{place}: {}{message}", path.display(), in_key(key.as_deref()))]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        place: Place,
+        /// The dotted key there, where one is.
+        key: Option<String>,
+        /// What is wrong, with the near miss for a mistyped word.
+        message: String,
+    },
+    /// The form is right, but the values cannot be used; all that was found.
+    #[error("{}", findings(path, found))]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, at least one.
+        found: Vec<Finding>,
+    },
+}
+
+/// One value that cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// Where in the file; the table that it would be in for a value that is not set.
+    pub place: Place,
+    /// The dotted key.
+    pub key: String,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.place, self.key, self.problem)
+    }
+}
+
+/// Why a value cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Nothing to answer for.
+    #[error("no issuer is configured: add an [[issuer]] table with the CA's name and certificate")]
+    NoIssuer,
+    /// Nobody to sign.
+    #[error(
+        "this issuer has no signer: add an [[issuer.signer]] table with the certificate and the key"
+    )]
+    NoSigner,
+    /// Nowhere to answer.
+    #[error("no listener is configured: add a [[listen]] table with an address")]
+    NoListener,
+    /// A list that must not be empty.
+    #[error("the list is empty: leave the key out for the default")]
+    EmptyList,
+    /// A text that must not be empty.
+    #[error("the value is empty")]
+    Empty,
+    /// A name that would be awkward in a command, a log or a metric.
+    #[error(
+        "the name {name:?} cannot be used: up to {max} characters, no control characters, no space at \
+         either end"
+    )]
+    Name {
+        /// The name.
+        name: String,
+        /// The most characters.
+        max: usize,
+    },
+    /// The same value twice where each must be its own.
+    #[error("{value} is set twice, first in line {first_line}")]
+    Twice {
+        /// The value.
+        value: String,
+        /// Where it was set first.
+        first_line: usize,
+    },
+    /// Two listeners of which only one could be opened.
+    #[error("{address} is within {other} of line {other_line}: the second could not be opened")]
+    ListenersOverlap {
+        /// This address.
+        address: SocketAddr,
+        /// The other address.
+        other: SocketAddr,
+        /// The other's line.
+        other_line: usize,
+    },
+    /// A number outside its limits.
+    #[error("{value} is out of range: {min} to {max}")]
+    Number {
+        /// The number.
+        value: usize,
+        /// The least.
+        min: usize,
+        /// The most.
+        max: usize,
+    },
+    /// A duration outside its limits.
+    #[error("{} is out of range: {} to {} ({why})", text(*value), text(*min), text(*max))]
+    Duration {
+        /// The duration.
+        value: Duration,
+        /// The least.
+        min: Duration,
+        /// The most.
+        max: Duration,
+        /// Who says so.
+        why: &'static str,
+    },
+    /// A duration that times in answers, which have whole seconds, cannot express.
+    #[error("{} is not a whole number of seconds", text(*value))]
+    NotWholeSeconds {
+        /// The duration.
+        value: Duration,
+    },
+    /// Answers would be signed afresh too late, by the rules or at all.
+    #[error(
+        "with a validity of {}, answers must be signed afresh at least every {} ({why}), not every {}",
+        text(*validity), text(*latest), text(*renew)
+    )]
+    RenewTooLate {
+        /// How often they would be.
+        renew: Duration,
+        /// How long an answer is valid.
+        validity: Duration,
+        /// The longest that renewal may wait.
+        latest: Duration,
+        /// Who says so.
+        why: &'static str,
+    },
+    /// Caches would be told to keep answers past their end.
+    #[error("{} is longer than the validity of an answer, {}", text(*cache_max_age), text(*validity))]
+    CachedPastValidity {
+        /// How long caches may keep an answer.
+        cache_max_age: Duration,
+        /// How long it is valid.
+        validity: Duration,
+    },
+    /// Not a path that requests could be sent to.
+    #[error(
+        "{path:?} is no path for requests: it begins with `/`, ends without one (`/` alone apart), and \
+         has only letters, digits, `-`, `_`, `.`, `~` and single `/`"
+    )]
+    RequestPath {
+        /// The path.
+        path: String,
+    },
+    /// The kernel takes no longer name for a Unix socket.
+    #[error(
+        "{} has {octets} octets, and a Unix socket's path has at most {max}: set a shorter one",
+        path.display()
+    )]
+    SocketPath {
+        /// The path of the socket.
+        path: PathBuf,
+        /// Its length.
+        octets: usize,
+        /// The most octets.
+        max: usize,
+    },
+    /// A passphrase from two places.
+    #[error(
+        "set only one of passphrase_file, passphrase_env and passphrase_credential: which one is meant?"
+    )]
+    SeveralPassphrases,
+    /// No name of a file in systemd's folder of credentials.
+    #[error("{name:?} is no name of a systemd credential: a file name without `/` is meant")]
+    CredentialName {
+        /// The name.
+        name: String,
+    },
+    /// No name of an environment variable; not shown, since it may be the secret itself.
+    #[error(
+        "no name of an environment variable (letters, digits and `_`): the variable's name is meant, \
+         not its value"
+    )]
+    EnvironmentName,
+}
+
+fn findings(path: &std::path::Path, found: &[Finding]) -> String {
+    let lines: Vec<String> = found
+        .iter()
+        .map(|finding| format!("{}:{finding}", path.display()))
+        .collect();
+    lines.join("\n")
+}
+
+fn in_key(key: Option<&str>) -> String {
+    key.map(|key| format!("{key}: ")).unwrap_or_default()
+}
+
+fn read_advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound => " (`estelam init` writes one to start from)",
+        io::ErrorKind::IsADirectory => " (name the file in it)",
+        _ => "",
+    }
+}

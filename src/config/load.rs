@@ -1,0 +1,332 @@
+//! From a file to a [`Config`].
+
+use std::{
+    fs,
+    path::{Path, PathBuf, absolute},
+};
+
+use super::{
+    error::ConfigError,
+    judge::judge,
+    near_miss::near_miss,
+    place::{Map, Place},
+    settings::Config,
+};
+
+impl Config {
+    /// Reads, judges and resolves a configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: unreadable, malformed (the first fault), or with values that cannot be used
+    /// (all of them).
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let read = |source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let text = fs::read_to_string(path).map_err(read)?;
+        let file = absolute(path).map_err(read)?;
+        let mut config = parse(&text).map_err(|fault| ConfigError::Form {
+            path: path.to_owned(),
+            place: fault.place,
+            key: fault.key,
+            message: fault.message,
+        })?;
+        if let Some(folder) = file.parent() {
+            config.resolve(folder);
+        }
+        let found = judge(&config, &Map::new(&text));
+        if found.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::Refused {
+                path: path.to_owned(),
+                found,
+            })
+        }
+    }
+
+    /// Makes every relative path one below `folder`. An empty path stays empty, to be refused.
+    fn resolve(&mut self, folder: &Path) {
+        let under = |path: &mut PathBuf| {
+            if !path.as_os_str().is_empty() {
+                *path = folder.join(&path);
+            }
+        };
+        under(&mut self.state_dir);
+        self.admin.socket.as_mut().map(under);
+        for issuer in &mut self.issuers {
+            under(&mut issuer.certificate);
+            for signer in &mut issuer.signers {
+                under(&mut signer.certificate);
+                under(&mut signer.key);
+                signer.passphrase_file.as_mut().map(under);
+            }
+        }
+    }
+}
+
+/// What is wrong with the form of a text.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) place: Place,
+    pub(super) key: Option<String>,
+    pub(super) message: String,
+}
+
+/// Reads a text into a configuration whose values are not judged and paths not resolved.
+pub(super) fn parse(text: &str) -> Result<Config, Fault> {
+    toml::from_str(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        Fault {
+            place: Place::at(text, offset),
+            key: Map::new(text).key_at(offset),
+            message: explain(error.message()),
+        }
+    })
+}
+
+/// Serde's message for a mistyped word lists every word it knows; an operator is helped by the one
+/// that was meant. Any other message is good as it is.
+fn explain(message: &str) -> String {
+    let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let (kind, typed, known) = match (message.split_once(" `"), words.split_first()) {
+        (Some(("unknown field", _)), Some((typed, known))) => ("unknown key", typed, known),
+        (Some(("unknown variant", _)), Some((typed, known))) => ("unknown value", typed, known),
+        _ => return message.trim_end().replace('\n', "; "),
+    };
+    near_miss(typed, known).map_or_else(
+        || format!("{kind} `{typed}`; known here: {}", known.join(", ")),
+        |meant| format!("{kind} `{typed}`: did you mean `{meant}`?"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{EXAMPLE, Issuer, Signer};
+
+    const ISSUER: &str = "[[issuer]]\nname = \"a\"\ncertificate = \"ca.pem\"\n\
+                          [[issuer.signer]]\ncertificate = \"s.pem\"\nkey = \"keys/s.key\"\n";
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("estelam.toml");
+        fs::write(&path, text).unwrap();
+        Config::load(&path)
+    }
+
+    /// The message, less the folder.
+    fn refusal(text: &str) -> String {
+        let message = load(text).unwrap_err().to_string();
+        let lines = message.lines();
+        let short = lines.map(|line| {
+            line.split_once("estelam.toml")
+                .map_or(line, |(_, rest)| rest)
+        });
+        short.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_example_states_every_default() {
+        let parsed = parse(EXAMPLE).unwrap_or_else(|fault| panic!("{fault:?}"));
+        assert_eq!(parsed, Config::default());
+    }
+
+    #[test]
+    fn the_example_with_its_issuer_states_every_default_of_an_issuer() {
+        let uncommented: Vec<&str> = EXAMPLE
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(setting) if !setting.starts_with([' ', '#']) => setting,
+                _ => line,
+            })
+            .collect();
+        let parsed = parse(&uncommented.join("\n")).unwrap_or_else(|fault| panic!("{fault:?}"));
+
+        let mut issuer = Issuer::new("My issuing CA", Path::new("ca.pem"));
+        issuer.signers.push(Signer {
+            passphrase_file: Some("ocsp.pass".into()),
+            passphrase_env: Some("OCSP_PASSPHRASE".into()),
+            passphrase_credential: Some("ocsp-passphrase".into()),
+            ..Signer::new(Path::new("ocsp.pem"), Path::new("ocsp.key"))
+        });
+        assert_eq!(
+            parsed,
+            Config {
+                admin: crate::config::Admin {
+                    socket: Some("state/admin.sock".into())
+                },
+                issuers: vec![issuer],
+                ..Config::default()
+            }
+        );
+    }
+
+    #[test]
+    fn the_example_mentions_every_key() {
+        // Through Debug, so that a new field cannot be forgotten.
+        let mut config = Config::default();
+        config.issuers.push(Issuer::new("", Path::new("")));
+        config.issuers[0]
+            .signers
+            .push(Signer::new(Path::new(""), Path::new("")));
+        let debug = format!("{config:?}");
+        let fields = debug
+            .split([' ', '{', ','])
+            .filter_map(|word| word.strip_suffix(':'))
+            .filter(|word| !matches!(*word, "listeners" | "issuers" | "signers"));
+        let mut count = 0;
+        for field in fields {
+            assert!(
+                EXAMPLE.contains(&format!("{field} = ")) || EXAMPLE.contains(&format!("[{field}]")),
+                "{field}"
+            );
+            count += 1;
+        }
+        assert!(count > 25, "{count}");
+    }
+
+    #[test]
+    fn the_example_ends_so_that_an_issuer_can_be_appended() {
+        let config = load(&format!("{EXAMPLE}\n{ISSUER}")).unwrap();
+        assert_eq!(config.issuers.len(), 1);
+    }
+
+    #[test]
+    fn paths_are_below_the_folder_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("estelam.toml");
+        let absolute = "[[issuer.signer]]\ncertificate = \"/etc/t.pem\"\nkey = \"k\"\n\
+                        passphrase_file = \"p\"\n";
+        fs::write(&path, format!("{ISSUER}{absolute}")).unwrap();
+
+        let config = Config::load(&path).unwrap();
+        let at = |name| folder.path().join(name);
+        assert_eq!(config.state_dir, at("state"));
+        assert_eq!(config.admin_socket(), at("state/admin.sock"));
+        assert_eq!(config.issuers[0].certificate, at("ca.pem"));
+        assert_eq!(config.issuers[0].signers[0].key, at("keys/s.key"));
+        assert_eq!(
+            config.issuers[0].signers[1].certificate,
+            Path::new("/etc/t.pem")
+        );
+        assert_eq!(config.issuers[0].signers[1].passphrase_file, Some(at("p")));
+    }
+
+    #[test]
+    fn a_mistyped_word_is_placed_and_the_near_miss_named() {
+        for (text, expected) in [
+            (
+                "\n[limits]\ncert_id = 3\n",
+                ":3:1: limits.cert_id: unknown key `cert_id`: did you mean `cert_ids`?",
+            ),
+            (
+                "[[isuer]]\nname = \"a\"\n",
+                ":1:3: isuer: unknown key `isuer`: did you mean `issuer`?",
+            ),
+            (
+                "[[issuer]]\nname = \"a\"\ncertificate = \"c\"\nnot_issued = \"unknwon\"\n",
+                ":4:14: issuer.not_issued: unknown value `unknwon`: did you mean `unknown`?",
+            ),
+            (
+                "[[issuer]]\nname = \"a\"\ncertificate = \"c\"\ncert_id_hashes = [\"sha-1\"]\n",
+                ":4:19: issuer.cert_id_hashes: unknown value `sha-1`: did you mean `sha1`?",
+            ),
+            (
+                "[[listen]]\nport = 80\n",
+                ":2:1: listen.port: unknown key `port`; known here: address",
+            ),
+        ] {
+            assert_eq!(refusal(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_wrong_form_is_placed() {
+        for (text, expected) in [
+            ("state_dir = \n", ":1:13: "),
+            (
+                "state_dir = 5\n",
+                ":1:13: state_dir: invalid type: integer `5`",
+            ),
+            (
+                "[limits]\ncert_ids = -1\n",
+                ":2:12: limits.cert_ids: invalid value: integer `-1`",
+            ),
+            (
+                "[limits]\nidle_timeout = 5\n",
+                ":2:16: limits.idle_timeout: invalid type: integer `5`, expected a duration in quotes",
+            ),
+            (
+                "[limits]\nidle_timeout = \"5\"\n",
+                ":2:16: limits.idle_timeout: invalid value: string \"5\", expected a duration",
+            ),
+            (
+                "[[listen]]\naddress = \"localhost:80\"\n",
+                ":2:11: listen.address: invalid socket address",
+            ),
+            (
+                "[[issuer]]\nname = \"a\"\n",
+                ":1:1: issuer: missing field `certificate`",
+            ),
+            ("a = 1\na = 2\n", ":2:1: "),
+            ("[limits]\n[limits]\n", ":2:"),
+        ] {
+            let message = refusal(text);
+            assert!(message.starts_with(expected), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn everything_that_cannot_be_used_is_named_at_once() {
+        let text = "http.ocsp_paths = [\"x\"]\n[limits]\ncert_ids = 0\n[[issuer]]\nname = \"a\"\n\
+                    certificate = \"ca.pem\"\nvalidity = \"30d\"\n";
+        let message = refusal(text);
+        let places: Vec<_> = message
+            .lines()
+            .map(|line| line.split(": ").next().unwrap())
+            .collect();
+        assert_eq!(places, [":1:6", ":3:1", ":7:1", ":4:1"], "{message}");
+        assert!(message.contains("720h is out of range: 7h 59m 59s to 239h 59m 59s (BR §4.9.9"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Config::load(&folder.path().join("x.toml"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            missing.contains("x.toml") && missing.contains("estelam init"),
+            "{missing}"
+        );
+        let directory = Config::load(folder.path()).unwrap_err().to_string();
+        assert!(directory.contains("name the file in it"), "{directory}");
+        let binary = folder.path().join("b.toml");
+        fs::write(&binary, b"\xff\xfe").unwrap();
+        assert!(matches!(
+            Config::load(&binary),
+            Err(ConfigError::Read { .. })
+        ));
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused_without_a_panic() {
+        use proptest::prelude::*;
+        let fragment = prop_oneof![
+            "[a-z_\\[\\]=\"0-9 \n.{},'#\u{600}-\u{620}]{0,12}",
+            Just(ISSUER.to_owned()),
+            Just("[limits]\n".to_owned()),
+            Just("cert_ids = ".to_owned()),
+            Just("[[listen]]\n".to_owned()),
+        ];
+        proptest!(|(fragments in proptest::collection::vec(fragment, 0..8))| {
+            let text = fragments.concat();
+            match parse(&text) {
+                Ok(config) => drop(judge(&config, &Map::new(&text))),
+                Err(fault) => prop_assert!(fault.place.line >= 1),
+            }
+        });
+    }
+}

@@ -1,0 +1,29 @@
+//! The configuration: one file in TOML, one typed value, judged before anything starts.
+//!
+//! [`Config::load`] promises that what it returns can be used as it stands: no unknown keys, values
+//! within their limits, no two things of one name, paths resolved against the file's folder. What a
+//! path points at (certificates, keys) is judged by whoever opens it.
+//!
+//! **Trust.** Who can write this file can let the responder answer for other issuers, sign with
+//! other keys and listen elsewhere, so it deserves the protection of the keys themselves. It holds
+//! no secrets: a passphrase is named (file, environment variable, systemd credential), never written.
+
+mod duration;
+mod error;
+mod judge;
+mod load;
+mod near_miss;
+mod place;
+mod settings;
+
+pub use error::{ConfigError, Finding, Problem};
+pub use place::Place;
+pub use settings::{
+    Admin, CertIdHash, Config, Http, Issuer, Limits, Listen, NotIssued, PassphraseSource, Signer,
+};
+
+/// A commented configuration that states every setting at its default, as `estelam init` writes it.
+///
+/// What an issuer needs has no default, so the `[[issuer]]` at its end is commented out with `#`
+/// directly before each line; prose has `# `. An `[[issuer]]` table can be appended to the text.
+pub const EXAMPLE: &str = include_str!("example.toml");

@@ -1,0 +1,303 @@
+//! Every setting: meaning, unit, default. Limits on the values are in `judge`.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use super::duration;
+
+/// The whole configuration.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The folder for everything the program keeps: the ledger, the presigned answers and the
+    /// admin socket. Default `state`. Who can write there can change the status of certificates.
+    pub state_dir: PathBuf,
+    /// The operator's door.
+    pub admin: Admin,
+    /// Where OCSP requests are taken. Default: one listener at 127.0.0.1, port 8080.
+    #[serde(rename = "listen")]
+    pub listeners: Vec<Listen>,
+    /// How requests are recognised.
+    pub http: Http,
+    /// What one client, and all together, may cost.
+    pub limits: Limits,
+    /// Whose certificates are answered for. At least one.
+    #[serde(rename = "issuer")]
+    pub issuers: Vec<Issuer>,
+}
+
+impl Config {
+    /// Where the admin socket lies: as configured, else `admin.sock` in the state folder.
+    #[must_use]
+    pub fn admin_socket(&self) -> PathBuf {
+        self.admin
+            .socket
+            .clone()
+            .unwrap_or_else(|| self.state_dir.join("admin.sock"))
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state_dir: PathBuf::from("state"),
+            admin: Admin::default(),
+            listeners: vec![Listen {
+                address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            }],
+            http: Http::default(),
+            limits: Limits::default(),
+            issuers: Vec::new(),
+        }
+    }
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// The Unix socket that `revoke`, `status`, `stats` and the like use while a server runs.
+    /// Default: `admin.sock` in the state folder. Who can connect to it can revoke.
+    pub socket: Option<PathBuf>,
+}
+
+/// `[[listen]]`
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Address and port, for instance `0.0.0.0:80` or `[::]:80`; port 0 takes any free one.
+    /// Everybody who can reach it may ask; nothing asked there changes anything.
+    pub address: SocketAddr,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// The paths that OCSP requests are posted to and that GET requests begin with. The longest
+    /// that fits counts. Default `/ocsp` and `/`.
+    pub ocsp_paths: Vec<String>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            ocsp_paths: vec!["/ocsp".to_owned(), "/".to_owned()],
+        }
+    }
+}
+
+/// `[limits]`: no client can make the server spend more than this.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The longest request body, in octets. Default 4096: an unsigned request for eight
+    /// certificates with a nonce has about 900.
+    pub request_octets: usize,
+    /// The longest path of a GET request, in octets. Default 8192: the longest body in base64, with
+    /// room for percent escapes.
+    pub get_path_octets: usize,
+    /// The most certificates that one request may ask about. Default 8.
+    pub cert_ids: usize,
+    /// The most connections open at once, over all listeners. Default 10000.
+    pub connections: usize,
+    /// How long a client may take to send the head of a request. Default 10 s.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub header_timeout: Duration,
+    /// How long a connection may stay open without a request. Default 60 s.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub idle_timeout: Duration,
+    /// How long a client may take to read an answer. Default 10 s.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub write_timeout: Duration,
+    /// The most questions that wait for a fresh signature; the next is answered `tryLater`.
+    /// Default 1024.
+    pub live_queue: usize,
+    /// How long a question may wait for its fresh signature before it is answered `tryLater`.
+    /// Default 2 s.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub live_deadline: Duration,
+    /// How long answers under way may take when the server is told to stop. Default 10 s.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub drain_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_octets: 4_096,
+            get_path_octets: 8_192,
+            cert_ids: 8,
+            connections: 10_000,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(10),
+            live_queue: 1_024,
+            live_deadline: Duration::from_secs(2),
+            drain_time: Duration::from_secs(10),
+        }
+    }
+}
+
+/// `[[issuer]]`: one CA name with one CA key.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// What operators call it: `--issuer NAME`, logs, statistics. No default.
+    pub name: String,
+    /// The CA's certificate, PEM or DER. No default. Who can write it chooses whom we answer for.
+    pub certificate: PathBuf,
+    /// What a serial gets that this CA never issued. Default `unauthorized`.
+    #[serde(default)]
+    pub not_issued: NotIssued,
+    /// From thisUpdate to nextUpdate. Default 95 h 59 min 59 s, which is four days as they are
+    /// counted: both ends included.
+    #[serde(
+        default = "Issuer::default_validity",
+        deserialize_with = "duration::deserialize"
+    )]
+    pub validity: Duration,
+    /// How often every answer is signed afresh. Default 24 h.
+    #[serde(
+        default = "Issuer::default_renew",
+        deserialize_with = "duration::deserialize"
+    )]
+    pub renew: Duration,
+    /// The longest that caches on the way may keep an answer, and so hide a revocation. Default 1 h.
+    #[serde(
+        default = "Issuer::default_cache_max_age",
+        deserialize_with = "duration::deserialize"
+    )]
+    pub cache_max_age: Duration,
+    /// The hashes in CertIDs for which answers are signed ahead; each costs a signature and 64
+    /// octets or more a certificate. Default both.
+    #[serde(default = "Issuer::default_cert_id_hashes")]
+    pub cert_id_hashes: Vec<CertIdHash>,
+    /// Who signs. At least one.
+    #[serde(default, rename = "signer")]
+    pub signers: Vec<Signer>,
+}
+
+impl Issuer {
+    /// An issuer with every setting at its default and no signer yet.
+    #[must_use]
+    pub fn new(name: &str, certificate: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            certificate: certificate.to_owned(),
+            not_issued: NotIssued::default(),
+            validity: Self::default_validity(),
+            renew: Self::default_renew(),
+            cache_max_age: Self::default_cache_max_age(),
+            cert_id_hashes: Self::default_cert_id_hashes(),
+            signers: Vec::new(),
+        }
+    }
+
+    /// Four days less one second (BR §4.9.9 counts inclusively).
+    const fn default_validity() -> Duration {
+        Duration::from_secs(4 * 24 * 60 * 60 - 1)
+    }
+
+    const fn default_renew() -> Duration {
+        Duration::from_secs(24 * 60 * 60)
+    }
+
+    const fn default_cache_max_age() -> Duration {
+        Duration::from_secs(60 * 60)
+    }
+
+    fn default_cert_id_hashes() -> Vec<CertIdHash> {
+        vec![CertIdHash::Sha1, CertIdHash::Sha256]
+    }
+}
+
+/// What a serial gets that its CA never issued. Never `good`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum NotIssued {
+    /// The unsigned OCSPResponseStatus `unauthorized` (RFC 9919 §3.2.3): costs no signature, so that
+    /// made-up serials cannot keep the signer busy.
+    #[default]
+    Unauthorized,
+    /// A signed `unknown` (RFC 6960 §2.2).
+    Unknown,
+    /// A signed `revoked` with certificateHold since 1970 and the extended-revoke extension
+    /// (RFC 6960 §2.2, §4.4.8).
+    ExtendedRevoked,
+}
+
+/// A hash in a CertID for which answers are signed ahead.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum CertIdHash {
+    /// What RFC 5019 required and most clients send.
+    Sha1,
+    /// What RFC 9919 asks new clients to send.
+    Sha256,
+}
+
+/// `[[issuer.signer]]`: a certificate that may sign for the issuer, with its key.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Signer {
+    /// A certificate for OCSP signing that the CA issued, or the CA's own; PEM or DER. No default.
+    pub certificate: PathBuf,
+    /// Its private key: PKCS#8 PEM, plain or encrypted. No default. Who can read it (and its
+    /// passphrase) can sign any status.
+    pub key: PathBuf,
+    /// The file with the passphrase of the key; one line break at its end does not count.
+    pub passphrase_file: Option<PathBuf>,
+    /// The environment variable with the passphrase of the key.
+    pub passphrase_env: Option<String>,
+    /// The systemd credential with the passphrase of the key: a file of this name in
+    /// `$CREDENTIALS_DIRECTORY` (`LoadCredentialEncrypted=` in the unit).
+    pub passphrase_credential: Option<String>,
+}
+
+impl Signer {
+    /// A signer whose key is not encrypted.
+    #[must_use]
+    pub fn new(certificate: &Path, key: &Path) -> Self {
+        Self {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+            passphrase_file: None,
+            passphrase_env: None,
+            passphrase_credential: None,
+        }
+    }
+
+    /// Where the passphrase comes from; at most one of the three is set in a judged configuration.
+    #[must_use]
+    pub fn passphrase(&self) -> Option<PassphraseSource> {
+        let file = self.passphrase_file.clone().map(PassphraseSource::File);
+        let env = || {
+            self.passphrase_env
+                .clone()
+                .map(PassphraseSource::Environment)
+        };
+        let credential = || {
+            self.passphrase_credential
+                .clone()
+                .map(PassphraseSource::Credential)
+        };
+        file.or_else(env).or_else(credential)
+    }
+}
+
+/// Where a passphrase comes from. Never the passphrase itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PassphraseSource {
+    /// A file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// A file of this name in systemd's `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+}
