@@ -7,3 +7,7 @@
 pub mod identity;
 
 pub mod asn1;
+
+pub mod feed;
+
+pub mod ledger;
