@@ -17,9 +17,9 @@
 //! | file name, subject | not used |
 //!
 //! The reader is at least as strict as OpenSSL's own (`apps/ca.c`, `crypto/txt_db`): what `openssl ca`
-//! refuses to load is refused here, line by line. It differs in a last line without a line feed,
-//! which OpenSSL passes over in silence and this reader reports: the file was cut short. Lines that
-//! begin with `#` are passed over by both.
+//! refuses to load is refused here, line by line, but for two reasons of RFC 5280 that its table
+//! lacks. A last line without a line feed, which OpenSSL passes over in silence, is reported: the file
+//! was cut short. Lines that begin with `#` are passed over by both.
 //!
 //! The same serial number twice in the same words is one certificate; in different words, all of its
 //! lines are bad, since nothing says which of them is true.
@@ -82,7 +82,7 @@ impl Index {
             let number = u32::try_from(number).map_err(|_| io::ErrorKind::FileTooLarge)?;
             index.read_line(number, line);
         }
-        index.repeated = repetition::settle(&mut index.entries, &mut index.problems);
+        index.repeated = repetition::settle(&mut index.entries, &issuer, &mut index.problems);
         Ok(index)
     }
 

@@ -93,7 +93,7 @@ fn valid_revoked_and_expired_lines_are_read() {
 }
 
 #[test]
-fn every_reason_that_openssl_ca_writes_is_read() {
+fn every_reason_is_read() {
     for (field, reason, invalidity_date) in [
         ("260105120000Z", None, None),
         ("20260105120000Z", None, None),
@@ -129,6 +129,11 @@ fn every_reason_that_openssl_ca_writes_is_read() {
             None,
         ),
         ("260105120000Z,removeFromCRL", None, None),
+        (
+            "260105120000Z,privilegeWithdrawn",
+            Some(CrlReason::PrivilegeWithdrawn),
+            None,
+        ),
         (
             "260105120000Z,holdInstruction,1.2.840.10040.2.3",
             Some(CrlReason::CertificateHold),
