@@ -11,3 +11,6 @@ pub mod asn1;
 pub mod clock;
 
 pub mod config;
+pub mod feed;
+
+pub mod ledger;

@@ -1,0 +1,278 @@
+//! Brings what a source says into the ledger: all of it judged before any of it is applied.
+//!
+//! 1. The source has been read whole. One bad line, and nothing is applied, unless bad lines are to
+//!    be skipped.
+//! 2. Every record is judged against the ledger as it is. One refusal, and nothing is applied,
+//!    unless bad lines are to be skipped. A line is one change: a certificate whose revocation cannot
+//!    be taken is not recorded as issued either, which would make it look good.
+//! 3. What remains is applied, a batch at a time, each durable before the next begins. Killed between
+//!    two batches, the import is completed by running it again: what is there is unchanged.
+//!
+//! The ledger is behind [`StatusSink`], so that the same driver serves a command that owns the ledger
+//! and a server that shares it.
+
+use std::fmt;
+
+use crate::ledger::{Change, Outcome, Verdict};
+
+use super::{
+    problems::Problems,
+    report::{ImportReport, ImportResult, Tally},
+};
+
+/// What a source says, read whole.
+pub trait Findings {
+    /// Why one of its lines is bad.
+    type Cause: fmt::Display;
+
+    /// How many lines (or other units of the source) speak of a certificate, the bad ones and the
+    /// repetitions among them.
+    fn line_count(&self) -> u64;
+
+    /// How many good lines say nothing that an earlier one does not say.
+    fn repeated(&self) -> u64;
+
+    /// The bad lines.
+    fn problems(&self) -> &Problems<Self::Cause>;
+
+    /// The good lines without repetitions: no two of them speak of the same certificate.
+    fn records(&self) -> impl Iterator<Item = Record> + '_;
+}
+
+/// What one line says about one certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Record {
+    /// Where the source says it, counted from 1.
+    pub line: u64,
+    /// What it says.
+    pub change: Change,
+}
+
+/// Where changes are judged and applied: the ledger, seen from a feed.
+pub trait StatusSink {
+    /// Why the sink cannot be asked.
+    type Error: std::error::Error;
+
+    /// What would become of each change if all were applied in order, one verdict a change. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    fn judge(&mut self, changes: &[Change]) -> Result<Vec<Verdict>, Self::Error>;
+
+    /// Applies the changes in order, one outcome a change. What it returns is durable, and visible to
+    /// every question asked from then on.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written; nothing of this batch is then acknowledged.
+    fn apply(&mut self, changes: &[Change]) -> Result<Vec<Outcome>, Self::Error>;
+}
+
+/// How to import.
+#[derive(Clone, Copy, Debug)]
+pub struct ImportOptions<'a> {
+    /// The name of the source, for the report.
+    pub source: &'a str,
+    /// Leave out what is bad or refused and apply the rest.
+    pub skip_bad: bool,
+}
+
+/// How far an import is; told once a batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Records done in this phase.
+    pub done: u64,
+    /// Records in this phase.
+    pub of: u64,
+}
+
+/// What an import does; reading comes before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Asking whether each record fits.
+    Judging,
+    /// Recording them.
+    Applying,
+}
+
+/// Imports what was found in a source.
+///
+/// # Errors
+/// [`ImportError`] when the sink fails. What is wrong with the source is no error but in the report.
+pub fn import<F: Findings, S: StatusSink>(
+    findings: &F,
+    sink: &mut S,
+    options: ImportOptions<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<ImportReport, ImportError<S::Error>> {
+    let mut tally = Tally::new(options.source, findings);
+    if tally.bad() > 0 && !options.skip_bad {
+        return Ok(tally.report(ImportResult::NothingApplied));
+    }
+    let new = judge(findings, sink, &mut tally, progress).map_err(ImportError::Judge)?;
+    if tally.refused() > 0 && !options.skip_bad {
+        return Ok(tally.report(ImportResult::NothingApplied));
+    }
+    match apply(findings, &new, sink, &mut tally, progress) {
+        Ok(()) => Ok(tally.finish()),
+        Err(failure) => Err(ImportError::Apply {
+            failure,
+            report: Box::new(tally.report(ImportResult::Unfinished)),
+        }),
+    }
+}
+
+/// Which records, in order, bring something new. Refused ones are in the tally.
+fn judge<F: Findings, S: StatusSink>(
+    findings: &F,
+    sink: &mut S,
+    tally: &mut Tally,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<bool>, SinkFailure<S::Error>> {
+    let of = tally.records();
+    let mut new = Vec::new();
+    let mut batch = Batch::new();
+    let mut records = findings.records();
+    while batch.fill(&mut records) {
+        let verdicts = sink.judge(&batch.changes)?;
+        for (record, verdict) in batch.answered(verdicts)? {
+            new.push(matches!(verdict, Verdict::Applies));
+            match verdict {
+                Verdict::Applies => {}
+                Verdict::Unchanged => tally.add_unchanged(),
+                Verdict::Refused(refusal) => tally.add_refused(&record, &refusal),
+            }
+        }
+        progress(Progress {
+            phase: Phase::Judging,
+            done: count(new.len()),
+            of,
+        });
+    }
+    Ok(new)
+}
+
+/// Applies the records marked in `new`. One that was refused although it was judged fit met another
+/// source's change in between.
+fn apply<F: Findings, S: StatusSink>(
+    findings: &F,
+    new: &[bool],
+    sink: &mut S,
+    tally: &mut Tally,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), SinkFailure<S::Error>> {
+    let of = count(new.iter().filter(|new| **new).count());
+    let mut done = 0_u64;
+    let mut batch = Batch::new();
+    let mut records = findings
+        .records()
+        .zip(new)
+        .filter_map(|(record, new)| new.then_some(record));
+    while batch.fill(&mut records) {
+        let outcomes = sink.apply(&batch.changes)?;
+        for (record, outcome) in batch.answered(outcomes)? {
+            match outcome {
+                Outcome::Applied { .. } => tally.add_applied(),
+                Outcome::Unchanged => tally.add_unchanged(),
+                Outcome::Refused(refusal) => tally.add_refused(&record, &refusal),
+            }
+        }
+        done = done.saturating_add(count(batch.records.len()));
+        progress(Progress {
+            phase: Phase::Applying,
+            done,
+            of,
+        });
+    }
+    Ok(())
+}
+
+/// Some records, and their changes as the sink takes them.
+struct Batch {
+    records: Vec<Record>,
+    changes: Vec<Change>,
+}
+
+impl Batch {
+    const fn new() -> Self {
+        Self {
+            records: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Takes the next records in place of those it had; false when there are none.
+    fn fill(&mut self, records: &mut impl Iterator<Item = Record>) -> bool {
+        self.records.clear();
+        self.records.extend(records.take(BATCH_RECORDS));
+        self.changes.clear();
+        self.changes
+            .extend(self.records.iter().map(|record| record.change));
+        !self.records.is_empty()
+    }
+
+    /// Each record with what the sink answered.
+    fn answered<A, E: std::error::Error>(
+        &self,
+        answers: Vec<A>,
+    ) -> Result<impl Iterator<Item = (Record, A)>, SinkFailure<E>> {
+        if answers.len() == self.records.len() {
+            Ok(self.records.iter().copied().zip(answers))
+        } else {
+            Err(SinkFailure::AnswerCount {
+                expected: self.records.len(),
+                actual: answers.len(),
+            })
+        }
+    }
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+/// Records sent to the sink at once. Each batch is synced once, and a sync costs about as much as
+/// writing a few hundred entries; past that a larger batch only takes memory (2 MiB at this size).
+const BATCH_RECORDS: usize = 4096;
+
+/// Why an import could not be finished.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError<E: std::error::Error> {
+    /// The ledger failed before anything was applied.
+    #[error("nothing was applied")]
+    Judge(#[source] SinkFailure<E>),
+    /// The ledger failed on the way. What the report counts as applied is durable; running the import
+    /// again completes it.
+    #[error("only {} of {} lines were applied; run the import again to complete it", report.applied, report.lines)]
+    Apply {
+        /// What failed.
+        #[source]
+        failure: SinkFailure<E>,
+        /// How far the import came.
+        report: Box<ImportReport>,
+    },
+}
+
+/// Why the sink gave no verdicts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SinkFailure<E: std::error::Error> {
+    /// The ledger, or the way to it.
+    #[error(transparent)]
+    Sink(#[from] E),
+    /// It broke its promise of one answer a change, so no answer can be told from another.
+    #[error("{actual} answers came back for {expected} changes")]
+    AnswerCount {
+        /// The changes sent.
+        expected: usize,
+        /// The answers that came back.
+        actual: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests;

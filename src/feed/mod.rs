@@ -1,0 +1,17 @@
+//! Sources of status: what a CA knows, read into changes that the ledger can judge.
+//!
+//! Each source is one file or folder here. A source is read whole and judged whole before its first
+//! change is applied.
+
+mod import;
+pub mod index;
+mod lines;
+mod problems;
+mod report;
+
+pub use import::{
+    Findings, ImportError, ImportOptions, Phase, Progress, Record, SinkFailure, StatusSink, import,
+};
+pub use index::Index;
+pub use problems::{BadPart, PROBLEMS_SHOWN_MAX, Problem, Problems};
+pub use report::{ImportReport, ImportResult};

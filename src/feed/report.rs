@@ -1,0 +1,170 @@
+//! What became of an import, for people, scripts and the admin protocol.
+
+use std::fmt;
+
+use crate::ledger::Refusal;
+
+use super::{
+    import::{Findings, Record},
+    problems::{Problem, Problems},
+};
+
+/// What became of an import.
+///
+/// Every line is counted once: `lines` = `applied` + `unchanged` + `bad` + `refused`, unless the
+/// result is [`ImportResult::NothingApplied`]: then the rest are lines that would have been applied.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+pub struct ImportReport {
+    /// The name of the source.
+    pub source: String,
+    /// Whether it was applied.
+    pub result: ImportResult,
+    /// Lines that speak of a certificate.
+    pub lines: u64,
+    /// Lines that brought something new, now recorded.
+    pub applied: u64,
+    /// Lines that say what is known already.
+    pub unchanged: u64,
+    /// Lines that cannot be read or contradict another.
+    pub bad: u64,
+    /// Lines that contradict the ledger.
+    pub refused: u64,
+    /// Bad and refused lines that were left out while the rest was applied.
+    pub skipped: u64,
+    /// The bad and refused lines with the lowest numbers, at most
+    /// [`PROBLEMS_SHOWN_MAX`](super::PROBLEMS_SHOWN_MAX).
+    pub errors: Vec<Problem<String>>,
+}
+
+/// Whether an import was applied.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportResult {
+    /// Every line is in the ledger.
+    Complete,
+    /// All but the skipped lines are in the ledger.
+    Skipped,
+    /// Something was bad or refused, and the ledger is as it was.
+    NothingApplied,
+    /// The import did not come to its end; it can be run again.
+    Unfinished,
+}
+
+/// The summary in one line, then a line for each error.
+impl fmt::Display for ImportReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, lines, .. } = self;
+        let result = match self.result {
+            ImportResult::Complete => "imported",
+            ImportResult::Skipped => "imported in part",
+            ImportResult::NothingApplied => "nothing was applied",
+            ImportResult::Unfinished => "not finished",
+        };
+        write!(f, "{source}: {result}: {lines} lines")?;
+        for (count, word) in [
+            (self.applied, "applied"),
+            (self.unchanged, "unchanged"),
+            (self.bad, "bad"),
+            (self.refused, "refused"),
+            (self.skipped, "skipped"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {word}")?;
+            }
+        }
+        for error in &self.errors {
+            write!(f, "\n{source}: {error}")?;
+        }
+        let errors = u64::try_from(self.errors.len()).unwrap_or(u64::MAX);
+        match self.bad.saturating_add(self.refused).saturating_sub(errors) {
+            0 => Ok(()),
+            more => write!(f, "\n{source}: and {more} more"),
+        }
+    }
+}
+
+/// The counts of an import on its way.
+#[derive(Debug)]
+pub(super) struct Tally {
+    source: String,
+    lines: u64,
+    repeated: u64,
+    bad: u64,
+    applied: u64,
+    unchanged: u64,
+    problems: Problems<String>,
+}
+
+impl Tally {
+    /// What is known when the source has been read.
+    pub(super) fn new(source: &str, findings: &impl Findings) -> Self {
+        let problems = findings.problems().to_text();
+        Self {
+            source: source.to_owned(),
+            lines: findings.line_count(),
+            repeated: findings.repeated(),
+            bad: problems.total(),
+            applied: 0,
+            unchanged: 0,
+            problems,
+        }
+    }
+
+    /// The lines that are good and no repetitions.
+    pub(super) const fn records(&self) -> u64 {
+        self.lines
+            .saturating_sub(self.repeated)
+            .saturating_sub(self.bad)
+    }
+
+    pub(super) const fn bad(&self) -> u64 {
+        self.bad
+    }
+
+    pub(super) const fn refused(&self) -> u64 {
+        self.problems.total().saturating_sub(self.bad)
+    }
+
+    pub(super) const fn add_applied(&mut self) {
+        self.applied = self.applied.saturating_add(1);
+    }
+
+    pub(super) const fn add_unchanged(&mut self) {
+        self.unchanged = self.unchanged.saturating_add(1);
+    }
+
+    pub(super) fn add_refused(&mut self, record: &Record, refusal: &Refusal) {
+        let Record { line, change } = record;
+        self.problems.push(*line, || {
+            let cause = format!("serial number {}: {refusal}", change.serial);
+            (None, cause)
+        });
+    }
+
+    /// The report of an import that came to its end.
+    pub(super) fn finish(self) -> ImportReport {
+        let result = match self.problems.total() {
+            0 => ImportResult::Complete,
+            _ => ImportResult::Skipped,
+        };
+        self.report(result)
+    }
+
+    pub(super) fn report(self, result: ImportResult) -> ImportReport {
+        let refused = self.refused();
+        ImportReport {
+            source: self.source,
+            result,
+            lines: self.lines,
+            applied: self.applied,
+            unchanged: self.unchanged.saturating_add(self.repeated),
+            bad: self.bad,
+            refused,
+            skipped: match result {
+                ImportResult::Complete | ImportResult::NothingApplied => 0,
+                ImportResult::Skipped | ImportResult::Unfinished => self.problems.total(),
+            },
+            errors: self.problems.into_first(),
+        }
+    }
+}
