@@ -7,3 +7,9 @@
 pub mod identity;
 
 pub mod asn1;
+
+pub mod responder;
+
+pub mod http;
+
+pub mod observe;
