@@ -14,3 +14,8 @@ pub mod config;
 pub mod feed;
 
 pub mod ledger;
+pub mod responder;
+
+pub mod http;
+
+pub mod observe;

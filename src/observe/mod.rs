@@ -1,0 +1,10 @@
+//! What happens now: counters that every part may touch without a lock, and the snapshot that
+//! `estelam stats` prints.
+
+mod counters;
+mod histogram;
+mod stats;
+
+pub use counters::{Counters, HttpError, Method, Timeout};
+pub use histogram::{Histogram, HistogramSnapshot};
+pub use stats::{AnswerTimes, ConnectionStats, HttpStats, MethodCounts};
