@@ -7,3 +7,4 @@
 pub mod identity;
 
 pub mod asn1;
+pub mod ocsp;
