@@ -11,3 +11,4 @@ pub mod asn1;
 pub mod clock;
 
 pub mod config;
+pub mod ocsp;
