@@ -7,9 +7,11 @@
 pub mod identity;
 
 pub mod asn1;
+pub mod ocsp;
+
+pub mod signer;
 
 pub mod clock;
-
 pub mod config;
 pub mod feed;
 

@@ -10,6 +10,7 @@
 
 mod duration;
 mod error;
+mod file;
 mod judge;
 mod load;
 mod near_miss;
@@ -17,6 +18,8 @@ mod place;
 mod settings;
 
 pub use error::{ConfigError, Finding, Problem};
+pub(crate) use file::read;
+pub use file::{CertificateFileError, FileError, read_certificate};
 pub use place::Place;
 pub use settings::{
     Admin, CertIdHash, Config, Http, Issuer, Limits, Listen, NotIssued, PassphraseSource, Signer,

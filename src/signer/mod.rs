@@ -1,0 +1,51 @@
+//! Keys that sign, and the judgement whether they may.
+//!
+//! A [`Signer`] turns octets into a signature; what the octets mean is not its business. [`open`]
+//! takes a certificate and a key from their files and [`load`] judges them against the issuer
+//! (RFC 6960 §4.2.2.2): what does not pass is refused with its defect named, and nothing else is
+//! tried in its place. Software keys sign with aws-lc-rs, and one signature in 256 is verified by
+//! another implementation.
+//!
+//! Private keys and passphrases are overwritten when dropped and have no `Debug`.
+
+mod certificate_signature;
+mod defect;
+mod ecdsa;
+mod error;
+mod key_file;
+mod load;
+mod passphrase;
+mod public_key;
+mod second_opinion;
+mod software;
+#[cfg(test)]
+mod test_pki;
+mod verify;
+
+pub use defect::{Defect, Name, Warning};
+pub use error::{LoadError, SignerError};
+pub use key_file::KeyError;
+pub use load::{LoadedSigner, Role, load, open};
+pub use passphrase::{Passphrase, PassphraseError};
+pub use public_key::PublicKeyError;
+pub use software::{PrivateKeyError, SoftwareSigner};
+pub use verify::verify;
+
+use crate::asn1::SignatureAlgorithm;
+
+/// Signs with one private key.
+pub trait Signer: Send + Sync {
+    /// The algorithm of every signature.
+    fn algorithm(&self) -> SignatureAlgorithm;
+
+    /// The octets of the public key's BIT STRING, as a certificate carries them.
+    fn public_key_octets(&self) -> &[u8];
+
+    /// Signs `message` into `signature`, which has exactly the algorithm's
+    /// [`stored_len`](SignatureAlgorithm::stored_len): r‖s for ECDSA, else the octets of the BIT
+    /// STRING. On an error what `signature` holds is not to be used.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    fn sign(&self, message: &[u8], signature: &mut [u8]) -> Result<(), SignerError>;
+}

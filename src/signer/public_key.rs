@@ -1,0 +1,130 @@
+//! SubjectPublicKeyInfo: which key a certificate carries (RFC 5280 §4.1.2.7).
+
+use const_oid::{
+    ObjectIdentifier,
+    db::{
+        rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP_256_R_1, SECP_384_R_1, SECP_521_R_1},
+        rfc8410::ID_ED_25519,
+    },
+};
+use der::{Decode as _, Reader as _, SliceReader, Tag, Tagged as _, asn1::UintRef};
+use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
+
+/// The kinds of keys that certificates and keys are checked for here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum KeyKind {
+    P256,
+    P384,
+    P521,
+    Rsa,
+    Ed25519,
+}
+
+impl KeyKind {
+    /// The kind of key that an AlgorithmIdentifier in a SubjectPublicKeyInfo or PKCS#8 names.
+    pub(super) fn from_algorithm(
+        algorithm: &AlgorithmIdentifierRef<'_>,
+    ) -> Result<Self, PublicKeyError> {
+        match algorithm.oid {
+            ID_EC_PUBLIC_KEY => match algorithm.parameters {
+                // RFC 5480 §2.1.1: in PKIX only a named curve.
+                Some(curve) if curve.tag() == Tag::ObjectIdentifier => {
+                    match curve.decode_as::<ObjectIdentifier>() {
+                        Ok(SECP_256_R_1) => Ok(Self::P256),
+                        Ok(SECP_384_R_1) => Ok(Self::P384),
+                        Ok(SECP_521_R_1) => Ok(Self::P521),
+                        Ok(curve) => Err(PublicKeyError::Curve { curve }),
+                        Err(_) => Err(PublicKeyError::Malformed),
+                    }
+                }
+                _ => Err(PublicKeyError::ExplicitCurve),
+            },
+            RSA_ENCRYPTION => Ok(Self::Rsa),
+            ID_ED_25519 => Ok(Self::Ed25519),
+            algorithm => Err(PublicKeyError::Algorithm { algorithm }),
+        }
+    }
+}
+
+/// The kind of key in a SubjectPublicKeyInfo.
+pub(super) fn key_kind(spki_der: &[u8]) -> Result<KeyKind, PublicKeyError> {
+    let spki =
+        SubjectPublicKeyInfoRef::from_der(spki_der).map_err(|_| PublicKeyError::Malformed)?;
+    let kind = KeyKind::from_algorithm(&spki.algorithm)?;
+    let octets = spki.subject_public_key.raw_bytes();
+    match kind {
+        KeyKind::P256 | KeyKind::P384 | KeyKind::P521 => match octets.first() {
+            Some(0x04) => Ok(kind),
+            _ => Err(PublicKeyError::CompressedPoint),
+        },
+        KeyKind::Rsa => {
+            let bits = rsa_modulus_bits(octets).ok_or(PublicKeyError::Malformed)?;
+            if (RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
+                Ok(kind)
+            } else {
+                Err(PublicKeyError::RsaLength { bits })
+            }
+        }
+        KeyKind::Ed25519 => Ok(kind),
+    }
+}
+
+/// The length of the modulus in an `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent
+/// INTEGER }` (RFC 8017 A.1.1).
+pub(super) fn rsa_modulus_bits(rsa_public_key: &[u8]) -> Option<u32> {
+    let mut reader = SliceReader::new(rsa_public_key).ok()?;
+    let modulus = reader
+        .sequence(|fields| {
+            let modulus = UintRef::decode(fields)?;
+            UintRef::decode(fields)?;
+            Ok::<_, der::Error>(modulus)
+        })
+        .ok()?;
+    let octets = modulus.as_bytes(); // Without leading zeros.
+    let leading = octets.first()?.leading_zeros();
+    u32::try_from(octets.len())
+        .ok()?
+        .checked_mul(8)?
+        .checked_sub(leading)
+}
+
+/// BR §6.1.5 for the least; aws-lc-rs verifies up to 8192.
+const RSA_BITS_MIN: u32 = 2048;
+const RSA_BITS_MAX: u32 = 8192;
+
+/// Why a key is of no use here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublicKeyError {
+    /// Not a SubjectPublicKeyInfo.
+    #[error("its SubjectPublicKeyInfo is malformed")]
+    Malformed,
+    /// A kind of key that is not supported.
+    #[error(
+        "keys of algorithm {algorithm} are not supported: use EC P-256 or P-384, Ed25519 or RSA"
+    )]
+    Algorithm {
+        /// The algorithm's OID.
+        algorithm: ObjectIdentifier,
+    },
+    /// A curve that is not supported.
+    #[error("EC keys on the curve {curve} are not supported: use P-256 or P-384")]
+    Curve {
+        /// The curve's OID.
+        curve: ObjectIdentifier,
+    },
+    /// A curve spelled out, which RFC 5480 §2.1.1 forbids.
+    #[error("its EC key spells out the curve, which RFC 5480 §2.1.1 forbids: use a named curve")]
+    ExplicitCurve,
+    /// Too short to be safe, or too long to be verified.
+    #[error("its RSA key has {bits} bits: 2048 to 8192 are supported")]
+    RsaLength {
+        /// The length of the modulus.
+        bits: u32,
+    },
+    /// A compressed point.
+    #[error(
+        "its EC key is a compressed point, which many clients cannot read: use uncompressed form"
+    )]
+    CompressedPoint,
+}

@@ -1,0 +1,28 @@
+//! Verification of what signers sign, by aws-lc-rs.
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
+    UnparsedPublicKey, VerificationAlgorithm,
+};
+
+use crate::asn1::SignatureAlgorithm;
+
+/// Whether `signature`, in the form in which it is stored (r‖s for ECDSA), is one of `message` by
+/// the key with these BIT STRING octets.
+#[must_use]
+pub fn verify(
+    algorithm: SignatureAlgorithm,
+    public_key_octets: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    let verifier: &'static dyn VerificationAlgorithm = match algorithm {
+        SignatureAlgorithm::EcdsaSha256P256 => &ECDSA_P256_SHA256_FIXED,
+        SignatureAlgorithm::EcdsaSha384P384 => &ECDSA_P384_SHA384_FIXED,
+        SignatureAlgorithm::Ed25519 => &ED25519,
+        SignatureAlgorithm::RsaPkcs1Sha256 { .. } => &RSA_PKCS1_2048_8192_SHA256,
+    };
+    UnparsedPublicKey::new(verifier, public_key_octets)
+        .verify(message, signature)
+        .is_ok()
+}
