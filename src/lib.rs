@@ -13,3 +13,4 @@ pub mod responder;
 pub mod http;
 
 pub mod observe;
+pub mod ocsp;

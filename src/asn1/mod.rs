@@ -1,8 +1,30 @@
-//! The few DER helpers that `der` and `x509-cert` lack: times, reasons, lengths, raw slices of
-//! certificates.
+//! The few DER helpers that `der` and `x509-cert` lack: times, reasons, lengths, an element reader
+//! that borrows, signature algorithms and byte-exact certificates.
+//!
+//! Everything here is about encodings. What a certificate may do, whom it speaks for and whether its
+//! signature holds is decided above.
 
+mod certificate;
 mod crl_reason;
+mod der_len;
+mod der_reader;
+mod ecdsa_signature;
+mod extension;
+mod key_usage;
+mod pem;
+mod signature_algorithm;
 mod time;
 
+pub use certificate::{Certificate, CertificateError};
 pub use crl_reason::CrlReason;
+pub(crate) use der_len::total;
+pub use der_len::{put_header, put_tlv, tlv_len};
+pub use der_reader::DerError;
+pub(crate) use der_reader::{Elements, tag};
+pub use ecdsa_signature::EcdsaSignature;
+pub(crate) use extension::distinct_extensions;
+pub use extension::{EXTENSIONS_MAX, Extension, ExtensionError};
+pub use key_usage::KeyUsage;
+pub use pem::{PemBlock, PemError, pem_blocks};
+pub use signature_algorithm::SignatureAlgorithm;
 pub use time::{TimeError, UnixTime};
