@@ -14,9 +14,14 @@ fn exchange(connection: usize, n: usize) -> (Vec<u8>, Vec<u8>, u16) {
     let length = question.len();
     let host = "Host: localhost\r\n";
     match n % 7 {
-        0 | 1 => (format!("GET {path} HTTP/1.1\r\n{host}\r\n").into(), answer, 200),
+        0 | 1 => (
+            format!("GET {path} HTTP/1.1\r\n{host}\r\n").into(),
+            answer,
+            200,
+        ),
         2 | 3 => (
-            format!("POST /ocsp HTTP/1.1\r\n{host}Content-Length: {length}\r\n\r\n{question}").into(),
+            format!("POST /ocsp HTTP/1.1\r\n{host}Content-Length: {length}\r\n\r\n{question}")
+                .into(),
             answer,
             200,
         ),
@@ -39,8 +44,10 @@ fn exchange(connection: usize, n: usize) -> (Vec<u8>, Vec<u8>, u16) {
             200,
         ),
         _ => (
-            format!("POST / HTTP/1.1\r\n{host}Content-Type: text/html\r\nContent-Length: 2\r\n\r\nno")
-                .into(),
+            format!(
+                "POST / HTTP/1.1\r\n{host}Content-Type: text/html\r\nContent-Length: 2\r\n\r\nno"
+            )
+            .into(),
             Vec::new(),
             415,
         ),

@@ -69,13 +69,14 @@ fn a_path_that_is_no_base64_is_malformed_with_status_200() {
         "/MEow%",
         "/cXVlc3Rpb24=?x=1",
         "/%00",
+        "/é",
     ] {
         let answer = client.get(target);
         assert_eq!(answer.status, 200, "{target}");
         assert_eq!(answer.body, [0x30, 0x03, 0x0a, 0x01, 0x01], "{target}");
         assert_eq!(answer.field("content-type"), "application/ocsp-response");
     }
-    assert_eq!(server.stats().answers["malformed_request"].get, 5);
+    assert_eq!(server.stats().answers["malformed_request"].get, 6);
 }
 
 #[test]
