@@ -8,3 +8,6 @@ pub mod identity;
 
 pub mod asn1;
 pub mod ocsp;
+
+pub mod catalog;
+pub mod segment;
