@@ -22,3 +22,5 @@ pub mod http;
 
 pub mod observe;
 pub mod ocsp;
+pub mod catalog;
+pub mod segment;

@@ -1,0 +1,158 @@
+//! All that is known of one issuer's serials, and how publications change it.
+
+use std::sync::Arc;
+
+use super::overlay::{Overlay, OverlayEntry, OverlayTruth};
+use super::shards::{Holding, Newer, Shards};
+use super::snapshot::Finding;
+use crate::identity::{IssuerId, SerialHash};
+use crate::segment::{Lookup, SegmentKind};
+
+/// Segments and overlay of one issuer; immutable once in a snapshot, cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Holdings {
+    pub(super) issuer: IssuerId,
+    /// The sequence up to which masks were published; `None` while catching up.
+    pub(super) caught_up: Option<u64>,
+    pub(super) shards: Arc<Shards>,
+    pub(super) overlay: Overlay,
+}
+
+impl Holdings {
+    pub(super) fn new(issuer: IssuerId, listing: Vec<Arc<Holding>>) -> Self {
+        Self {
+            issuer,
+            caught_up: None,
+            shards: Arc::new(Shards::new(listing)),
+            overlay: Overlay::default(),
+        }
+    }
+
+    /// See [`super::IssuerSnapshot::find`].
+    pub(super) fn find(&self, serial: &[u8]) -> Finding<'_> {
+        if self.caught_up.is_none() {
+            return Finding::CatchingUp;
+        }
+        let hash = SerialHash::new(&self.issuer, serial);
+        if let Some(entry) = self.overlay.find(hash, serial) {
+            return match entry.truth() {
+                OverlayTruth::Masked(status) => Finding::Masked {
+                    status: *status,
+                    sequence: entry.sequence(),
+                },
+                OverlayTruth::Fresh(answer) => Finding::Fresh(answer),
+            };
+        }
+        let base = self.shards.base(hash);
+        let base_as_of = base.map(|base| base.listed.as_of);
+        for patch in self.shards.patches() {
+            // `None` is below every sequence. Without its segment, a patch's changes are in the
+            // overlay again: catching up did not end before.
+            if Some(patch.listed.as_of) <= base_as_of {
+                break;
+            }
+            let Some(segment) = patch.segment.as_deref().filter(|patch| patch.covers(hash)) else {
+                continue;
+            };
+            match segment.lookup(hash, serial) {
+                Lookup::Absent => {}
+                Lookup::Found(record) => return Finding::Segment { segment, record },
+                Lookup::Damaged => return Finding::Damaged,
+            }
+        }
+        match base.map(|base| base.segment.as_deref()) {
+            None => Finding::Absent,
+            Some(None) => Finding::Damaged,
+            Some(Some(segment)) => match segment.lookup(hash, serial) {
+                Lookup::Absent => Finding::Absent,
+                Lookup::Found(record) => Finding::Segment { segment, record },
+                Lookup::Damaged => Finding::Damaged,
+            },
+        }
+    }
+
+    /// Adds entries that no segment outranks.
+    pub(super) fn overlay_with(&mut self, entries: impl Iterator<Item = OverlayEntry>) {
+        let entries: Vec<_> = entries
+            .filter(|entry| self.outranks_segments(entry))
+            .collect();
+        self.overlay = self.overlay.with(entries);
+    }
+
+    /// Takes a segment into service; the overlay entries that it includes leave.
+    pub(super) fn install(&mut self, holding: Holding) -> Result<(), Newer> {
+        let Some(segment) = holding.segment.clone() else {
+            return Ok(());
+        };
+        self.shards = Arc::new(self.shards.with(Arc::new(holding))?);
+        self.overlay = self
+            .overlay
+            .without(segment.depth(), segment.shard(), |entry| {
+                let serial = entry.serial().as_bytes();
+                entry.sequence() <= segment.as_of()
+                    && match segment.kind() {
+                        SegmentKind::Base => true,
+                        // A patch speaks for the serials in it alone.
+                        SegmentKind::Patch => {
+                            matches!(segment.lookup(entry.hash(), serial), Lookup::Found(_))
+                        }
+                    }
+            });
+        Ok(())
+    }
+
+    /// Forgets a patch, or withholds the shard of a base. False when there is no such segment.
+    pub(super) fn retire(&mut self, sha256: &[u8; 32]) -> bool {
+        let Some(shards) = self.shards.withhold(sha256, false) else {
+            return false;
+        };
+        self.shards = Arc::new(shards);
+        true
+    }
+
+    /// Withholds a damaged segment. What a patch said is lost, so catching up begins again: until the
+    /// masks since [`Shards::included_up_to`] are back, nothing of the issuer is believed.
+    pub(super) fn quarantine(&mut self, sha256: &[u8; 32]) -> bool {
+        let mut patches = self.shards.patches().iter();
+        let is_patch = patches.any(|patch| patch.listed.sha256 == *sha256);
+        let Some(shards) = self.shards.withhold(sha256, true) else {
+            return false;
+        };
+        self.shards = Arc::new(shards);
+        if is_patch {
+            self.caught_up = None;
+        }
+        true
+    }
+
+    /// Whether an entry says more than the segments: a mask must be of a later sequence, a signed
+    /// answer at least as late and not signed before.
+    fn outranks_segments(&self, entry: &OverlayEntry) -> bool {
+        let hash = entry.hash();
+        // Also a withheld base knew better than an older mask.
+        let base = self.shards.base(hash);
+        if base.is_some_and(|base| !outranks(entry, base)) {
+            return false;
+        }
+        !self.shards.patches().iter().any(|patch| {
+            let segment = patch.segment.as_deref().filter(|patch| patch.covers(hash));
+            let found = segment.is_some_and(|segment| {
+                matches!(
+                    segment.lookup(hash, entry.serial().as_bytes()),
+                    Lookup::Found(_)
+                )
+            });
+            found && !outranks(entry, patch)
+        })
+    }
+}
+
+fn outranks(entry: &OverlayEntry, holding: &Holding) -> bool {
+    let listed = &holding.listed;
+    match entry.truth() {
+        OverlayTruth::Masked(_) => entry.sequence() > listed.as_of,
+        OverlayTruth::Fresh(answer) => {
+            (entry.sequence(), answer.this_update) >= (listed.as_of, listed.snapshot_time)
+        }
+    }
+}

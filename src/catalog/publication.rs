@@ -1,0 +1,108 @@
+//! Publications: all that may change what is served.
+
+use std::sync::Arc;
+
+use super::issuer_table::IssuerTable;
+use crate::asn1::UnixTime;
+use crate::identity::{IssuerId, SerialNumber};
+use crate::ocsp::{HashAlgorithm, Template};
+use crate::segment::{RecordStatus, SegmentFile};
+
+/// One change of what is served. Several published together become visible together.
+#[derive(Clone, Debug)]
+pub enum Publication {
+    /// The issuers that are answered for, all of them. Segments of others stay, unserved.
+    IssuerTable(Arc<IssuerTable>),
+    /// A finished segment in the catalog's folder. It replaces what it covers, and the overlay entries
+    /// that it includes leave with the same swap.
+    Segment {
+        /// The issuer.
+        issuer: IssuerId,
+        /// The file.
+        file: SegmentFile,
+    },
+    /// Statuses that changed, unsigned: no older answer for these serials is served any more.
+    Mask {
+        /// The issuer.
+        issuer: IssuerId,
+        /// The serials.
+        changes: Vec<MaskEntry>,
+    },
+    /// Signed answers that no segment holds.
+    FreshAnswer {
+        /// The issuer.
+        issuer: IssuerId,
+        /// The answers.
+        answers: Vec<FreshAnswer>,
+    },
+    /// Masks may be missing from now on: nothing presigned of this issuer is served. Every issuer
+    /// begins like this.
+    CatchingUp {
+        /// The issuer.
+        issuer: IssuerId,
+    },
+    /// Every mask up to this sequence has been published.
+    CaughtUp {
+        /// The issuer.
+        issuer: IssuerId,
+        /// The ledger sequence.
+        as_of: u64,
+    },
+    /// A segment leaves service and disk. A patch is forgotten; the shard of a base is withheld (no
+    /// serial of it is taken for one never issued) until another base covers it. Unknown ones are
+    /// ignored.
+    Retire {
+        /// Its digest.
+        sha256: [u8; 32],
+    },
+}
+
+/// A serial whose status changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MaskEntry {
+    /// The serial.
+    pub serial: SerialNumber,
+    /// The ledger sequence of the change.
+    pub sequence: u64,
+    /// The status since then.
+    pub status: RecordStatus,
+}
+
+/// A signed answer for one serial.
+#[derive(Clone, Debug)]
+pub struct FreshAnswer {
+    /// The serial.
+    pub serial: SerialNumber,
+    /// The ledger sequence that the answer speaks for.
+    pub sequence: u64,
+    /// The status that was signed.
+    pub status: RecordStatus,
+    /// thisUpdate in it.
+    pub this_update: UnixTime,
+    /// producedAt in it.
+    pub produced_at: UnixTime,
+    /// nextUpdate in it.
+    pub next_update: UnixTime,
+    /// DER of the `Extensions` SEQUENCE of its SingleResponse, if any.
+    pub single_extensions: Option<Box<[u8]>>,
+    /// A signature for each CertID hash; a few at most.
+    pub columns: Vec<FreshColumn>,
+}
+
+impl FreshAnswer {
+    /// What answers a CertID with this hash.
+    #[must_use]
+    pub fn column(&self, algorithm: HashAlgorithm) -> Option<&FreshColumn> {
+        let mut columns = self.columns.iter();
+        columns.find(|column| column.template.hash_algorithm() == algorithm)
+    }
+}
+
+/// One signature of a fresh answer.
+#[derive(Clone, Debug)]
+pub struct FreshColumn {
+    /// The constant octets around it, shared by all answers signed together.
+    pub template: Arc<Template>,
+    /// The signature in stored form.
+    pub signature: Box<[u8]>,
+}

@@ -1,0 +1,271 @@
+//! What happens when a mapped page cannot be read.
+//!
+//! The kernel then sends SIGBUS to the thread that read it, and the process cannot go on: the value it
+//! asked for does not exist. Before it dies, the handler here leaves an empty file
+//! `<SHA-256>.sigbus` beside the segment, so that the next start takes the segment out of service
+//! instead of dying of it again ([`pending_markers`]). A SIGBUS for any other address goes to whoever
+//! handled it before (the Rust runtime, which reports stack overflows).
+
+#![allow(
+    unsafe_code,
+    reason = "signal handlers are installed and act through C functions"
+)]
+
+use std::ffi::{CStr, c_int, c_void};
+use std::fs::File;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError, Weak};
+use std::{io, mem, ptr};
+
+use super::disk::{self, DiskError};
+use super::names;
+
+/// Segments that were being read when the process last died of SIGBUS, by the SHA-256 in their name.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn pending_markers(folder: &Path) -> Result<Vec<[u8; 32]>, DiskError> {
+    let names = disk::names(folder)?;
+    Ok(names
+        .iter()
+        .filter_map(|name| names::parse(name, names::MARKER))
+        .collect())
+}
+
+/// Which segment a range of memory shows, and the folder where its marker would go.
+#[derive(Debug)]
+pub(super) struct Watched {
+    sha256: [u8; 32],
+    folder: Arc<File>,
+}
+
+impl Watched {
+    pub(super) fn new(folder: &Path, sha256: [u8; 32]) -> io::Result<Self> {
+        Ok(Self {
+            sha256,
+            folder: open_folder(folder)?,
+        })
+    }
+}
+
+/// While it lives, a SIGBUS inside the range leaves a marker.
+#[derive(Debug)]
+pub(super) struct Registration {
+    place: Option<&'static Place>,
+    /// Kept open for the handler.
+    _folder: Arc<File>,
+}
+
+impl Registration {
+    pub(super) fn new(range: Range<*const u8>, watched: Watched) -> Self {
+        static INSTALL: Once = Once::new();
+        INSTALL.call_once(install);
+
+        let place = free_place();
+        if let Some(place) = place {
+            let (words, _) = watched.sha256.as_chunks::<8>();
+            for (target, word) in place.sha256.iter().zip(words) {
+                target.store(u64::from_be_bytes(*word), Ordering::Relaxed);
+            }
+            let folder = watched.folder.as_raw_fd();
+            place.folder.store(folder, Ordering::Relaxed);
+            place.end.store(range.end.addr(), Ordering::Relaxed);
+            place.start.store(range.start.addr(), Ordering::Release);
+        }
+        Self {
+            place,
+            _folder: watched.folder,
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            place.start.store(0, Ordering::Relaxed);
+            place.taken.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// One watched range. Written by whoever took it, read by the handler at any moment: in the instant
+/// between two owners it may mix their values, and then at worst an unread segment is marked.
+#[derive(Debug, Default)]
+struct Place {
+    taken: AtomicBool,
+    /// 0 when nothing is watched.
+    start: AtomicUsize,
+    end: AtomicUsize,
+    folder: AtomicI32,
+    sha256: [AtomicU64; 4],
+}
+
+const PLACES_A_BLOCK: usize = 256;
+/// 64 blocks of 256: 16,384 maps, 16 thousand million records. A map beyond them works and is not
+/// watched.
+static BLOCKS: [OnceLock<Box<[Place; PLACES_A_BLOCK]>>; 64] = [const { OnceLock::new() }; 64];
+
+fn free_place() -> Option<&'static Place> {
+    BLOCKS
+        .iter()
+        .flat_map(|block| {
+            block
+                .get_or_init(|| Box::new(std::array::from_fn(|_| Place::default())))
+                .iter()
+        })
+        .find(|place| {
+            let taken = &place.taken;
+            taken
+                .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+        })
+}
+
+/// One descriptor a folder, however many segments of it are mapped.
+fn open_folder(path: &Path) -> io::Result<Arc<File>> {
+    type Known = ((u64, u64), Weak<File>);
+    static OPEN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let identity = (metadata.dev(), metadata.ino());
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    open.retain(|(_, file)| file.strong_count() > 0);
+    let known = open
+        .iter()
+        .find_map(|(other, file)| (*other == identity).then(|| file.upgrade())?);
+    Ok(known.unwrap_or_else(|| {
+        let file = Arc::new(file);
+        open.push((identity, Arc::downgrade(&file)));
+        file
+    }))
+}
+
+/// Who handled SIGBUS before.
+static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
+
+fn install() {
+    let Some(previous) = current_action() else {
+        return;
+    };
+    let _already = PREVIOUS.set(previous);
+    // SAFETY: all zeros is a valid `sigaction`: no handler, no flags, an empty set.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_sigaction = handler_address();
+    // On the alternate stack that the Rust runtime gives each thread; the thread's own may be full.
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // SAFETY: `action` is initialised, and its handler has the three arguments of SA_SIGINFO and calls
+    // nothing that is not safe in a handler. A failure leaves SIGBUS as it was: no marker, no harm.
+    let _result = unsafe { libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut()) };
+}
+
+fn current_action() -> Option<libc::sigaction> {
+    // SAFETY: all zeros is a valid `sigaction`.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: a null new action only asks; `action` is large enough for the answer.
+    let result = unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut action) };
+    (result == 0).then_some(action)
+}
+
+#[expect(clippy::as_conversions, reason = "C takes the handler by its address")]
+fn handler_address() -> libc::sighandler_t {
+    handle as *const () as libc::sighandler_t
+}
+
+type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
+/// Runs in the thread that could not read its page. Touches atomics, its own stack and system calls
+/// that POSIX lists as safe in a signal handler; never returns to the code that faulted, except
+/// through the default action.
+extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    if let Some(place) = faulting_address(info).and_then(place_of) {
+        mark(place);
+        die(signal);
+    } else {
+        pass_on(signal, info, context);
+    }
+}
+
+/// The address that could not be read; `None` when another process sent the signal.
+fn faulting_address(info: *mut libc::siginfo_t) -> Option<usize> {
+    // SAFETY: under SA_SIGINFO the kernel passes a valid, initialised siginfo.
+    let info = unsafe { info.as_ref() }?;
+    if info.si_code <= 0 {
+        return None;
+    }
+    // SAFETY: with a positive code SIGBUS comes from the kernel, and its union holds an address.
+    let address = unsafe { info.si_addr() };
+    Some(address.addr())
+}
+
+fn place_of(address: usize) -> Option<&'static Place> {
+    BLOCKS
+        .iter()
+        .map_while(OnceLock::get)
+        .flat_map(|block| block.iter())
+        .find(|place| {
+            let start = place.start.load(Ordering::Acquire);
+            start != 0 && (start..place.end.load(Ordering::Relaxed)).contains(&address)
+        })
+}
+
+fn mark(place: &Place) {
+    let mut name = [0; names::MARKER_LEN + 1];
+    let digits = place.sha256.iter().flat_map(|word| {
+        let word = word.load(Ordering::Relaxed);
+        word.to_be_bytes()
+    });
+    let digits = digits.flat_map(|octet| [octet >> 4, octet & 0xf].map(names::digit));
+    for (target, octet) in name.iter_mut().zip(digits.chain(names::MARKER.bytes())) {
+        *target = octet;
+    }
+    let Ok(name) = CStr::from_bytes_until_nul(&name) else {
+        return;
+    };
+    let folder = place.folder.load(Ordering::Relaxed);
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    let mode: libc::c_uint = 0o600;
+    // SAFETY: `name` ends in a zero and lives through the call; a stale descriptor only fails.
+    let marker = unsafe { libc::openat(folder, name.as_ptr(), flags, mode) };
+    if marker >= 0 {
+        // SAFETY: the descriptor was just opened. Neither failure can be helped here.
+        let _result = unsafe { libc::fsync(marker) };
+        // SAFETY: as above.
+        let _result = unsafe { libc::fsync(folder) };
+    }
+}
+
+/// The default action, once the handler returns: the signal is blocked until then.
+fn die(signal: c_int) {
+    // SAFETY: all zeros is a valid `sigaction`, and the default one: SIG_DFL is 0.
+    let default: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: `default` is initialised; `signal` is the one being handled.
+    let _result = unsafe { libc::sigaction(signal, &raw const default, ptr::null_mut()) };
+    // SAFETY: raising a signal is allowed in a handler.
+    let _result = unsafe { libc::raise(signal) };
+}
+
+fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let previous = PREVIOUS.get();
+    let flags = previous.map_or(0, |previous| previous.sa_flags);
+    match previous.map_or(libc::SIG_DFL, |previous| previous.sa_sigaction) {
+        libc::SIG_DFL => die(signal),
+        // Ignoring a read that cannot be done would try it again for ever.
+        libc::SIG_IGN if faulting_address(info).is_some() => die(signal),
+        libc::SIG_IGN => {}
+        address if flags & libc::SA_SIGINFO != 0 => {
+            // SAFETY: the address was registered with SA_SIGINFO, so it is such a function.
+            let handler: Handler = unsafe { mem::transmute(address) };
+            handler(signal, info, context);
+        }
+        address => {
+            // SAFETY: the address was registered without SA_SIGINFO, so it takes the signal alone.
+            let handler: extern "C" fn(c_int) = unsafe { mem::transmute(address) };
+            handler(signal);
+        }
+    }
+}

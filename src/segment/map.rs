@@ -1,0 +1,48 @@
+//! A published file in memory.
+
+#![allow(
+    unsafe_code,
+    reason = "mapping a file is unsafe: another process could change it under the map"
+)]
+
+use std::fs::File;
+use std::ops::Deref;
+
+use memmap2::Mmap;
+
+use super::fault::{Registration, Watched};
+
+/// The octets of a segment, readable for as long as this lives, also after the file is unlinked.
+///
+/// A page that the disk cannot deliver, or that lies behind the end of a file that somebody truncated,
+/// stops the process by SIGBUS; [`super::fault`] then leaves a marker that names the file.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    // Dropped first: a range must not be watched once it is unmapped.
+    _registration: Registration,
+    map: Mmap,
+}
+
+impl Mapping {
+    pub(super) fn new(file: &File, watched: Watched) -> std::io::Result<Self> {
+        // SAFETY: the octets must not change while they are borrowed. Segments are immutable: they are
+        // written under another name, made read-only, renamed into place and later unlinked, never
+        // written to or truncated (`super::writer`, `crate::catalog`). Somebody who may write to the
+        // folder can break that, and can replace the whole program as well; what they change is still
+        // checked by checksum at each read, and the octets are plain integers of no invalid value.
+        let map = unsafe { Mmap::map(file) }?;
+        let registration = Registration::new(map.as_ptr_range(), watched);
+        Ok(Self {
+            _registration: registration,
+            map,
+        })
+    }
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.map
+    }
+}
