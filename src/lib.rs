@@ -3,24 +3,32 @@
 //! It knows the status of every certificate of one or many CAs and answers OCSP (RFC 6960, RFC 9919)
 //! from responses signed ahead of time. The modules, in the order a status change meets them on its
 //! way to a client:
-
-pub mod identity;
+//!
+//! - [`identity`] names what has a status: an issuer and a serial number;
+//! - [`asn1`] holds times, reasons and the octets of certificates;
+//! - [`feed`] reads what a CA knows;
+//! - [`ledger`] keeps every status change, durably, and the status that follows;
+//! - [`ocsp`] is the wire: requests, templates, responses;
+//! - [`signer`] holds keys, and judges which may speak for whom;
+//! - [`segment`] is the mapped file of presigned answers;
+//! - [`presign`] signs answers ahead of time into segments;
+//! - [`catalog`] is what may be served now, swapped atomically;
+//! - [`authority`] keeps the catalog true to the ledger;
+//! - [`responder`] decides what a request is answered;
+//! - [`http`] carries it, and the operator's commands over a local socket;
+//! - [`observe`], [`clock`], [`config`] and [`cli`] are what the name says.
 
 pub mod asn1;
-pub mod ocsp;
-
-pub mod signer;
-
+pub mod catalog;
 pub mod clock;
 pub mod config;
 pub mod feed;
-
-pub mod ledger;
-pub mod responder;
-
 pub mod http;
-
+pub mod identity;
+pub mod ledger;
 pub mod observe;
 pub mod ocsp;
-pub mod catalog;
+pub mod presign;
+pub mod responder;
 pub mod segment;
+pub mod signer;

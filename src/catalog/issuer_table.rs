@@ -18,21 +18,15 @@ pub enum NotIssued {
     Unknown,
     /// A signed `revoked` with the extended-revoke extension (RFC 6960 §2.2, §4.4.8).
     ExtendedRevoked,
-    /// A signed `good`: only for an issuer that is fed by CRLs alone, so that issued and never issued
-    /// cannot be told apart.
-    Good,
 }
 
 /// How an issuer's requests are answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct IssuerPolicy {
     /// For a serial that was never issued.
     pub not_issued: NotIssued,
     /// The longest max-age that a cache is told.
     pub cache_max_age: Duration,
-    /// Whether a nonce is echoed, which takes a signature of its own; else it is ignored.
-    pub echo_nonce: bool,
 }
 
 impl Default for IssuerPolicy {
@@ -40,7 +34,6 @@ impl Default for IssuerPolicy {
         Self {
             not_issued: NotIssued::default(),
             cache_max_age: Duration::from_secs(3600),
-            echo_nonce: false,
         }
     }
 }

@@ -83,6 +83,8 @@ pub struct FreshAnswer {
     pub produced_at: UnixTime,
     /// nextUpdate in it.
     pub next_update: UnixTime,
+    /// When the planner wants it replaced.
+    pub next_sign: UnixTime,
     /// DER of the `Extensions` SEQUENCE of its SingleResponse, if any.
     pub single_extensions: Option<Box<[u8]>>,
     /// A signature for each CertID hash; a few at most.

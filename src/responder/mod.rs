@@ -1,6 +1,16 @@
-//! Decides what an OCSP request is answered: `answer(request, snapshot, now)`, policies, and the one
-//! mapping of errors to OCSPResponseStatus and metric label. No sockets, no disk.
+//! Decides what a request is answered with.
+//!
+//! [`answer`] is a pure function of the request, the catalog's snapshot and the time: no socket, disk,
+//! lock, key or clock. What no presigned answer fits becomes a [`Question`] to the authority, which
+//! takes the status from its own ledger; [`Responder`] carries it there and back under a deadline.
+//! Nothing here can reach a key or the ledger.
 
+mod answer;
+mod question;
 mod response;
+mod service;
 
+pub use answer::{Answer, answer};
+pub use question::{AskedQuestion, Question, QuestionQueue, question_queue};
 pub use response::{AnswerKind, Backend, EntityTag, Freshness, Reply, Response};
+pub use service::Responder;

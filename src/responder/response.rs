@@ -3,7 +3,7 @@
 
 use std::{pin::Pin, time::Duration};
 
-use crate::asn1::UnixTime;
+use crate::{asn1::UnixTime, ocsp::OcspResponseStatus};
 
 /// One OCSPResponse, ready to be sent with HTTP status 200 (RFC 6960 A.1).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -14,6 +14,18 @@ pub struct Response {
     pub freshness: Option<Freshness>,
     /// What it is counted as.
     pub kind: AnswerKind,
+}
+
+impl Response {
+    /// One of the constant bodies that carry no signature.
+    #[must_use]
+    pub fn unsigned(status: OcspResponseStatus, kind: AnswerKind) -> Self {
+        Self {
+            body: status.der().to_vec(),
+            freshness: None,
+            kind,
+        }
+    }
 }
 
 /// The caching facts of a signed answer (RFC 9919 §6 and §7.2).
@@ -33,6 +45,26 @@ pub struct Freshness {
 /// The content of a strong entity tag: lower hex, without the quotes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct EntityTag(pub [u8; 40]);
+
+impl EntityTag {
+    /// Hex of a checksum over the answer's constant octets and of the first 16 octets of its
+    /// signature: as unique as the answer, without hashing it.
+    #[must_use]
+    pub fn new(checksum: u32, signature: &[u8]) -> Self {
+        let mut hex = [b'0'; 40];
+        let octets = checksum
+            .to_be_bytes()
+            .into_iter()
+            .chain(signature.iter().copied());
+        for (place, octet) in hex.chunks_exact_mut(2).zip(octets) {
+            for (digit, value) in place.iter_mut().zip([octet >> 4, octet & 0x0f]) {
+                let letter = if value < 10 { b'0' } else { b'a' - 10 };
+                *digit = letter.saturating_add(value);
+            }
+        }
+        Self(hex)
+    }
+}
 
 /// How an answer came to be, or which OCSPResponseStatus it is: the label of its metric.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -125,6 +157,13 @@ impl std::fmt::Debug for Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entity_tag_is_the_checksum_and_the_signatures_beginning() {
+        let tag = EntityTag::new(0x0012_abff, &[0x9a; 64]);
+        assert_eq!(&tag.0[..8], b"0012abff");
+        assert_eq!(&tag.0[8..], "9a".repeat(16).as_bytes());
+    }
 
     #[test]
     fn every_kind_has_its_own_place_and_label() {
