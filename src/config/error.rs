@@ -2,7 +2,7 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{duration::text, place::Place};
+use super::{duration::text, file::CertificateFileError, place::Place};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,25 @@ pub enum ConfigError {
         path: PathBuf,
         /// What is wrong, at least one.
         found: Vec<Finding>,
+    },
+    /// The certificate of an issuer cannot be read.
+    #[error("issuer {issuer:?}: {source}")]
+    Certificate {
+        /// The issuer's name in the configuration.
+        issuer: String,
+        /// Why.
+        source: CertificateFileError,
+    },
+    /// Two issuers that no request could tell apart.
+    #[error(
+        "the issuers {first:?} and {second:?} have the same name and the same key in their \
+         certificates: they are one issuer, leave one of them"
+    )]
+    SameIssuer {
+        /// The first of them, by its name in the configuration.
+        first: String,
+        /// The other.
+        second: String,
     },
 }
 

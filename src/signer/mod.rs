@@ -1,7 +1,7 @@
 //! Keys that sign, and the judgement whether they may.
 //!
 //! A [`Signer`] turns octets into a signature; what the octets mean is not its business. [`open`]
-//! takes a certificate and a key from their files and [`load`] judges them against the issuer
+//! takes a certificate and a key from their files and [`load()`] judges them against the issuer
 //! (RFC 6960 §4.2.2.2): what does not pass is refused with its defect named, and nothing else is
 //! tried in its place. Software keys sign with aws-lc-rs, and one signature in 256 is verified by
 //! another implementation.
@@ -11,11 +11,13 @@
 mod certificate_signature;
 mod defect;
 mod ecdsa;
+mod ed25519;
 mod error;
 mod key_file;
 mod load;
 mod passphrase;
 mod public_key;
+mod rsa;
 mod second_opinion;
 mod software;
 #[cfg(test)]

@@ -7,8 +7,10 @@ use const_oid::{
         rfc8410::ID_ED_25519,
     },
 };
-use der::{Decode as _, Reader as _, SliceReader, Tag, Tagged as _, asn1::UintRef};
+use der::{Decode as _, Tag, Tagged as _};
 use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
+
+use crate::asn1::{Elements, tag};
 
 /// The kinds of keys that certificates and keys are checked for here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,7 +60,8 @@ pub(super) fn key_kind(spki_der: &[u8]) -> Result<KeyKind, PublicKeyError> {
             _ => Err(PublicKeyError::CompressedPoint),
         },
         KeyKind::Rsa => {
-            let bits = rsa_modulus_bits(octets).ok_or(PublicKeyError::Malformed)?;
+            let (modulus, _) = rsa_numbers(octets).ok_or(PublicKeyError::Malformed)?;
+            let bits = bits(modulus);
             if (RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
                 Ok(kind)
             } else {
@@ -69,23 +72,29 @@ pub(super) fn key_kind(spki_der: &[u8]) -> Result<KeyKind, PublicKeyError> {
     }
 }
 
-/// The length of the modulus in an `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent
-/// INTEGER }` (RFC 8017 A.1.1).
-pub(super) fn rsa_modulus_bits(rsa_public_key: &[u8]) -> Option<u32> {
-    let mut reader = SliceReader::new(rsa_public_key).ok()?;
-    let modulus = reader
-        .sequence(|fields| {
-            let modulus = UintRef::decode(fields)?;
-            UintRef::decode(fields)?;
-            Ok::<_, der::Error>(modulus)
-        })
-        .ok()?;
-    let octets = modulus.as_bytes(); // Without leading zeros.
-    let leading = octets.first()?.leading_zeros();
-    u32::try_from(octets.len())
-        .ok()?
-        .checked_mul(8)?
-        .checked_sub(leading)
+/// Modulus and exponent, without leading zeros, of an `RSAPublicKey ::= SEQUENCE { modulus INTEGER,
+/// publicExponent INTEGER }` (RFC 8017 A.1.1).
+pub(super) fn rsa_numbers(rsa_public_key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut fields = Elements::inside(rsa_public_key, tag::SEQUENCE).ok()?;
+    let (modulus, exponent) = (fields.integer().ok()?, fields.integer().ok()?);
+    fields.finish().ok()?;
+    Some((magnitude(modulus)?, magnitude(exponent)?))
+}
+
+/// A positive INTEGER's content without its sign octet.
+pub(super) const fn magnitude(integer: &[u8]) -> Option<&[u8]> {
+    match integer {
+        [0x00, magnitude @ ..] if !magnitude.is_empty() => Some(magnitude),
+        [0x01..=0x7f, ..] => Some(integer),
+        _ => None,
+    }
+}
+
+/// How many bits a number has that begins with its first octet that is not zero.
+pub(super) fn bits(number: &[u8]) -> u32 {
+    let leading = number.first().map_or(0, |first| first.leading_zeros());
+    let octets = u32::try_from(number.len()).unwrap_or(u32::MAX);
+    octets.saturating_mul(8).saturating_sub(leading)
 }
 
 /// BR §6.1.5 for the least; aws-lc-rs verifies up to 8192.
@@ -119,6 +128,12 @@ pub enum PublicKeyError {
     /// Too short to be safe, or too long to be verified.
     #[error("its RSA key has {bits} bits: 2048 to 8192 are supported")]
     RsaLength {
+        /// The length of the modulus.
+        bits: u32,
+    },
+    /// An RSA key whose signatures would be too short to be safe or too long for a response.
+    #[error("its RSA key has {bits} bits: keys that sign have 2048 to 4096")]
+    RsaSigningLength {
         /// The length of the modulus.
         bits: u32,
     },

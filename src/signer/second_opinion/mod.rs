@@ -6,14 +6,17 @@
 //! where aws-lc-rs signs 55 k/s); one in 256 costs about 6 % and finds a lasting fault within the
 //! first 256 answers.
 
+mod ecdsa;
+mod ed25519;
+mod rsa;
+
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use p256::ecdsa::signature::Verifier as _;
-
 use super::SignerError;
+use crate::asn1::SignatureAlgorithm;
 
 /// Verifies signatures of one key independently of whoever made them.
-pub(super) trait Verifier: Send + Sync {
+trait Verifier: Send + Sync {
     /// Whether `signature`, in stored form, is one of `message`.
     fn accepts(&self, message: &[u8], signature: &[u8]) -> bool;
 }
@@ -28,7 +31,21 @@ pub(super) struct SecondOpinion {
 }
 
 impl SecondOpinion {
-    pub(super) fn new(verifier: Box<dyn Verifier>) -> Self {
+    /// The second opinion for a public key; `None` when the other implementation does not accept
+    /// that key.
+    pub(super) fn for_key(algorithm: SignatureAlgorithm, public_key_octets: &[u8]) -> Option<Self> {
+        let verifier: Box<dyn Verifier> = match algorithm {
+            SignatureAlgorithm::EcdsaSha256P256 => Box::new(ecdsa::P256::new(public_key_octets)?),
+            SignatureAlgorithm::EcdsaSha384P384 => Box::new(ecdsa::P384::new(public_key_octets)?),
+            SignatureAlgorithm::Ed25519 => Box::new(ed25519::Dalek::new(public_key_octets)?),
+            SignatureAlgorithm::RsaPkcs1Sha256 { .. } => {
+                Box::new(rsa::Pkcs1Sha256::new(public_key_octets)?)
+            }
+        };
+        Some(Self::new(verifier))
+    }
+
+    fn new(verifier: Box<dyn Verifier>) -> Self {
         let mut phase = [0];
         // Any phase will do: where there is no randomness, counting begins at 0.
         if aws_lc_rs::rand::fill(&mut phase).is_err() {
@@ -53,25 +70,6 @@ impl SecondOpinion {
             return Err(SignerError::SecondOpinion);
         }
         Ok(())
-    }
-}
-
-/// RustCrypto's `p256`.
-pub(super) struct P256(p256::ecdsa::VerifyingKey);
-
-impl P256 {
-    /// `None` when `p256` does not accept the public key.
-    pub(super) fn new(public_key_octets: &[u8]) -> Option<Self> {
-        p256::ecdsa::VerifyingKey::from_sec1_bytes(public_key_octets)
-            .ok()
-            .map(Self)
-    }
-}
-
-impl Verifier for P256 {
-    fn accepts(&self, message: &[u8], signature: &[u8]) -> bool {
-        p256::ecdsa::Signature::from_slice(signature)
-            .is_ok_and(|signature| self.0.verify(message, &signature).is_ok())
     }
 }
 
