@@ -13,7 +13,6 @@ pub mod admin_client;
 mod bind;
 mod cache;
 mod connection;
-mod get_path;
 mod limits;
 mod mounts;
 mod ocsp_route;

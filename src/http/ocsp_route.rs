@@ -23,12 +23,12 @@ use hyper::{
 use super::{
     cache,
     connection::Connection,
-    get_path::decode_get_path,
     progress::{Moment, Phase},
     refusal,
 };
 use crate::{
     observe::{self, HttpError},
+    ocsp::{OcspResponseStatus, decode_get_path},
     responder::{AnswerKind, Backend, Reply, Response},
 };
 
@@ -169,7 +169,7 @@ fn ask_by_path<B: Backend>(connection: &Connection<B>, rest: &str, query: Option
 
 fn malformed_request() -> Response {
     Response {
-        body: vec![0x30, 0x03, 0x0a, 0x01, 0x01],
+        body: OcspResponseStatus::MalformedRequest.der().to_vec(),
         freshness: None,
         kind: AnswerKind::MalformedRequest,
     }

@@ -79,6 +79,74 @@ fn a_path_that_is_no_base64_is_malformed_with_status_200() {
     assert_eq!(server.stats().answers["malformed_request"].get, 6);
 }
 
+/// PITFALLS P-01: every way of writing a path asks the same question as the POST.
+#[test]
+fn every_way_of_writing_a_path_gets_the_answer_to_its_question() {
+    use base64::{
+        Engine,
+        engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
+    };
+    let server = TestServer::start_with(Limits::default(), &["127.0.0.1:0"], &["/", "/ca/ocsp"]);
+    let mut client = server.connect();
+    let mut noise = 88_172_645_463_325_252_u64; // xorshift64
+    for n in 0..2_000_usize {
+        let mut question = vec![0x30];
+        question.extend((0..60 + n % 5).map(|_| {
+            noise ^= noise << 13;
+            noise ^= noise >> 7;
+            noise ^= noise << 17;
+            // Plenty of `/` and `+`.
+            if noise & 0x700 == 0 {
+                0xff
+            } else {
+                noise as u8
+            }
+        }));
+        let plain = STANDARD.encode(&question);
+        let escaped = plain
+            .replace('/', "%2F")
+            .replace('+', "%2B")
+            .replace('=', "%3D");
+        let paths = [
+            STANDARD_NO_PAD.encode(&question),
+            escaped.to_lowercase_escapes(),
+            plain.replace('+', "%2B"),
+            plain.bytes().map(|octet| format!("%{octet:02x}")).collect(),
+            URL_SAFE.encode(&question),
+            URL_SAFE_NO_PAD.encode(&question),
+            format!("/{plain}"),
+            format!("%2F{escaped}"),
+            escaped,
+            plain,
+        ];
+        for path in &paths {
+            for mount in ["", "/ca/ocsp"] {
+                client.request("GET", &format!("{mount}/{path}"), "", b"");
+            }
+        }
+        for path in paths.iter().flat_map(|path| [path; 2]) {
+            let answer = client.answer();
+            assert_eq!(
+                answer.body,
+                [b"answer to ", &question[..]].concat(),
+                "{path}"
+            );
+        }
+    }
+}
+
+trait LowercaseEscapes {
+    fn to_lowercase_escapes(&self) -> String;
+}
+
+impl LowercaseEscapes for String {
+    fn to_lowercase_escapes(&self) -> String {
+        self.replace("%2F", "%2f")
+            .replace("%2B", "%2b")
+            .replace("%3D", "%3d")
+    }
+}
+
 #[test]
 fn an_empty_body_reaches_the_backend() {
     let server = TestServer::start(Limits::default());
