@@ -25,7 +25,7 @@
 //! lines are bad, since nothing says which of them is true.
 //!
 //! It writes nothing and knows no clock: whether a change fits what is known already is for the
-//! ledger to judge, through [`import`](super::import).
+//! ledger to judge, through [`import()`](super::import()).
 
 mod entry;
 mod line;
