@@ -7,3 +7,6 @@
 pub mod identity;
 
 pub mod asn1;
+
+#[cfg(feature = "rocksdb")]
+pub mod ledger;
