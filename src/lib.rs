@@ -13,10 +13,9 @@
 //! - [`segment`] is the mapped file of presigned answers;
 //! - [`presign`] signs answers ahead of time into segments;
 //! - [`catalog`] is what may be served now, swapped atomically;
-//! - [`authority`] keeps the catalog true to the ledger;
 //! - [`responder`] decides what a request is answered;
 //! - [`http`] carries it, and the operator's commands over a local socket;
-//! - [`observe`], [`clock`], [`config`] and [`cli`] are what the name says.
+//! - [`observe`], [`clock`] and [`config`] are what the name says.
 
 pub mod asn1;
 pub mod catalog;
