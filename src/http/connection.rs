@@ -4,6 +4,7 @@
 //! or when what the connection waits for ends sooner than the timer would.
 
 use std::{
+    future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -11,7 +12,11 @@ use std::{
 };
 
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time::Sleep};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, futures::Notified},
+    time::Sleep,
+};
 
 use super::{
     limits::Limits,
@@ -36,21 +41,24 @@ impl<B> Connection<B> {
         self.server.stopwatch.now()
     }
 
-    /// When the connection is cut unless it gets on, and what it is counted as then.
-    fn deadline(&self) -> (Moment, Timeout) {
+    /// What is due next unless the connection gets on, and when.
+    fn deadline(&self, hyper: Hyper) -> (Moment, Due) {
         let (mut phase, mut since) = self.progress.phase();
         if phase == Phase::Arriving {
             (phase, since) = (Phase::Head, self.now());
             self.progress.enter(phase, since);
         }
-        let limits = &self.server.limits;
-        let (timeout, allowed) = allowance(phase, limits);
-        let deadline = since.plus(allowed);
+        let (timeout, allowed) = allowance(phase, &self.server.limits);
+        let cut = since.plus(allowed);
+        let park = since.plus(self.server.limits.park_after);
         let drained = self.server.drain_deadline();
-        if drained < deadline {
-            (drained, Timeout::Drain)
+        let is_waiting = matches!(phase, Phase::Head | Phase::Idle);
+        if hyper == Hyper::Runs && is_waiting && park < cut.min(drained) {
+            (park, Due::Park)
+        } else if drained < cut {
+            (drained, Due::Cut(Timeout::Drain))
         } else {
-            (deadline, timeout)
+            (cut, Due::Cut(timeout))
         }
     }
 }
@@ -107,61 +115,138 @@ impl From<hyper::Result<()>> for End {
     }
 }
 
+/// Between requests that are further apart than [`Limits::park_after`] there is no hyper: its buffers and state
+/// take 20 KiB a connection, a head that has begun half a kilobyte.
 async fn drive<B: Backend>(stream: TcpStream, server: &Arc<Shared<B>>) -> End {
     let connection = Arc::new(Connection {
         server: Arc::clone(server),
         progress: Progress::new(Phase::Head, server.stopwatch.now()),
     });
-    let stream = WatchedStream::new(stream, Arc::clone(&connection));
-    let mut http = server
-        .protocol
-        .serve_connection(TokioIo::new(stream), OcspService(Arc::clone(&connection)));
-    let mut timer = pin!(tokio::time::sleep(server.limits.head_timeout));
-    let mut set_to = Moment::NEVER;
-
-    // Polled once, so that draining wakes this task. Later polls look at the drain's deadline, which
-    // is set before the wake-up, and take no lock.
-    let mut drain = pin!(server.drain.notified());
-    let mut awaits_drain = false;
-    let mut draining = false;
-
-    std::future::poll_fn(|cx| {
-        if !awaits_drain {
-            awaits_drain = drain.as_mut().poll(cx).is_pending();
+    let mut stream = WatchedStream::new(stream, Arc::clone(&connection));
+    let timer = pin!(tokio::time::sleep(server.limits.head_timeout));
+    let drain = pin!(server.drain.notified());
+    let mut waits = Waits::new(timer, drain);
+    loop {
+        match poll_fn(|cx| poll_head(&mut stream, &connection, &mut waits, cx)).await {
+            Ok(()) => {}
+            Err(end) => return end,
         }
-        if !draining && server.drain_deadline() < Moment::NEVER {
-            draining = true;
-            Pin::new(&mut http).graceful_shutdown();
+        let service = OcspService(Arc::clone(&connection));
+        let http = server
+            .protocol
+            .serve_connection(TokioIo::new(stream), service);
+        let mut http = Box::new(http);
+        let mut draining = false;
+        let end = poll_fn(|cx| {
+            if !draining && waits.drains(server, cx) {
+                draining = true;
+                Pin::new(&mut *http).graceful_shutdown();
+            }
+            if let Poll::Ready(result) = Pin::new(&mut *http).poll(cx) {
+                return Poll::Ready(Some(End::from(result)));
+            }
+            waits
+                .poll_due(&connection, Hyper::Runs, cx)
+                .map(|due| match due {
+                    Due::Cut(timeout) => Some(End::TimedOut(timeout)),
+                    Due::Park => None,
+                })
+        });
+        if let Some(end) = end.await {
+            return end;
         }
-        if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
-            return Poll::Ready(End::from(result));
-        }
-        poll_deadline(&connection, timer.as_mut(), &mut set_to, cx).map(End::TimedOut)
-    })
-    .await
+        let parts = http.into_parts();
+        stream = parts.io.into_inner();
+        stream.give_back(&parts.read_buf);
+    }
 }
 
-/// Ready when the connection's time is up. `timer` was last set to `set_to`; [`Moment::NEVER`] says
-/// that it was not.
-fn poll_deadline<B>(
+/// Ready when hyper has something to do, or with the connection's end.
+fn poll_head<B>(
+    stream: &mut WatchedStream<B>,
     connection: &Connection<B>,
-    mut timer: Pin<&mut Sleep>,
-    set_to: &mut Moment,
+    waits: &mut Waits<'_, '_>,
     cx: &mut Context<'_>,
-) -> Poll<Timeout> {
-    loop {
-        let (deadline, timeout) = connection.deadline();
-        if deadline >= *set_to && !timer.is_elapsed() {
-            return Poll::Pending;
+) -> Poll<Result<(), End>> {
+    if waits.drains(&connection.server, cx) {
+        return Poll::Ready(Err(End::Closed));
+    }
+    match stream.poll_head(cx) {
+        Poll::Ready(Ok(true)) => return Poll::Ready(Ok(())),
+        Poll::Ready(Ok(false)) => return Poll::Ready(Err(End::Closed)),
+        Poll::Ready(Err(_)) => return Poll::Ready(Err(End::Aborted)),
+        Poll::Pending => {}
+    }
+    waits
+        .poll_due(connection, Hyper::Parked, cx)
+        .map(|due| match due {
+            Due::Cut(timeout) => Err(End::TimedOut(timeout)),
+            Due::Park => Ok(()),
+        })
+}
+
+/// What may end a connection's wait, apart from its client: the timer, and the server's end.
+struct Waits<'task, 'server> {
+    timer: Pin<&'task mut Sleep>,
+    /// What the timer was last set to; [`Moment::NEVER`] before it was.
+    set_to: Moment,
+    drain: Pin<&'task mut Notified<'server>>,
+    awaits_drain: bool,
+}
+
+/// What is to be done because it is time.
+enum Due {
+    Cut(Timeout),
+    /// Hyper should go until the client says something.
+    Park,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Hyper {
+    Runs,
+    Parked,
+}
+
+impl<'task, 'server> Waits<'task, 'server> {
+    const fn new(timer: Pin<&'task mut Sleep>, drain: Pin<&'task mut Notified<'server>>) -> Self {
+        Self {
+            timer,
+            set_to: Moment::NEVER,
+            drain,
+            awaits_drain: false,
         }
-        if deadline <= connection.now() {
-            return Poll::Ready(timeout);
+    }
+
+    /// Whether the server drains. The notification is polled once, so that it wakes this task; after
+    /// that only the drain's deadline is looked at, which is set before, and no lock is taken.
+    fn drains<B>(&mut self, server: &Shared<B>, cx: &mut Context<'_>) -> bool {
+        if !self.awaits_drain {
+            self.awaits_drain = self.drain.as_mut().poll(cx).is_pending();
         }
-        *set_to = deadline;
-        let instant = connection.server.stopwatch.instant(deadline);
-        timer.as_mut().reset(instant.into());
-        if timer.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
+        server.drain_deadline() < Moment::NEVER
+    }
+
+    /// Ready when the connection's time is up, or hyper's.
+    fn poll_due<B>(
+        &mut self,
+        connection: &Connection<B>,
+        hyper: Hyper,
+        cx: &mut Context<'_>,
+    ) -> Poll<Due> {
+        loop {
+            let (deadline, due) = connection.deadline(hyper);
+            if deadline >= self.set_to && !self.timer.is_elapsed() {
+                return Poll::Pending;
+            }
+            if deadline <= connection.now() {
+                return Poll::Ready(due);
+            }
+            self.set_to = deadline;
+            let instant = connection.server.stopwatch.instant(deadline);
+            self.timer.as_mut().reset(instant.into());
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
         }
     }
 }

@@ -148,6 +148,9 @@ fn protocol(limits: &Limits) -> http1::Builder {
         .header_read_timeout(None)
         // A client may close its side once it has asked; it still wants its answer.
         .half_close(true)
+        // Copying an answer of a kilobyte behind its head costs less than a second iovec (0.2 µs of
+        // 6). A body of megabytes must come in pieces: hyper's buffer keeps the size it once had.
+        .writev(false)
         .max_header_size(limits.head_octets_max)
         .max_buf_size(limits.head_octets_max.max(BUFFER_OCTETS_MIN));
     protocol

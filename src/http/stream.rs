@@ -5,7 +5,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
@@ -14,6 +14,9 @@ use tokio::{
 };
 
 use super::{connection::Connection, progress::Phase};
+
+/// Room for most heads, and all that a client which sends none can make us hold.
+const HEAD_STEP_OCTETS: usize = 512;
 
 /// A client that takes this much of an answer gets the whole write timeout again.
 const WRITE_STEP_OCTETS: usize = 16 * 1_024;
@@ -27,6 +30,9 @@ pub(super) struct WatchedStream<B> {
     blocked: bool,
     /// Octets taken since then, or since the last whole step.
     taken: usize,
+    /// Octets that were read while there was no hyper to take them, from `given` on.
+    unread: Vec<u8>,
+    given: usize,
 }
 
 impl<B> WatchedStream<B> {
@@ -36,6 +42,50 @@ impl<B> WatchedStream<B> {
             connection,
             blocked: false,
             taken: 0,
+            unread: Vec::new(),
+            given: 0,
+        }
+    }
+
+    /// Takes back what hyper had read and not used.
+    pub(super) fn give_back(&mut self, octets: &[u8]) {
+        debug_assert!(
+            self.unread.is_empty(),
+            "hyper takes all of it at its first read"
+        );
+        self.unread = octets.to_vec();
+    }
+
+    /// Reads until there is a whole head, or something that hyper must judge; `false` when the client
+    /// has left.
+    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let limit = self.connection.server.limits.head_octets_max;
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            let before = self.unread.len();
+            self.unread.reserve(HEAD_STEP_OCTETS);
+            match self.stream.try_read_buf(&mut self.unread) {
+                Ok(0) => return Poll::Ready(Ok(before > 0)),
+                Ok(_) => {
+                    self.note_arrival();
+                    let looked_at = before.saturating_sub(2);
+                    let judged = self.unread.len() >= limit
+                        || !may_begin_a_head(&self.unread)
+                        || ends_a_head(self.unread.get(looked_at..).unwrap_or_default());
+                    if judged {
+                        return Poll::Ready(Ok(true));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    fn note_arrival(&self) {
+        let progress = &self.connection.progress;
+        if let (Phase::Idle, since) = progress.phase() {
+            progress.enter(Phase::Arriving, since);
         }
     }
 
@@ -73,13 +123,22 @@ impl<B> AsyncRead for WatchedStream<B> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(unread) = self.unread.get(self.given..)
+            && !unread.is_empty()
+        {
+            let (now, later) = unread.split_at(unread.len().min(buffer.remaining()));
+            buffer.put_slice(now);
+            if later.is_empty() {
+                (self.unread, self.given) = (Vec::new(), 0);
+            } else {
+                self.given = self.given.saturating_add(now.len());
+            }
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before
-            && let progress = &self.connection.progress
-            && let (Phase::Idle, since) = progress.phase()
-        {
-            progress.enter(Phase::Arriving, since);
+        if buffer.filled().len() > before {
+            self.note_arrival();
         }
         read
     }
@@ -126,6 +185,26 @@ impl<B> AsyncWrite for WatchedStream<B> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
+}
+
+/// A method, or the empty lines that may stand before it (RFC 9112 §2.2). Anything else, such as the
+/// hello of TLS, is no head however long one waits.
+fn may_begin_a_head(octets: &[u8]) -> bool {
+    octets
+        .first()
+        .is_some_and(|octet| octet.is_ascii_alphabetic() || matches!(octet, b'\r' | b'\n'))
+}
+
+/// Whether an empty line follows a line.
+fn ends_a_head(octets: &[u8]) -> bool {
+    let mut rest = octets;
+    while let Some(end) = rest.iter().position(|octet| *octet == b'\n') {
+        rest = rest.get(end.saturating_add(1)..).unwrap_or_default();
+        if matches!(rest, [b'\n', ..] | [b'\r', b'\n', ..]) {
+            return true;
+        }
+    }
+    false
 }
 
 /// A connection cut while its client took nothing is reset: closed politely, the kernel would keep

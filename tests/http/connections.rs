@@ -77,6 +77,54 @@ fn trickle(client: &Client) {
     });
 }
 
+/// Connections that wait give up hyper's state, in the middle of a head as well.
+#[test]
+fn a_parked_connection_goes_on_where_it_was() {
+    let mut server = TestServer::start(Limits {
+        park_after: Duration::from_millis(1),
+        ..patient()
+    });
+    let (_never, tick) = std::sync::mpsc::channel::<()>();
+    let wait = || tick.recv_timeout(Duration::from_millis(4)).ok();
+    let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    for round in 0..3 {
+        let question = format!("question {round}");
+        let target = path_of(question.as_bytes());
+        let head = format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let length = question.len();
+        let post =
+            format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{question}");
+        for request in [&head, &post] {
+            // The first request, whole, is followed by a piece of the second.
+            let all = format!("{head}{request}");
+            let (first, rest) = all.split_at(head.len() + 5);
+            for client in &mut clients {
+                client.send(first);
+            }
+            for piece in rest.as_bytes().chunks(1 + rest.len() / 4) {
+                wait();
+                for client in &mut clients {
+                    client.send(piece);
+                }
+            }
+            for client in &mut clients {
+                for _ in 0..2 {
+                    assert_eq!(
+                        client.answer().body,
+                        format!("answer to {question}").as_bytes()
+                    );
+                }
+            }
+            wait();
+        }
+    }
+    server.signal_stop();
+    for client in &mut clients {
+        client.expect_closed();
+    }
+    assert_eq!(server.join().cut, 0);
+}
+
 #[test]
 fn an_idle_connection_is_closed() {
     let server = TestServer::start(Limits {
