@@ -80,7 +80,7 @@ pub(super) async fn serve<B: Backend>(
     server: Arc<Shared<B>>,
     permit: OwnedSemaphorePermit,
 ) {
-    server.counters.connection_accepted();
+    let open = Open::new(&server, permit);
     let end = drive(stream, &server).await;
     let counters = &server.counters;
     match end {
@@ -90,8 +90,31 @@ pub(super) async fn serve<B: Backend>(
         End::HeadTooLarge => counters.http_error(HttpError::HeadTooLarge),
         End::Aborted => counters.connection_aborted(),
     }
-    counters.connection_closed();
-    drop(permit);
+    drop(open);
+}
+
+/// An open connection: counted as one and holding its permit until dropped, also by a panic.
+struct Open<'server, B> {
+    server: &'server Shared<B>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<'server, B> Open<'server, B> {
+    fn new(server: &'server Shared<B>, permit: OwnedSemaphorePermit) -> Self {
+        server.counters.connection_accepted();
+        Self {
+            server,
+            permit: Some(permit),
+        }
+    }
+}
+
+impl<B> Drop for Open<'_, B> {
+    fn drop(&mut self) {
+        // First, so that who sees the count knows that there is room.
+        drop(self.permit.take());
+        self.server.counters.connection_closed();
+    }
 }
 
 enum End {

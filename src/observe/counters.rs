@@ -134,7 +134,7 @@ impl Timeout {
 
 /// Everything the HTTP side counts. All of it only rises; a restart begins at zero.
 ///
-/// Counting is one or two relaxed additions. They go to one of [`SHARDS`] copies, chosen once for
+/// Counting is one or two relaxed additions. They go to one of 16 copies, chosen once for
 /// each thread, so that cores do not take a cache line from each other at every request.
 #[derive(Debug, Default)]
 pub struct Counters {

@@ -252,6 +252,21 @@ fn above_the_cap_connections_are_closed_at_once_and_below_it_served_again() {
 }
 
 #[test]
+fn a_backend_that_panics_loses_one_connection() {
+    let server = TestServer::start(Limits {
+        connections_max: 1,
+        ..patient()
+    });
+    for _ in 0..3 {
+        let mut client = server.connect();
+        client.request("POST", "/", "", b"panic");
+        client.expect_closed();
+        server.until(|stats| stats.connections.open == 0);
+    }
+    assert_eq!(server.connect().post("/", b"q").status, 200);
+}
+
+#[test]
 fn a_burst_of_connections_leaves_none_behind() {
     let server = TestServer::start(Limits::default());
     for _ in 0..300 {

@@ -58,6 +58,8 @@ impl Backend for Stub {
         } else if request_der.starts_with(b"try later") {
             response.freshness = None;
             response.kind = AnswerKind::TryLater;
+        } else if request_der.starts_with(b"panic") {
+            panic!("the backend was asked to");
         } else if request_der.starts_with(b"large") {
             response.body = vec![b'x'; LARGE];
         } else if request_der.starts_with(b"wait") {
