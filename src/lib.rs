@@ -13,12 +13,17 @@
 //! - [`segment`] is the mapped file of presigned answers;
 //! - [`presign`] signs answers ahead of time into segments;
 //! - [`catalog`] is what may be served now, swapped atomically;
+//! - [`authority`] keeps the catalog true to the ledger;
 //! - [`responder`] decides what a request is answered;
 //! - [`http`] carries it, and the operator's commands over a local socket;
-//! - [`observe`], [`clock`] and [`config`] are what the name says.
+//! - [`observe`], [`clock`], [`config`] and [`cli`] are what the name says.
 
 pub mod asn1;
+#[cfg(feature = "rocksdb")]
+pub mod authority;
 pub mod catalog;
+#[cfg(feature = "rocksdb")]
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod feed;

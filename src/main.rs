@@ -1,3 +1,5 @@
-//! The `estelam` program: parses arguments and calls the library.
+//! The `estelam` program: everything is in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    estelam::cli::main()
+}

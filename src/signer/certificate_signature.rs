@@ -23,6 +23,12 @@ use super::{
 };
 use crate::asn1::Certificate;
 
+/// Whether the key of `issuer` made the signature of `certificate`. Names and validity are not judged.
+#[must_use]
+pub fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
+    check(certificate, issuer).is_ok()
+}
+
 /// Checks that the key of `issuer` made the signature of `certificate`.
 pub(super) fn check(certificate: &Certificate, issuer: &Certificate) -> Result<(), Defect> {
     let kind = key_kind(issuer.spki_der()).map_err(|reason| Defect::IssuerKey { reason })?;

@@ -1,0 +1,233 @@
+//! The operator's commands, as they arrive at a running server.
+
+use std::io::BufReader;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::clerk::{ChangeRequest, Clerk, StatusRequest};
+use super::observer::{AuthorityStats, observe};
+use super::{Authority, ErrorClass, OperationError};
+use crate::http::admin::{AdminBackend, AdminReply, AdminRequest, BodyError, LineSender, Peer};
+use crate::ledger::Source;
+use crate::observe::{Counters, HttpStats};
+use crate::responder::QuestionQueue;
+
+/// Answers the admin socket from a running authority.
+pub struct Admin {
+    authority: Arc<Authority>,
+    clerk: Clerk,
+    counters: Arc<Counters>,
+    questions: QuestionQueue,
+}
+
+impl Admin {
+    /// The commands over this authority; `counters` and `questions` are the responder's.
+    #[must_use]
+    pub fn new(
+        authority: Arc<Authority>,
+        counters: Arc<Counters>,
+        questions: QuestionQueue,
+    ) -> Self {
+        Self {
+            clerk: authority.clerk(),
+            authority,
+            counters,
+            questions,
+        }
+    }
+
+    async fn route(&self, request: AdminRequest) -> Result<AdminReply, OperationError> {
+        let AdminRequest {
+            peer,
+            method,
+            path,
+            query,
+            body,
+        } = request;
+        match (&method, path.as_str()) {
+            (&Method::GET, "/stats") => self.stats().await,
+            (&Method::GET, "/status") => {
+                let clerk = self.clerk.clone();
+                let request = StatusRequest {
+                    issuer: query.value("issuer").map(str::to_owned),
+                    serial: query.value("serial").unwrap_or_default().to_owned(),
+                };
+                blocking(move || clerk.status(&request)).await
+            }
+            (&Method::POST, "/change") => {
+                let clerk = self.clerk.clone();
+                let request: ChangeRequest = body
+                    .json(CHANGE_OCTETS_MAX)
+                    .await
+                    .map_err(|error| body_error(&error))?;
+                audit(peer, &request);
+                blocking(move || clerk.change(&request)).await
+            }
+            (&Method::POST, "/import/index") => {
+                let clerk = self.clerk.clone();
+                let issuer = query.value("issuer").map(str::to_owned);
+                let name = query.value("name").unwrap_or("index.txt").to_owned();
+                let skip_bad = query.value("skip_bad") == Some("true");
+                tracing::info!(
+                    uid = peer.uid,
+                    pid = peer.pid,
+                    file = name,
+                    issuer,
+                    "import"
+                );
+                let reader = BufReader::with_capacity(READ_OCTETS, body.into_reader());
+                let (reply, lines) = AdminReply::lines();
+                tokio::task::spawn_blocking(move || {
+                    import(&clerk, issuer.as_deref(), &name, reader, skip_bad, lines);
+                });
+                Ok(reply)
+            }
+            (&Method::POST, "/clock/accept") => {
+                let authority = Arc::clone(&self.authority);
+                tracing::info!(uid = peer.uid, pid = peer.pid, "clock accepted");
+                blocking(move || accept_clock(&authority)).await
+            }
+            _ => Ok(AdminReply::error(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                &format!("this server has no {method} {path}"),
+            )),
+        }
+    }
+
+    async fn stats(&self) -> Result<AdminReply, OperationError> {
+        let authority = Arc::clone(&self.authority);
+        let http = self.counters.snapshot();
+        let questions_waiting = self.questions.depth();
+        blocking(move || {
+            let authority =
+                observe(authority.shared()).map_err(|error| OperationError::from(&error))?;
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            Ok(ServerStats {
+                version,
+                questions_waiting,
+                authority,
+                http,
+            })
+        })
+        .await
+    }
+}
+
+impl AdminBackend for Admin {
+    fn handle(
+        &self,
+        request: AdminRequest,
+    ) -> Pin<Box<dyn Future<Output = AdminReply> + Send + '_>> {
+        Box::pin(async move {
+            self.route(request)
+                .await
+                .unwrap_or_else(|error| refuse(&error))
+        })
+    }
+}
+
+/// All that a server tells of itself.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ServerStats {
+    /// The program's version.
+    pub version: String,
+    /// Questions that wait for the live signer.
+    pub questions_waiting: usize,
+    /// Ledger, catalog, signers.
+    pub authority: AuthorityStats,
+    /// Requests and answers.
+    pub http: HttpStats,
+}
+
+fn import(
+    clerk: &Clerk,
+    issuer: Option<&str>,
+    name: &str,
+    mut reader: impl std::io::BufRead,
+    skip_bad: bool,
+    lines: LineSender,
+) {
+    // A client that went away does not stop what has begun: every batch is whole, and run again the
+    // import completes.
+    let outcome = clerk.import_index(issuer, name, &mut reader, skip_bad, &mut |progress| {
+        lines
+            .blocking_progress(&progress)
+            .unwrap_or_else(|_: ClientGone| ());
+    });
+    let told = match outcome {
+        Ok(report) => lines.blocking_finish(&report),
+        Err(error) => lines.blocking_fail(error.class.code(), &error.message),
+    };
+    if told.is_err() {
+        tracing::warn!(file = name, "nobody waited for the end of the import");
+    }
+}
+
+fn accept_clock(authority: &Authority) -> Result<ClockReply, OperationError> {
+    let shared = authority.shared();
+    let source = Source::new("cli", "")
+        .map_err(|error| OperationError::new(ErrorClass::Internal, error.to_string()))?;
+    let clock = shared.signing.clock();
+    // Recorded before it takes effect: nothing is signed with a time that nobody answered for.
+    let now = clock.now();
+    shared
+        .ledger
+        .accept_clock(now, &source, clock.now_millis())
+        .map_err(|error| OperationError::from(&error))?;
+    let accepted = shared.signing.accept();
+    shared.keeper_wake.notify();
+    shared.renewal_wake.notify();
+    Ok(ClockReply {
+        now: accepted.now.to_string(),
+    })
+}
+
+/// The clock that was accepted.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ClockReply {
+    /// RFC 3339.
+    pub now: String,
+}
+
+/// Runs what waits for the disk where it may.
+async fn blocking<T: Serialize + Send + 'static>(
+    work: impl FnOnce() -> Result<T, OperationError> + Send + 'static,
+) -> Result<AdminReply, OperationError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => Ok(AdminReply::json(&outcome?)),
+        Err(error) => Err(OperationError::new(ErrorClass::Internal, error.to_string())),
+    }
+}
+
+fn refuse(error: &OperationError) -> AdminReply {
+    let status = match error.class {
+        ErrorClass::Usage | ErrorClass::Input => StatusCode::BAD_REQUEST,
+        ErrorClass::Refused => StatusCode::CONFLICT,
+        ErrorClass::Busy | ErrorClass::Storage => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    AdminReply::error(status, error.class.code(), &error.message)
+}
+
+fn body_error(error: &BodyError) -> OperationError {
+    OperationError::new(ErrorClass::Usage, super::error::with_causes(error))
+}
+
+/// One line for each administrative act: who, what, from where.
+fn audit(peer: Peer, request: &ChangeRequest) {
+    tracing::info!(
+        uid = peer.uid,
+        pid = peer.pid,
+        issuer = request.issuer,
+        serial = request.serial,
+        action = ?request.action,
+        "change asked for"
+    );
+}
+
+const CHANGE_OCTETS_MAX: usize = 16 * 1_024;
+const READ_OCTETS: usize = 64 * 1_024;

@@ -1,0 +1,124 @@
+//! Brings a catalog that was closed (or killed) up to the ledger.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::AuthorityError;
+use super::issuer::Issuer;
+use super::keeper::{SEALED_AT, seal};
+use super::runtime::{Shared, mask_entry};
+use crate::catalog::{IssuerTable, MaskEntry, Publication};
+
+/// Publishes the issuers. Every one begins as catching up; those that the catalog lacks nothing of are
+/// released at once, so that their presigned answers are served from the first request.
+pub(super) fn announce(shared: &Shared) -> Result<(), AuthorityError> {
+    let entries = shared
+        .issuers
+        .iter()
+        .map(|issuer| issuer.catalog_entry())
+        .collect();
+    shared.publish(&[Publication::IssuerTable(Arc::new(IssuerTable::new(
+        entries,
+    )?))])?;
+    let as_of = shared.ledger.last_sequence()?;
+    let mut released = Vec::new();
+    for issuer in shared.issuers.iter() {
+        if lacks_since(shared, issuer)?.is_none_or(|since| since >= as_of) {
+            released.push(Publication::CaughtUp {
+                issuer: issuer.id,
+                as_of,
+            });
+        }
+    }
+    shared.publish(&released)
+}
+
+/// Masks everything that changed since the segments were signed. Until it is done, questions about
+/// the issuers that it concerns are answered from the ledger. Also after a patch was lost.
+pub(super) fn run(shared: &Shared) -> Result<(), AuthorityError> {
+    let behind = behind(shared)?;
+    let Some(since) = behind.iter().map(|(_, since)| *since).min() else {
+        return Ok(());
+    };
+    let started = Instant::now();
+    let snapshot = shared.ledger.snapshot()?;
+    let mut pending: Vec<Vec<MaskEntry>> = behind.iter().map(|_| Vec::new()).collect();
+    let mut masked = 0_u64;
+    for applied in snapshot.applied_since(since)? {
+        let applied = applied?;
+        if shared.stopping() {
+            return Ok(());
+        }
+        for ((issuer, since), changes) in behind.iter().zip(&mut pending) {
+            if issuer.id != applied.issuer || applied.record.sequence <= *since {
+                continue;
+            }
+            masked = masked.saturating_add(1);
+            changes.push(mask_entry(&applied));
+            if changes.len() >= BATCH {
+                let changes = std::mem::take(changes);
+                shared.publish(&[Publication::Mask {
+                    issuer: issuer.id,
+                    changes,
+                }])?;
+                if shared.overlay_len(issuer) > SEALED_AT {
+                    seal(shared, issuer)?;
+                }
+            }
+        }
+    }
+    let as_of = snapshot.last_sequence();
+    for ((issuer, _), changes) in behind.iter().zip(pending) {
+        shared.publish(&[
+            Publication::Mask {
+                issuer: issuer.id,
+                changes,
+            },
+            Publication::CaughtUp {
+                issuer: issuer.id,
+                as_of,
+            },
+        ])?;
+    }
+    shared.renewal_wake.notify();
+    let took_ms = started.elapsed().as_millis();
+    tracing::info!(changes = masked, took_ms, "caught up with the ledger");
+    Ok(())
+}
+
+/// The issuers that are catching up, with the sequence that their segments include.
+fn behind(shared: &Shared) -> Result<Vec<(&Arc<Issuer>, u64)>, AuthorityError> {
+    let mut behind = Vec::new();
+    for issuer in shared.issuers.iter() {
+        let catching_up = shared
+            .catalog
+            .snapshot()
+            .issuer_by_id(&issuer.id)
+            .is_some_and(|view| view.caught_up().is_none());
+        if catching_up {
+            let since = lacks_since(shared, issuer)?;
+            behind.push((
+                issuer,
+                since.map_or_else(|| shared.ledger.last_sequence(), Ok)?,
+            ));
+        }
+    }
+    Ok(behind)
+}
+
+/// The sequence after which the catalog lacks an issuer's changes; `None` for an issuer without
+/// certificates, which lacks nothing.
+fn lacks_since(shared: &Shared, issuer: &Issuer) -> Result<Option<u64>, AuthorityError> {
+    if shared.ledger.snapshot()?.record_count(&issuer.id)? == 0 {
+        return Ok(None);
+    }
+    let snapshot = shared.catalog.snapshot();
+    Ok(Some(
+        snapshot
+            .issuer_by_id(&issuer.id)
+            .map_or(0, |view| view.included_up_to()),
+    ))
+}
+
+/// Masks published together.
+const BATCH: usize = 8_192;

@@ -1,0 +1,228 @@
+//! The issuers that are answered for: their certificates, policies and signers.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use crate::asn1::{Certificate, UnixTime};
+use crate::catalog::{IssuerEntry, IssuerPolicy, NotIssued};
+use crate::config::{self, Config};
+use crate::identity::IssuerId;
+use crate::ocsp::{CertId, HashAlgorithm, IssuerHashes};
+use crate::presign::{Phase, SigningWindow, ValidityPolicy, WindowError};
+use crate::signer::{LoadError, LoadedSigner};
+
+use super::{ErrorClass, OperationError};
+
+/// One issuer as configured.
+pub struct Issuer {
+    /// Name and key.
+    pub id: IssuerId,
+    /// The operator's name for it.
+    pub name: String,
+    /// Its certificate.
+    pub certificate: Arc<Certificate>,
+    /// Its hashes under every algorithm that is signed ahead of time.
+    pub presigned: Vec<IssuerHashes>,
+    /// What the responder has to know of it.
+    pub policy: IssuerPolicy,
+    /// How long answers hold.
+    pub validity: ValidityPolicy,
+    every: Vec<IssuerHashes>,
+    signer_config: Option<config::Signer>,
+    signer: ArcSwapOption<LoadedSigner>,
+}
+
+impl Issuer {
+    /// Reads the issuer's certificate. The signer is not loaded yet.
+    ///
+    /// # Errors
+    /// When the certificate cannot be read.
+    pub fn new(config: &config::Issuer) -> Result<Self, OperationError> {
+        let certificate = config::read_certificate(&config.certificate).map_err(|error| {
+            OperationError::new(
+                ErrorClass::Config,
+                format!("issuer {:?}: {error}", config.name),
+            )
+        })?;
+        let hashes = |algorithm: &HashAlgorithm| {
+            IssuerHashes::new(
+                *algorithm,
+                certificate.subject_der(),
+                certificate.public_key_octets(),
+            )
+        };
+        Ok(Self {
+            id: certificate.issuer_id(),
+            name: config.name.clone(),
+            presigned: config
+                .cert_id_hashes
+                .iter()
+                .map(|hash| hashes(&algorithm(*hash)))
+                .collect(),
+            every: HashAlgorithm::ALL.iter().map(hashes).collect(),
+            policy: IssuerPolicy {
+                not_issued: not_issued(config.not_issued),
+                cache_max_age: config.cache_max_age,
+            },
+            validity: ValidityPolicy {
+                validity: config.validity,
+                renew_every: config.renew,
+            },
+            signer_config: config.signers.first().cloned(),
+            signer: ArcSwapOption::empty(),
+            certificate: Arc::new(certificate),
+        })
+    }
+
+    /// Loads (or loads again) the signer and judges it (DESIGN rule 7). The one loaded before stays
+    /// when this fails.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn load_signer(&self, now: UnixTime) -> Result<(), LoadError> {
+        let Some(settings) = &self.signer_config else {
+            return Ok(());
+        };
+        let loaded = crate::signer::open(&self.certificate, settings, now)?;
+        self.signer.store(Some(Arc::new(loaded)));
+        Ok(())
+    }
+
+    /// Whether a signer is configured at all.
+    #[must_use]
+    pub const fn has_signer_configured(&self) -> bool {
+        self.signer_config.is_some()
+    }
+
+    /// The signer, if it is loaded.
+    #[must_use]
+    pub fn signer(&self) -> Option<Arc<LoadedSigner>> {
+        self.signer.load_full()
+    }
+
+    /// Whether a CertID names this issuer, under any hash that is understood (STANDARDS ).
+    #[must_use]
+    pub fn is_named_by(&self, cert_id: &CertId<'_>) -> bool {
+        self.every.iter().any(|hashes| cert_id.is_of(hashes))
+    }
+
+    /// The window of an answer that `signer` gives about a status known at `now`.
+    ///
+    /// # Errors
+    /// When a certificate that clients need has ended.
+    pub fn window(
+        &self,
+        signer: &LoadedSigner,
+        now: UnixTime,
+        phase: Option<Phase>,
+    ) -> Result<SigningWindow, WindowError> {
+        self.validity.window(
+            now,
+            signer.not_after.min(self.certificate.not_after()),
+            phase,
+        )
+    }
+
+    /// What the responder needs to know.
+    #[must_use]
+    pub fn catalog_entry(&self) -> IssuerEntry {
+        IssuerEntry {
+            id: self.id,
+            name: self.name.clone(),
+            subject_der: self.certificate.subject_der().to_vec(),
+            public_key_octets: self.certificate.public_key_octets().to_vec(),
+            policy: self.policy.clone(),
+        }
+    }
+}
+
+const fn algorithm(hash: config::CertIdHash) -> HashAlgorithm {
+    match hash {
+        config::CertIdHash::Sha1 => HashAlgorithm::Sha1,
+        config::CertIdHash::Sha256 => HashAlgorithm::Sha256,
+    }
+}
+
+const fn not_issued(policy: config::NotIssued) -> NotIssued {
+    match policy {
+        config::NotIssued::Unauthorized => NotIssued::Unauthorized,
+        config::NotIssued::Unknown => NotIssued::Unknown,
+        config::NotIssued::ExtendedRevoked => NotIssued::ExtendedRevoked,
+    }
+}
+
+/// All configured issuers, in the order of the configuration.
+#[derive(Clone)]
+pub struct Issuers(Arc<[Arc<Issuer>]>);
+
+impl Issuers {
+    /// Reads every issuer's certificate.
+    ///
+    /// # Errors
+    /// When one cannot be read, or two are the same issuer under different names.
+    pub fn new(config: &Config) -> Result<Self, OperationError> {
+        let mut issuers: Vec<Arc<Issuer>> = Vec::new();
+        for issuer in &config.issuers {
+            let issuer = Arc::new(Issuer::new(issuer)?);
+            if let Some(same) = issuers.iter().find(|known| known.id == issuer.id) {
+                return Err(OperationError::new(
+                    ErrorClass::Config,
+                    format!(
+                        "issuers {:?} and {:?} have the same name and key: configure it once",
+                        same.name, issuer.name
+                    ),
+                ));
+            }
+            issuers.push(issuer);
+        }
+        Ok(Self(issuers.into()))
+    }
+
+    /// In the order of the configuration.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Issuer>> {
+        self.0.iter()
+    }
+
+    /// The issuer with this id.
+    #[must_use]
+    pub fn by_id(&self, id: &IssuerId) -> Option<&Arc<Issuer>> {
+        self.iter().find(|issuer| issuer.id == *id)
+    }
+
+    /// The issuer with this name; without a name the only one.
+    ///
+    /// # Errors
+    /// When there is no such issuer, or several and none was named.
+    pub fn by_name(&self, name: Option<&str>) -> Result<&Arc<Issuer>, OperationError> {
+        let known = || {
+            let names: Vec<&str> = self.iter().map(|issuer| issuer.name.as_str()).collect();
+            names.join(", ")
+        };
+        match (name, &*self.0) {
+            (None, [only]) => Ok(only),
+            (None, _) => Err(OperationError::new(
+                ErrorClass::Usage,
+                format!(
+                    "several issuers are configured: name one with --issuer ({})",
+                    known()
+                ),
+            )),
+            (Some(name), all) => all
+                .iter()
+                .find(|issuer| issuer.name == name)
+                .ok_or_else(|| {
+                    OperationError::new(
+                        ErrorClass::Usage,
+                        format!("no issuer is called {name:?}; configured are: {}", known()),
+                    )
+                }),
+        }
+    }
+
+    /// The issuer that a CertID names.
+    #[must_use]
+    pub fn by_cert_id(&self, cert_id: &CertId<'_>) -> Option<&Arc<Issuer>> {
+        self.iter().find(|issuer| issuer.is_named_by(cert_id))
+    }
+}

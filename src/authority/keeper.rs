@@ -1,0 +1,157 @@
+//! Keeps the overlay small and signed.
+//!
+//! What was masked a moment ago is signed into the overlay, so that it is served lock-free again; what
+//! is too much for that is sealed into a patch segment and left to the renewal of its shard. The
+//! overlay itself is the work list, so nothing is forgotten over an error or a restart.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::AuthorityError;
+use super::issuer::Issuer;
+use super::runtime::{Shared, Wake};
+use crate::catalog::{OverlayEntry, OverlayTruth, Publication};
+use crate::identity::SerialNumber;
+use crate::presign::{AnswerSigner, ShardJob, ShardRecord, SigningWindow, sign_shard};
+use crate::segment::SegmentKind;
+
+/// Runs until told to stop.
+pub(super) fn run(shared: &Shared, wake: &Wake) {
+    while !shared.stopping() {
+        let mut again = IDLE;
+        if let Err(error) = super::catch_up::run(shared) {
+            again = RETRY;
+            tracing::error!(%error, "the catalog could not be brought up to the ledger; questions \
+                go to the live signer until it is");
+        }
+        for issuer in shared.issuers.iter() {
+            match tend(shared, issuer) {
+                Ok(Tended::Done) => {}
+                Ok(Tended::Later) => again = again.min(RETRY),
+                Err(error) => {
+                    again = again.min(RETRY);
+                    shared.counters.signing_failed();
+                    tracing::error!(issuer = issuer.name, %error, "changes could not be signed; \
+                        they are answered tryLater until it works again");
+                }
+            }
+        }
+        wake.wait(again);
+    }
+}
+
+/// Whether the overlay of an issuer needs another look soon.
+enum Tended {
+    Done,
+    Later,
+}
+
+fn tend(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Tended, AuthorityError> {
+    let snapshot = shared.catalog.snapshot();
+    let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
+        return Ok(Tended::Done);
+    };
+    if view.overlay_len() > SEALED_AT {
+        seal(shared, issuer)?;
+        shared.renewal_wake.notify();
+        return Ok(Tended::Done);
+    }
+    let masked: Vec<SerialNumber> = view
+        .overlay_entries()
+        .filter(|entry| matches!(entry.truth(), OverlayTruth::Masked(_)))
+        .map(|entry| *entry.serial())
+        .take(SIGNED_ONE_BY_ONE.saturating_add(1))
+        .collect();
+    if masked.is_empty() {
+        return Ok(Tended::Done);
+    }
+    let Some(signer) = issuer.signer() else {
+        return Ok(Tended::Later);
+    };
+    if masked.len() > SIGNED_ONE_BY_ONE {
+        // The renewal signs the whole shard on all cores; the masks hold meanwhile.
+        shared.renewal_wake.notify();
+    }
+    for some in masked.chunks(PUBLISHED_TOGETHER) {
+        if shared.stopping() {
+            break;
+        }
+        let truths = some
+            .iter()
+            .map(|serial| shared.truth(issuer, *serial))
+            .collect::<Result<Vec<_>, _>>()?;
+        // The status first, then the time: no revocation in it is later than thisUpdate.
+        let Ok(now) = shared.signing.now() else {
+            return Ok(Tended::Later);
+        };
+        let window = issuer.window(&signer, now, None)?;
+        let mut answers = AnswerSigner::new(&issuer.presigned, &signer, window);
+        let signed = truths
+            .iter()
+            .map(|(record, sequence)| answers.sign(record, *sequence))
+            .collect::<Result<Vec<_>, _>>()?;
+        shared.publish(&[Publication::FreshAnswer {
+            issuer: issuer.id,
+            answers: signed,
+        }])?;
+    }
+    Ok(Tended::Done)
+}
+
+/// Moves the overlay as it is now into an unsigned patch segment. The status of each entry stays known
+/// and outranks the shard's; its signature comes with the shard's renewal or a question.
+pub(super) fn seal(shared: &Shared, issuer: &Arc<Issuer>) -> Result<(), AuthorityError> {
+    let snapshot = shared.catalog.snapshot();
+    let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
+        return Ok(());
+    };
+    let entries: Vec<&OverlayEntry> = view.overlay_entries().collect();
+    let Some(as_of) = entries.iter().map(|entry| entry.sequence()).max() else {
+        return Ok(());
+    };
+    let records = entries
+        .into_iter()
+        .map(|entry| {
+            shared
+                .truth(issuer, *entry.serial())
+                .map(|(record, _)| record)
+        })
+        .collect::<Result<Vec<ShardRecord>, _>>()?;
+    let now = shared.signing.clock().now();
+    let job = ShardJob {
+        dir: shared.catalog.folder(),
+        issuer: issuer.id,
+        hashes: &[],
+        signer: None,
+        kind: SegmentKind::Patch,
+        depth: 0,
+        shard: 0,
+        as_of,
+        window: SigningWindow {
+            this_update: now,
+            next_update: now,
+            next_sign: now,
+        },
+        workers: 1,
+        stop: &shared.stop,
+    };
+    let file = sign_shard(&job, &records)?;
+    shared.publish(&[Publication::Segment {
+        issuer: issuer.id,
+        file,
+    }])?;
+    shared.counters.sealed.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Overlay entries at which it is sealed (DESIGN §5).
+pub(super) const SEALED_AT: usize = 65_536;
+/// Masks that are signed one by one: a tenth of a second of P-256 on one core.
+const SIGNED_ONE_BY_ONE: usize = 2_048;
+/// Fresh answers that become visible in one swap.
+const PUBLISHED_TOGETHER: usize = 64;
+/// How soon to try again what could not be signed.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long to sleep when nobody calls.
+const IDLE: Duration = Duration::from_secs(60);

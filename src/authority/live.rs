@@ -1,0 +1,206 @@
+//! Answers what no presigned answer fits, from the ledger, with a fresh signature.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::mpsc::Receiver;
+
+use super::issuer::Issuer;
+use super::runtime::{Shared, record_status};
+use crate::asn1::{CrlReason, UnixTime};
+use crate::catalog::NotIssued;
+use crate::identity::SerialNumber;
+use crate::ocsp::{
+    CertId, CertStatus, OcspRequest, OcspResponseStatus, ResponderId, ResponseDataParams,
+    SingleResponse, basic_response, invalidity_date_extension, response_data,
+};
+use crate::presign::SigningWindow;
+use crate::responder::{AnswerKind, AskedQuestion, EntityTag, Freshness, Question, Response};
+use crate::signer::LoadedSigner;
+
+/// Answers questions until the responder hangs up or the authority stops.
+pub(super) fn run(shared: &Shared, mut questions: Receiver<AskedQuestion>) {
+    while let Some(asked) = questions.blocking_recv() {
+        if shared.stopping() {
+            return;
+        }
+        if asked.is_abandoned() {
+            continue;
+        }
+        let response = answer(shared, &asked.question).unwrap_or_else(|refusal| {
+            shared.counters.live_refused.fetch_add(1, Ordering::Relaxed);
+            refusal.response()
+        });
+        asked.reply(response);
+    }
+}
+
+fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
+    let request = OcspRequest::decode(&question.request_der, &shared.limits)
+        .map_err(|_| Refusal::Malformed)?;
+    let cert_ids: Vec<CertId<'_>> = request.cert_ids().collect();
+    let issuers = cert_ids
+        .iter()
+        .map(|cert_id| {
+            shared
+                .issuers
+                .by_cert_id(cert_id)
+                .ok_or(Refusal::NotAuthoritative)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let (signer, issuer) = one_signer(&issuers)?;
+    let mut extended_revoke = false;
+    let mut about_issued = true;
+    let mut statuses = Vec::with_capacity(cert_ids.len());
+    for (cert_id, issuer) in cert_ids.iter().zip(&issuers) {
+        statuses.push(match status_of(shared, issuer, cert_id)? {
+            Known::Issued(status, extensions) => (status, extensions),
+            Known::NotIssued => {
+                about_issued = false;
+                match issuer.policy.not_issued {
+                    NotIssued::Unauthorized => return Err(Refusal::NotAuthoritative),
+                    NotIssued::Unknown => (CertStatus::Unknown, None),
+                    NotIssued::ExtendedRevoked => {
+                        extended_revoke = true;
+                        (NEVER_ISSUED, None)
+                    }
+                }
+            }
+        });
+    }
+    // The status first, then the time: no revocation in it is later than thisUpdate.
+    let now = shared.signing.now().map_err(|_| Refusal::CannotSign)?;
+    let window = issuer
+        .window(&signer, now, None)
+        .map_err(|_| Refusal::CannotSign)?;
+    let singles: Vec<SingleResponse<'_>> = cert_ids
+        .iter()
+        .zip(&statuses)
+        .map(|(cert_id, (status, single_extensions))| SingleResponse {
+            cert_id_der: cert_id.der,
+            status: *status,
+            this_update: window.this_update,
+            next_update: window.next_update,
+            single_extensions: single_extensions.as_deref(),
+        })
+        .collect();
+    let tbs = response_data(&ResponseDataParams {
+        responder_id: &ResponderId::ByKey(signer.responder_id),
+        produced_at: window.this_update,
+        responses: &singles,
+        nonce: None,
+        extended_revoke,
+    })
+    .map_err(|_| Refusal::Malformed)?;
+    sign(shared, &signer, issuer, &window, &tbs, about_issued)
+}
+
+fn sign(
+    shared: &Shared,
+    signer: &LoadedSigner,
+    issuer: &Issuer,
+    window: &SigningWindow,
+    tbs: &[u8],
+    about_issued: bool,
+) -> Result<Response, Refusal> {
+    let algorithm = signer.signer.algorithm();
+    let mut signature = vec![0; algorithm.stored_len()];
+    signer.signer.sign(tbs, &mut signature).map_err(|error| {
+        shared.counters.signing_failed();
+        tracing::error!(issuer = issuer.name, %error, "a live answer could not be signed");
+        Refusal::CannotSign
+    })?;
+    let certificates: Vec<&[u8]> = signer
+        .certificates_to_send
+        .iter()
+        .map(Vec::as_slice)
+        .collect();
+    let body = basic_response(tbs, algorithm, &signature, &certificates)
+        .map_err(|_| Refusal::CannotSign)?;
+    shared.counters.live_answers.fetch_add(1, Ordering::Relaxed);
+    // What is not issued may be a moment later: caches must not hold on to it.
+    let max_age = if about_issued {
+        issuer
+            .policy
+            .cache_max_age
+            .min(window.next_sign.since(window.this_update))
+    } else {
+        issuer.policy.cache_max_age.min(NOT_ISSUED_MAX_AGE)
+    };
+    let freshness = Freshness {
+        last_modified: window.this_update,
+        expires: window.next_update,
+        max_age,
+        etag: EntityTag::new(crc32c::crc32c(tbs), &signature),
+    };
+    Ok(Response {
+        body,
+        freshness: Some(freshness),
+        kind: AnswerKind::Live,
+    })
+}
+
+/// The one signer that may speak for all these issuers: a response has one signature.
+fn one_signer<'a>(
+    issuers: &[&'a Arc<Issuer>],
+) -> Result<(Arc<LoadedSigner>, &'a Arc<Issuer>), Refusal> {
+    let (first, others) = issuers.split_first().ok_or(Refusal::Malformed)?;
+    if others.iter().any(|other| other.id != first.id) {
+        return Err(Refusal::NotAuthoritative);
+    }
+    Ok((first.signer().ok_or(Refusal::CannotSign)?, *first))
+}
+
+/// What the ledger says of a serial.
+enum Known {
+    Issued(CertStatus, Option<Vec<u8>>),
+    NotIssued,
+}
+
+fn status_of(shared: &Shared, issuer: &Issuer, cert_id: &CertId<'_>) -> Result<Known, Refusal> {
+    // A serial that no certificate can have was not issued.
+    let Ok(serial) = SerialNumber::from_content(cert_id.serial_number) else {
+        return Ok(Known::NotIssued);
+    };
+    let status = shared.ledger.status(&issuer.id, &serial).map_err(|error| {
+        tracing::error!(%error, "the ledger could not be read for a live answer");
+        Refusal::Inconsistent
+    })?;
+    Ok(status.map_or(Known::NotIssued, |status| {
+        let extensions = status
+            .revocation
+            .and_then(|revoked| revoked.claim.invalidity_date)
+            .map(invalidity_date_extension);
+        Known::Issued(record_status(&status).into(), extensions)
+    }))
+}
+
+/// RFC 6960 §2.2: what a responder may say of a serial that was never issued.
+const NEVER_ISSUED: CertStatus = CertStatus::Revoked {
+    revocation_time: UnixTime::EPOCH,
+    reason: Some(CrlReason::CertificateHold),
+};
+const NOT_ISSUED_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Why a question got no signed answer.
+enum Refusal {
+    Malformed,
+    NotAuthoritative,
+    CannotSign,
+    Inconsistent,
+}
+
+impl Refusal {
+    fn response(&self) -> Response {
+        let (status, kind) = match self {
+            Self::Malformed => (
+                OcspResponseStatus::MalformedRequest,
+                AnswerKind::MalformedRequest,
+            ),
+            Self::NotAuthoritative => (OcspResponseStatus::Unauthorized, AnswerKind::Unauthorized),
+            Self::CannotSign => (OcspResponseStatus::TryLater, AnswerKind::TryLater),
+            Self::Inconsistent => (OcspResponseStatus::InternalError, AnswerKind::InternalError),
+        };
+        Response::unsigned(status, kind)
+    }
+}

@@ -1,0 +1,33 @@
+//! Holds the ledger and the keys, and keeps the catalog true to them.
+//!
+//! A change reaches clients in this order: it is judged and synced ([`crate::ledger`]), masked in the
+//! catalog so that no older answer is served, acknowledged, and then signed: at once into the overlay
+//! by the *keeper*, later into its shard by the *renewal*. Questions that no presigned answer fits come
+//! through one bounded queue to the *live* signer. Each of the three is a thread of its own, so that
+//! none waits for another; all stop when [`Authority::stop`] says so.
+//!
+//! Signing stops while the clock is not trusted or the key is missing; masks do not need either.
+
+mod admin;
+mod catch_up;
+mod clerk;
+mod error;
+mod issuer;
+mod keeper;
+mod live;
+mod observer;
+mod renewal;
+mod runtime;
+mod scrub;
+mod signing;
+
+pub use admin::{Admin, ClockReply, ServerStats};
+pub use clerk::{
+    ChangeOutcome, ChangeReply, ChangeRequest, Clerk, ClerkAction, StatusReply, StatusRequest,
+    Visible,
+};
+pub(crate) use error::with_causes;
+pub use error::{ErrorClass, OperationError};
+pub use issuer::{Issuer, Issuers};
+pub use observer::{AuthorityStats, IssuerStats, SignerState};
+pub use runtime::{Authority, AuthorityError};

@@ -1,0 +1,131 @@
+//! What `stats` tells of the authority.
+
+use serde::{Deserialize, Serialize};
+
+use super::AuthorityError;
+use super::runtime::Shared;
+use crate::catalog::OverlayTruth;
+use crate::segment::SegmentKind;
+
+/// One issuer's state.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct IssuerStats {
+    /// The operator's name for it.
+    pub name: String,
+    /// Certificates in the ledger.
+    pub certificates: u64,
+    /// Of these, revoked or on hold.
+    pub revoked: u64,
+    /// Ledger entries that the shards lack, all of them masked.
+    pub overlay: usize,
+    /// Of these, the ones that wait for a signature.
+    pub unsigned: usize,
+    /// Segments in the catalog.
+    pub segments: usize,
+    /// thisUpdate of the oldest shard, RFC 3339.
+    pub oldest_this_update: Option<String>,
+    /// The next planned signing, RFC 3339.
+    pub next_sign: Option<String>,
+    /// True while the catalog is being brought up to the ledger.
+    pub catching_up: bool,
+    /// The signer.
+    pub signer: SignerState,
+}
+
+/// Whether an issuer's answers can be signed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum SignerState {
+    /// Loaded; its certificate ends then (RFC 3339).
+    Ready {
+        /// The certificate's end.
+        not_after: String,
+    },
+    /// Configured, but its key cannot be had now.
+    Missing,
+    /// None is configured.
+    None,
+}
+
+/// The authority's part of `stats`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AuthorityStats {
+    /// The newest ledger entry.
+    pub sequence: u64,
+    /// The catalog's generation.
+    pub generation: u64,
+    /// Why signing is paused, if it is.
+    pub signing_paused: Option<String>,
+    /// Questions answered with a fresh signature.
+    pub live_answers: u64,
+    /// Questions refused.
+    pub live_refused: u64,
+    /// Failed signings.
+    pub signing_failures: u64,
+    /// Shards signed since the start.
+    pub shards_signed: u64,
+    /// Overlays sealed since the start.
+    pub overlays_sealed: u64,
+    /// Damaged segments taken out since the start.
+    pub quarantined: u64,
+    /// Each issuer.
+    pub issuers: Vec<IssuerStats>,
+}
+
+/// Collects the facts of this moment.
+pub(super) fn observe(shared: &Shared) -> Result<AuthorityStats, AuthorityError> {
+    use std::sync::atomic::Ordering::Relaxed;
+    let snapshot = shared.catalog.snapshot();
+    let ledger = shared.ledger.snapshot()?;
+    let mut issuers = Vec::new();
+    for issuer in shared.issuers.iter() {
+        let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
+            continue;
+        };
+        let bases = || {
+            view.segments()
+                .filter(|segment| segment.kind() == SegmentKind::Base)
+        };
+        let unsigned = view
+            .overlay_entries()
+            .filter(|entry| matches!(entry.truth(), OverlayTruth::Masked(_)))
+            .count();
+        issuers.push(IssuerStats {
+            name: issuer.name.clone(),
+            certificates: ledger.record_count(&issuer.id)?,
+            revoked: ledger.revoked_count(&issuer.id)?,
+            overlay: view.overlay_len(),
+            unsigned,
+            segments: view.segments().count(),
+            oldest_this_update: bases()
+                .map(|segment| segment.snapshot_time())
+                .min()
+                .map(|time| time.to_string()),
+            next_sign: bases()
+                .map(|segment| segment.next_sign())
+                .min()
+                .map(|time| time.to_string()),
+            catching_up: view.caught_up().is_none(),
+            signer: match issuer.signer() {
+                Some(signer) => SignerState::Ready {
+                    not_after: signer.not_after.to_string(),
+                },
+                None if issuer.has_signer_configured() => SignerState::Missing,
+                None => SignerState::None,
+            },
+        });
+    }
+    let counters = &shared.counters;
+    Ok(AuthorityStats {
+        sequence: ledger.last_sequence(),
+        generation: snapshot.generation(),
+        signing_paused: shared.signing.now().err().map(|paused| paused.to_string()),
+        live_answers: counters.live_answers.load(Relaxed),
+        live_refused: counters.live_refused.load(Relaxed),
+        signing_failures: counters.signing_failures.load(Relaxed),
+        shards_signed: counters.shards_signed.load(Relaxed),
+        overlays_sealed: counters.sealed.load(Relaxed),
+        quarantined: counters.quarantined.load(Relaxed),
+        issuers,
+    })
+}

@@ -1,0 +1,314 @@
+//! Signs shards when their deadline comes: the planner.
+//!
+//! What is due follows from the catalog alone (a deadline in each segment's header, a signer or hash
+//! that is no longer the configured one, a shard that is missing, changes that wait unsigned), never
+//! from a filter over statuses, so that no certificate can be forgotten.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::AuthorityError;
+use super::issuer::Issuer;
+use super::runtime::{Shared, Wake, shard_record};
+use crate::asn1::UnixTime;
+use crate::catalog::{IssuerSnapshot, OverlayEntry, OverlayTruth, Publication};
+use crate::presign::{
+    Phase, PresignError, ShardJob, ShardRecord, shard_depth, sign_shard, signer_fingerprint,
+};
+use crate::segment::{Segment, SegmentKind};
+use crate::signer::LoadedSigner;
+
+/// Runs until told to stop.
+pub(super) fn run(shared: &Shared, wake: &Wake) {
+    let mut keys_looked_at = Instant::now();
+    while !shared.stopping() {
+        if keys_looked_at.elapsed() >= KEY_RETRY {
+            keys_looked_at = Instant::now();
+            load_missing_keys(shared);
+        }
+        let mut failed = false;
+        for issuer in shared.issuers.iter() {
+            loop {
+                if shared.stopping() {
+                    return;
+                }
+                match renew_next(shared, issuer) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(AuthorityError::Presign(PresignError::Stopped)) => return,
+                    Err(error) => {
+                        failed = true;
+                        shared.counters.signing_failed();
+                        tracing::error!(issuer = issuer.name, %error, "a shard could not be signed; \
+                            its answers are served until their nextUpdate");
+                        break;
+                    }
+                }
+            }
+        }
+        wake.wait(if failed { RETRY } else { pause(shared) });
+    }
+}
+
+/// A shard to sign.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Due {
+    depth: u8,
+    shard: u32,
+    /// Given at the first signing of an issuer, to spread what follows.
+    phase: Option<Phase>,
+}
+
+/// The first shard of an issuer that has to be signed now, if signing is possible at all.
+fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, AuthorityError> {
+    let (Some(signer), Ok(now)) = (issuer.signer(), shared.signing.now()) else {
+        return Ok(None);
+    };
+    let ledger = shared.ledger.snapshot()?;
+    let certificates = ledger.record_count(&issuer.id)?;
+    if certificates == 0 {
+        return Ok(None);
+    }
+    let snapshot = shared.catalog.snapshot();
+    let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
+        return Ok(None);
+    };
+    if let Some((depth, shard)) = view.withheld_shards().next() {
+        return Ok(Some(Due {
+            depth,
+            shard,
+            phase: None,
+        }));
+    }
+    let bases: Vec<&Arc<Segment>> = view
+        .segments()
+        .filter(|segment| segment.kind() == SegmentKind::Base)
+        .collect();
+    if let Some((depth, shard)) = uncovered(&bases, shard_depth(certificates)) {
+        let count = 1_u32.checked_shl(u32::from(depth)).unwrap_or(1);
+        // An issuer of one shard takes its place among the issuers instead.
+        let phase = if count > 1 {
+            Phase {
+                index: shard,
+                count,
+            }
+        } else {
+            place(shared, issuer)
+        };
+        return Ok(Some(Due {
+            depth,
+            shard,
+            phase: Some(phase),
+        }));
+    }
+    let many_unsigned = view.patches().next().is_some()
+        || view
+            .overlay_entries()
+            .filter(|entry| is_masked(entry))
+            .count()
+            > MASKED_MAX;
+    let fingerprint = signer_fingerprint(&signer);
+    let due = bases.into_iter().find(|segment| {
+        *segment.signer() != fingerprint
+            || segment.next_sign() <= now
+            || issuer
+                .presigned
+                .iter()
+                .any(|hashes| segment.template(hashes.algorithm()).is_none())
+            || (many_unsigned && segment.as_of() < ledger.last_sequence())
+    });
+    Ok(due.map(|segment| Due {
+        depth: segment.depth(),
+        shard: segment.shard(),
+        phase: None,
+    }))
+}
+
+/// The first part of the hash range that no base covers, at least as finely cut as wanted.
+fn uncovered(bases: &[&Arc<Segment>], wanted: u8) -> Option<(u8, u32)> {
+    let depth = bases
+        .iter()
+        .map(|segment| segment.depth())
+        .fold(wanted, u8::max);
+    let shards = 1_u32.checked_shl(u32::from(depth)).unwrap_or(0);
+    (0..shards)
+        .map(|shard| (depth, shard))
+        .find(|(depth, shard)| {
+            !bases.iter().any(|segment| {
+                let finer = u32::from(depth.saturating_sub(segment.depth()));
+                shard.checked_shr(finer) == Some(segment.shard())
+            })
+        })
+}
+
+fn is_masked(entry: &OverlayEntry) -> bool {
+    matches!(entry.truth(), OverlayTruth::Masked(_))
+}
+
+/// An issuer's place among all, as the phase of its first renewal.
+fn place(shared: &Shared, issuer: &Arc<Issuer>) -> Phase {
+    let count = shared.issuers.iter().count();
+    let index = shared
+        .issuers
+        .iter()
+        .position(|other| other.id == issuer.id)
+        .unwrap_or(0);
+    // The last of all is first: it waits the whole interval when it is the only one.
+    Phase {
+        index: u32::try_from(index).unwrap_or(0),
+        count: u32::try_from(count).unwrap_or(1),
+    }
+}
+
+/// Signs the next shard that is due; false when none is.
+fn renew_next(shared: &Shared, issuer: &Arc<Issuer>) -> Result<bool, AuthorityError> {
+    match next_due(shared, issuer)? {
+        Some(due) => renew(shared, issuer, due),
+        None => Ok(false),
+    }
+}
+
+/// Signs one shard from one state of the ledger and swaps it in.
+fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, AuthorityError> {
+    let Some(signer) = issuer.signer() else {
+        return Ok(false);
+    };
+    let started = Instant::now();
+    let ledger = shared.ledger.snapshot()?;
+    let mut records = Vec::new();
+    for row in ledger.shard_records(&issuer.id, due.depth, due.shard)? {
+        let (serial, status) = row?;
+        records.push(shard_record(serial, &status));
+        if shared.stopping() {
+            return Err(PresignError::Stopped.into());
+        }
+    }
+    // The snapshot first, then the time: no revocation in it is later than thisUpdate.
+    let Ok(now) = shared.signing.now() else {
+        return Ok(false);
+    };
+    let as_of = ledger.last_sequence();
+    drop(ledger);
+    let mut publications = Vec::new();
+    for (depth, shard, records) in split(issuer, due, records) {
+        let file = sign(
+            shared,
+            issuer,
+            &signer,
+            &records,
+            (depth, shard),
+            as_of,
+            now,
+            due.phase,
+        )?;
+        publications.push(Publication::Segment {
+            issuer: issuer.id,
+            file,
+        });
+    }
+    // A clock that stepped meanwhile makes these times untrue; they are not published then.
+    if shared.signing.now().is_err() {
+        return Ok(false);
+    }
+    shared.ledger.raise_signing_high_water(now)?;
+    shared.signing.signed(now);
+    shared.publish(&publications)?;
+    shared
+        .counters
+        .shards_signed
+        .fetch_add(1, Ordering::Relaxed);
+    tracing::info!(
+        issuer = issuer.name,
+        shard = due.shard,
+        as_of,
+        took_ms = started.elapsed().as_millis(),
+        "shard signed"
+    );
+    Ok(true)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one column of the segment's header"
+)]
+fn sign(
+    shared: &Shared,
+    issuer: &Issuer,
+    signer: &LoadedSigner,
+    records: &[ShardRecord],
+    (depth, shard): (u8, u32),
+    as_of: u64,
+    now: UnixTime,
+    phase: Option<Phase>,
+) -> Result<crate::segment::SegmentFile, AuthorityError> {
+    let job = ShardJob {
+        dir: shared.catalog.folder(),
+        issuer: issuer.id,
+        hashes: &issuer.presigned,
+        signer: Some(signer),
+        kind: SegmentKind::Base,
+        depth,
+        shard,
+        as_of,
+        window: issuer.window(signer, now, phase)?,
+        workers: std::thread::available_parallelism().map_or(1, usize::from),
+        stop: &shared.stop,
+    };
+    Ok(sign_shard(&job, records)?)
+}
+
+/// A shard that outgrew its size comes back as two of half the hash range.
+fn split(issuer: &Issuer, due: Due, records: Vec<ShardRecord>) -> Vec<(u8, u32, Vec<ShardRecord>)> {
+    let count = u64::try_from(records.len()).unwrap_or(u64::MAX);
+    if shard_depth(count) == 0 {
+        return vec![(due.depth, due.shard, records)];
+    }
+    let depth = due.depth.saturating_add(1);
+    let low = due.shard.saturating_mul(2);
+    let (right, left): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| {
+        let hash = crate::identity::SerialHash::new(&issuer.id, record.serial.as_bytes());
+        hash.shard(u32::from(depth)) & 1 == 1
+    });
+    vec![(depth, low, left), (depth, low.saturating_add(1), right)]
+}
+
+/// A key that was missing may be back: no restart for that.
+fn load_missing_keys(shared: &Shared) {
+    for issuer in shared.issuers.iter() {
+        if issuer.has_signer_configured() && issuer.signer().is_none() {
+            match issuer.load_signer(shared.signing.clock().now()) {
+                Ok(()) => {
+                    tracing::info!(issuer = issuer.name, "the signing key is back");
+                    shared.keeper_wake.notify();
+                }
+                Err(error) => {
+                    tracing::warn!(issuer = issuer.name, %error, "still without the signing key");
+                }
+            }
+        }
+    }
+}
+
+/// Until the next deadline, or the next look at what may have changed without a call.
+fn pause(shared: &Shared) -> Duration {
+    let now = shared.signing.clock().now();
+    let snapshot = shared.catalog.snapshot();
+    let next = snapshot
+        .issuers()
+        .iter()
+        .flat_map(IssuerSnapshot::segments)
+        .filter(|segment| segment.kind() == SegmentKind::Base)
+        .map(|segment| segment.next_sign().since(now))
+        .min();
+    next.unwrap_or(LOOK).clamp(Duration::from_secs(1), LOOK)
+}
+
+/// Masks that the keeper does not sign one by one.
+const MASKED_MAX: usize = 2_048;
+/// How soon to try a failed shard again.
+const RETRY: Duration = Duration::from_secs(5);
+/// How often to look for a missing key.
+const KEY_RETRY: Duration = Duration::from_secs(10);
+/// The longest pause between two looks.
+const LOOK: Duration = Duration::from_secs(10);

@@ -1,0 +1,355 @@
+//! The authority's threads, and what they share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::error::with_causes;
+use super::issuer::{Issuer, Issuers};
+use super::signing::SigningClock;
+use super::{Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
+use crate::catalog::{Catalog, CatalogError, IssuerTableError, MaskEntry, Publication};
+use crate::clock::Clock;
+use crate::identity::SerialNumber;
+use crate::ledger::{AppliedEntry, GroupCommit, GroupOptions, Ledger, LedgerError, StatusRecord};
+use crate::ocsp::RequestLimits;
+use crate::presign::{PresignError, ShardRecord, WindowError};
+use crate::responder::AskedQuestion;
+use crate::segment::{HeaderError, RecordStatus, Segment, SegmentError};
+use crate::signer::SignerError;
+
+/// The running authority.
+pub struct Authority {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    commits: Arc<GroupCommit>,
+}
+
+impl Authority {
+    /// Starts keeping `catalog` true to `ledger`.
+    ///
+    /// When this returns, no answer that the ledger contradicts can be served: an issuer whose changes
+    /// are not masked yet is *catching up*, and its questions go to the live signer.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] when the catalog or ledger fails.
+    pub fn start(
+        issuers: Issuers,
+        ledger: Arc<Ledger>,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+        questions: tokio::sync::mpsc::Receiver<AskedQuestion>,
+        limits: RequestLimits,
+    ) -> Result<Self, AuthorityError> {
+        let high_water = ledger.signing_high_water()?;
+        let (keeper_wake, keeper_woken) = wake_pair();
+        let (renewal_wake, renewal_woken) = wake_pair();
+        let (scrub_wake, scrub_woken) = wake_pair();
+        let shared = Arc::new(Shared {
+            issuers,
+            ledger,
+            catalog,
+            signing: SigningClock::new(clock, high_water),
+            limits,
+            stop: AtomicBool::new(false),
+            keeper_wake,
+            renewal_wake,
+            scrub_wake,
+            counters: Counters::default(),
+        });
+        super::catch_up::announce(&shared)?;
+
+        let masks = Arc::clone(&shared);
+        // What is older is the catch-up's to mask.
+        let visible = shared.ledger.last_sequence()?;
+        let clock = Arc::clone(shared.signing.clock());
+        let commits = GroupCommit::start(
+            Arc::clone(&shared.ledger),
+            GroupOptions::new(visible),
+            move || clock.now_millis(),
+            move |entries| masks.mask(entries),
+        )
+        .map_err(|source| AuthorityError::Thread { source })?;
+        let spawn = |name: &str, work: Box<dyn FnOnce(&Shared) + Send>| {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(move || work(&shared))
+                .map_err(|source| AuthorityError::Thread { source })
+        };
+        let threads = vec![
+            spawn(
+                "keeper",
+                Box::new(move |shared| keeper::run(shared, &keeper_woken)),
+            )?,
+            spawn(
+                "renewal",
+                Box::new(move |shared| renewal::run(shared, &renewal_woken)),
+            )?,
+            spawn("live", Box::new(move |shared| live::run(shared, questions)))?,
+            spawn(
+                "scrub",
+                Box::new(move |shared| scrub::run(shared, &scrub_woken)),
+            )?,
+        ];
+        Ok(Self {
+            shared,
+            threads: Mutex::new(threads),
+            commits: Arc::new(commits),
+        })
+    }
+
+    /// A clerk whose changes are visible before they are acknowledged.
+    #[must_use]
+    pub fn clerk(&self) -> Clerk {
+        let Shared {
+            issuers,
+            ledger,
+            signing,
+            ..
+        } = &*self.shared;
+        Clerk::of_authority(
+            issuers.clone(),
+            Arc::clone(ledger),
+            Arc::clone(&self.commits),
+            Arc::clone(signing.clock()),
+        )
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Stops the threads and waits for them. The overlay is sealed, so that its statuses are on disk
+    /// with the catalog; what was acknowledged is in the ledger in any case.
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.keeper_wake.notify();
+        self.shared.renewal_wake.notify();
+        self.shared.scrub_wake.notify();
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the authority had panicked");
+            }
+        }
+    }
+}
+
+/// What the threads share.
+pub(super) struct Shared {
+    pub(super) issuers: Issuers,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) signing: SigningClock,
+    pub(super) limits: RequestLimits,
+    pub(super) stop: AtomicBool,
+    pub(super) keeper_wake: Waker,
+    pub(super) renewal_wake: Waker,
+    pub(super) scrub_wake: Waker,
+    pub(super) counters: Counters,
+}
+
+impl Shared {
+    pub(super) fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn publish(&self, publications: &[Publication]) -> Result<(), AuthorityError> {
+        if !publications.is_empty() {
+            self.catalog.publish(publications)?;
+        }
+        Ok(())
+    }
+
+    /// Makes durable changes visible, before anybody is told that they are durable.
+    fn mask(&self, entries: &[AppliedEntry]) -> Result<(), AuthorityError> {
+        let mut publications: Vec<Publication> = Vec::new();
+        for entry in entries {
+            // An issuer that is no longer configured has nothing in the catalog.
+            if self.issuers.by_id(&entry.issuer).is_none() {
+                continue;
+            }
+            let mask = mask_entry(entry);
+            match publications.last_mut() {
+                Some(Publication::Mask { issuer, changes }) if *issuer == entry.issuer => {
+                    changes.push(mask);
+                }
+                _ => publications.push(Publication::Mask {
+                    issuer: entry.issuer,
+                    changes: vec![mask],
+                }),
+            }
+        }
+        self.publish(&publications)?;
+        self.keeper_wake.notify();
+        Ok(())
+    }
+
+    /// Whether a segment is in service now.
+    pub(super) fn serves(&self, segment: &Segment) -> bool {
+        let snapshot = self.catalog.snapshot();
+        snapshot
+            .issuers()
+            .iter()
+            .flat_map(|issuer| issuer.segments())
+            .any(|other| other.sha256() == segment.sha256())
+    }
+
+    pub(super) fn overlay_len(&self, issuer: &Issuer) -> usize {
+        self.catalog
+            .snapshot()
+            .issuer_by_id(&issuer.id)
+            .map_or(0, |view| view.overlay_len())
+    }
+
+    /// The current status of one certificate, and the entry it follows from.
+    pub(super) fn truth(
+        &self,
+        issuer: &Issuer,
+        serial: SerialNumber,
+    ) -> Result<(ShardRecord, u64), AuthorityError> {
+        let status = self
+            .ledger
+            .status(&issuer.id, &serial)?
+            .ok_or(AuthorityError::NotInLedger { serial })?;
+        Ok((shard_record(serial, &status), status.sequence))
+    }
+}
+
+/// The mask of a durable entry.
+pub(super) fn mask_entry(entry: &AppliedEntry) -> MaskEntry {
+    MaskEntry {
+        serial: entry.serial,
+        sequence: entry.record.sequence,
+        status: record_status(&entry.record),
+    }
+}
+
+/// What a segment says of a certificate with this status.
+pub(super) fn shard_record(serial: SerialNumber, status: &StatusRecord) -> ShardRecord {
+    ShardRecord {
+        serial,
+        status: record_status(status),
+        invalidity_date: status
+            .revocation
+            .and_then(|revoked| revoked.claim.invalidity_date),
+    }
+}
+
+pub(super) fn record_status(status: &StatusRecord) -> RecordStatus {
+    status
+        .revocation
+        .map_or(RecordStatus::Good, |revoked| RecordStatus::Revoked {
+            revocation_time: revoked.signing_time(),
+            reason: revoked.claim.reason,
+        })
+}
+
+/// What the threads count, for `stats`.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) signing_failures: AtomicU64,
+    pub(super) sealed: AtomicU64,
+    pub(super) shards_signed: AtomicU64,
+    pub(super) live_answers: AtomicU64,
+    pub(super) live_refused: AtomicU64,
+    pub(super) quarantined: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn signing_failed(&self) {
+        self.signing_failures.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The calling end of a thread's bell. A bell that rings already need not be rung again.
+pub(super) struct Waker(SyncSender<()>);
+
+impl Waker {
+    pub(super) fn notify(&self) {
+        match self.0.try_send(()) {
+            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+        }
+    }
+}
+
+/// The hearing end.
+pub(super) struct Wake(Receiver<()>);
+
+impl Wake {
+    /// Sleeps until called or for `at_most`.
+    pub(super) fn wait(&self, at_most: Duration) {
+        match self.0.recv_timeout(at_most) {
+            Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        }
+    }
+}
+
+fn wake_pair() -> (Waker, Wake) {
+    let (sender, receiver) = sync_channel(1);
+    (Waker(sender), Wake(receiver))
+}
+
+/// What stops the authority or one of its works.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthorityError {
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// Signing a shard failed.
+    #[error(transparent)]
+    Presign(#[from] PresignError),
+    /// Signing an answer failed.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// Two issuers cannot be told apart.
+    #[error(transparent)]
+    IssuerTable(#[from] IssuerTableError),
+    /// A certificate has ended.
+    #[error(transparent)]
+    Window(#[from] WindowError),
+    /// A serial of the catalog is not in the ledger: the two do not belong together.
+    #[error("serial {serial} is in the catalog but not in the ledger: was one of them restored?")]
+    NotInLedger {
+        /// The serial.
+        serial: SerialNumber,
+    },
+    /// The system gives no more threads.
+    #[error("cannot start a thread: {source}")]
+    Thread {
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl From<&AuthorityError> for ErrorClass {
+    fn from(error: &AuthorityError) -> Self {
+        match error {
+            AuthorityError::Ledger(error) => error.into(),
+            AuthorityError::Catalog(
+                CatalogError::NewerManifest { .. }
+                | CatalogError::Segment(SegmentError::Header {
+                    source: HeaderError::NewerVersion { .. },
+                    ..
+                }),
+            ) => Self::NewerState,
+            AuthorityError::Catalog(_) => Self::Storage,
+            AuthorityError::Signer(_) | AuthorityError::Window(_) => Self::Key,
+            _ => Self::Internal,
+        }
+    }
+}
+
+impl From<&AuthorityError> for OperationError {
+    fn from(error: &AuthorityError) -> Self {
+        Self::new(error.into(), with_causes(error))
+    }
+}

@@ -1,0 +1,103 @@
+//! `estelam check`: judges the configuration and the keys before anything is started.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::{Common, Exit, Failure, output};
+use crate::authority::{Issuer, Issuers, with_causes};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::signer::Role;
+
+/// One issuer's verdict.
+#[derive(Serialize)]
+struct Verdict {
+    issuer: String,
+    /// How OpenSSL prints it would need a name printer; the id is what the files are keyed by.
+    id: String,
+    signer: Option<String>,
+    problems: Vec<String>,
+    warnings: Vec<String>,
+}
+
+pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
+    let config = super::connection::load_config(common)?;
+    let issuers = Issuers::new(&config)?;
+    let verdicts: Vec<Verdict> = issuers.iter().map(|issuer| judge(issuer)).collect();
+    output::facts(common, &verdicts, || text(common, &config, &verdicts))?;
+    let bad = verdicts
+        .iter()
+        .filter(|verdict| !verdict.problems.is_empty())
+        .count();
+    if bad == 0 {
+        return Ok(Exit::Success);
+    }
+    Err(Failure::new(
+        Exit::Key,
+        format!("{bad} of {} issuers cannot be served", verdicts.len()),
+    ))
+}
+
+fn judge(issuer: &Issuer) -> Verdict {
+    let now = SystemClock.now();
+    let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+    if issuer.certificate.not_after() <= now {
+        warnings.push(format!(
+            "its certificate ended at {}",
+            issuer.certificate.not_after()
+        ));
+    }
+    let signer = match issuer.load_signer(now) {
+        Ok(()) => issuer.signer().map(|signer| {
+            warnings.extend(signer.warnings.iter().map(ToString::to_string));
+            let role = match signer.role {
+                Role::CaDirect => "the CA itself",
+                Role::Delegated => "a delegate",
+            };
+            format!(
+                "{role}, {}, until {}",
+                signer.signer.algorithm(),
+                signer.not_after
+            )
+        }),
+        Err(error) => {
+            problems.push(with_causes(&error));
+            None
+        }
+    };
+    Verdict {
+        issuer: issuer.name.clone(),
+        id: issuer.id.to_string(),
+        signer,
+        problems,
+        warnings,
+    }
+}
+
+fn text(common: &Common, config: &Config, verdicts: &[Verdict]) -> String {
+    let mut text = format!("{}: configuration is well formed", common.config.display());
+    for listener in &config.listeners {
+        let _infallible = write!(text, "\n  listens on {}", listener.address);
+    }
+    for verdict in verdicts {
+        let _infallible = write!(text, "\nissuer {:?}", verdict.issuer);
+        let signer = verdict
+            .signer
+            .iter()
+            .map(|signer| format!("signer: {signer}"));
+        let problems = verdict
+            .problems
+            .iter()
+            .map(|problem| format!("PROBLEM: {problem}"));
+        let warnings = verdict
+            .warnings
+            .iter()
+            .map(|warning| format!("warning: {warning}"));
+        for line in signer.chain(problems).chain(warnings) {
+            let _infallible = write!(text, "\n  {line}");
+        }
+    }
+    text
+}

@@ -1,0 +1,106 @@
+//! `estelam init`: writes a commented configuration.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{Common, Exit, Failure, output};
+
+/// Write a commented configuration with every setting at its default
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  estelam init --issuer-certificate ca.pem --signer-certificate ocsp.pem --signer-key ocsp.key")]
+pub(super) struct InitArguments {
+    /// What to call the issuer
+    #[arg(long, value_name = "NAME", default_value = "ca")]
+    issuer_name: String,
+    /// The CA's certificate
+    #[arg(long, value_name = "FILE", requires = "signer_certificate")]
+    issuer_certificate: Option<PathBuf>,
+    /// The certificate that signs answers: a delegate's, or the CA's own
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "signer_key",
+        requires = "issuer_certificate"
+    )]
+    signer_certificate: Option<PathBuf>,
+    /// Its private key, PKCS#8 PEM
+    #[arg(long, value_name = "FILE", requires = "signer_certificate")]
+    signer_key: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(common: &Common, arguments: &InitArguments) -> Result<Exit, Failure> {
+    let path = &common.config;
+    let mut text = crate::config::EXAMPLE.to_owned();
+    if let (Some(issuer), Some(certificate), Some(key)) = (
+        &arguments.issuer_certificate,
+        &arguments.signer_certificate,
+        &arguments.signer_key,
+    ) {
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        text.push_str(&format!(
+            "\n[[issuer]]\nname = {}\ncertificate = {}\n\n[[issuer.signer]]\ncertificate = {}\nkey = {}\n",
+            quoted(&arguments.issuer_name),
+            quoted(&beside(folder, issuer)?),
+            quoted(&beside(folder, certificate)?),
+            quoted(&beside(folder, key)?),
+        ));
+    }
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .create(true)
+        .truncate(arguments.force)
+        .create_new(!arguments.force);
+    options
+        .open(path)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+        })
+        .map_err(|error| failure(path, &error))?;
+    let next = if arguments.issuer_certificate.is_some() {
+        "next: `estelam check`, then `estelam import index index.txt` and `estelam serve`"
+    } else {
+        "next: fill in the [[issuer]] at its end, then `estelam check`"
+    };
+    output::line(&format!("wrote {}\n{next}", path.display()))
+}
+
+/// The file as the configuration has to name it: relative paths count from the configuration's
+/// folder, those on the command line from the working folder.
+fn beside(folder: &Path, file: &Path) -> Result<String, Failure> {
+    let path = if folder.as_os_str().is_empty() || file.is_absolute() {
+        file.to_owned()
+    } else {
+        std::path::absolute(file).map_err(|error| failure(file, &error))?
+    };
+    path.into_os_string().into_string().map_err(|path| {
+        Failure::new(
+            Exit::Usage,
+            format!("{}: a path in a TOML file has to be UTF-8", path.display()),
+        )
+    })
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn failure(path: &Path, error: &std::io::Error) -> Failure {
+    let path = path.display();
+    match error.kind() {
+        ErrorKind::AlreadyExists => Failure::new(
+            Exit::Usage,
+            format!("{path} exists already; --force replaces it, --config FILE names another"),
+        ),
+        _ => Failure::new(Exit::Storage, format!("{path}: {error}")),
+    }
+}

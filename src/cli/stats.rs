@@ -1,0 +1,121 @@
+//! `estelam stats`.
+
+use std::fmt::Write;
+
+use super::connection::Server;
+use super::{Common, Exit, Failure, output};
+use crate::authority::{AuthorityStats, IssuerStats, ServerStats, SignerState};
+use crate::http::admin::Query;
+
+pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
+    let stats: ServerStats = Server::connect(common)?.get("/stats", &Query::default())?;
+    output::facts(common, &stats, || text(&stats))
+}
+
+/// Problems first, then the facts with their units.
+fn text(stats: &ServerStats) -> String {
+    let AuthorityStats {
+        sequence,
+        generation,
+        issuers,
+        ..
+    } = &stats.authority;
+    let mut text = String::new();
+    for problem in problems(stats) {
+        line(&mut text, format_args!("PROBLEM  {problem}"));
+    }
+    line(
+        &mut text,
+        format_args!("{:<30}{}", "estelam", stats.version),
+    );
+    line(
+        &mut text,
+        format_args!("{:<30}{sequence} entries", "ledger"),
+    );
+    line(
+        &mut text,
+        format_args!("{:<30}generation {generation}", "catalog"),
+    );
+    for issuer in issuers {
+        issuer_text(&mut text, issuer);
+    }
+    let authority = &stats.authority;
+    line(&mut text, format_args!("live answers"));
+    for (name, count) in [
+        ("signed", authority.live_answers),
+        ("refused", authority.live_refused),
+        ("failed signings", authority.signing_failures),
+    ] {
+        line(&mut text, format_args!("  {name:<28}{count}"));
+    }
+    line(
+        &mut text,
+        format_args!("  {:<28}{}", "waiting now", stats.questions_waiting),
+    );
+    line(
+        &mut text,
+        format_args!("shards signed since start     {}", authority.shards_signed),
+    );
+    text.push_str(&stats.http.to_string());
+    text
+}
+
+fn issuer_text(text: &mut String, issuer: &IssuerStats) {
+    let none = || "none".to_owned();
+    line(text, format_args!("issuer {:?}", issuer.name));
+    let certificates = format!("{} ({} revoked)", issuer.certificates, issuer.revoked);
+    let changed = format!("{} ({} not signed yet)", issuer.overlay, issuer.unsigned);
+    let signer = match &issuer.signer {
+        SignerState::Ready { not_after } => format!("ready, until {not_after}"),
+        SignerState::Missing => "missing".to_owned(),
+        SignerState::None => none(),
+    };
+    for (name, value) in [
+        ("certificates", certificates),
+        ("changed since signed", changed),
+        ("segments", issuer.segments.to_string()),
+        (
+            "oldest answers signed",
+            issuer.oldest_this_update.clone().unwrap_or_else(none),
+        ),
+        (
+            "next signing due",
+            issuer.next_sign.clone().unwrap_or_else(none),
+        ),
+        ("signer", signer),
+    ] {
+        line(text, format_args!("  {name:<28}{value}"));
+    }
+}
+
+/// What an operator has to look at, and what to do.
+fn problems(stats: &ServerStats) -> Vec<String> {
+    let mut problems: Vec<String> = stats.authority.signing_paused.iter().cloned().collect();
+    for issuer in &stats.authority.issuers {
+        let name = &issuer.name;
+        if matches!(issuer.signer, SignerState::Missing) {
+            problems.push(format!(
+                "issuer {name:?}: its signing key is missing; answers are served until they end. Put \
+                 the key back: the server looks for it every 10 seconds (`estelam check` says why)"
+            ));
+        }
+        if issuer.catching_up {
+            problems.push(format!(
+                "issuer {name:?}: the catalog is being brought up to the ledger; every answer is \
+                 signed on demand meanwhile"
+            ));
+        }
+    }
+    if stats.authority.quarantined > 0 {
+        problems.push(format!(
+            "{} damaged segments were taken out since the start: check the disk",
+            stats.authority.quarantined
+        ));
+    }
+    problems
+}
+
+fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _infallible = writeln!(text, "{arguments}");
+}
