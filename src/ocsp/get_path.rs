@@ -15,38 +15,38 @@
 /// # Errors
 /// [`GetPathError`]; each is answered with `malformedRequest`.
 pub fn decode_get_path(raw: &[u8], out: &mut [u8]) -> Result<usize, GetPathError> {
-    let mut characters = Unescaped { raw };
-    let mut places = out.iter_mut();
-    let mut written: usize = 0;
-    let mut slashes: u8 = 0;
+    let capacity = out.len();
+    let mut room = out;
+    let mut characters = Unescaped {
+        raw: without_leading_slashes(raw),
+    };
     let mut decoder = Base64::default();
     let mut padding: u8 = 0;
-    while let Some(character) = characters.next()? {
-        // A request is a SEQUENCE (0x30), so its base64 begins with `M`: a slash in front never
-        // belongs to it.
-        if character == b'/' && decoder.is_new() && slashes < 2 {
-            slashes = slashes.saturating_add(1);
-            continue;
+    loop {
+        if decoder.is_between_groups() && padding == 0 {
+            room = characters.plain_groups(room)?;
         }
+        let Some(character) = characters.next()? else {
+            break;
+        };
         if character == b'=' {
             padding = padding.saturating_add(1);
             continue;
         }
-        let value = match SEXTETS.get(usize::from(character)) {
-            Some(value) if *value != NOT_BASE64 && padding == 0 => *value,
-            Some(value) if *value != NOT_BASE64 => return Err(GetPathError::Padding),
-            _ => return Err(GetPathError::Character(character)),
-        };
+        let value = sextet(character).ok_or(GetPathError::Character(character))?;
+        if padding > 0 {
+            return Err(GetPathError::Padding);
+        }
         if let Some(octet) = decoder.push(value) {
-            *places.next().ok_or(GetPathError::TooLong)? = octet;
-            written = written.saturating_add(1);
+            let (place, rest) = room.split_first_mut().ok_or(GetPathError::TooLong)?;
+            *place = octet;
+            room = rest;
         }
     }
     decoder.finish(padding)?;
-    if written == 0 {
-        Err(GetPathError::Empty)
-    } else {
-        Ok(written)
+    match capacity.saturating_sub(room.len()) {
+        0 => Err(GetPathError::Empty),
+        written => Ok(written),
     }
 }
 
@@ -56,12 +56,38 @@ pub fn uses_base64url(raw: &[u8]) -> bool {
     raw.iter().any(|octet| matches!(octet, b'-' | b'_'))
 }
 
+/// The path without the slash that separates it from the mount path and one more. A request is a
+/// SEQUENCE (0x30), so its base64 begins with `M`: a slash in front never belongs to it.
+fn without_leading_slashes(raw: &[u8]) -> &[u8] {
+    (0..2).fold(raw, |path, _| match path {
+        [b'/', rest @ ..] | [b'%', b'2', b'F' | b'f', rest @ ..] => rest,
+        other => other,
+    })
+}
+
 /// Characters of a path with `%XX` resolved, once.
 struct Unescaped<'a> {
     raw: &'a [u8],
 }
 
 impl Unescaped<'_> {
+    /// Decodes groups of four characters for as long as none is escaped, padding or wrong: all of a
+    /// usual path but its last group. Returns the room that is left.
+    fn plain_groups<'out>(
+        &mut self,
+        mut room: &'out mut [u8],
+    ) -> Result<&'out mut [u8], GetPathError> {
+        while let Some((group, rest)) = self.raw.split_first_chunk::<4>() {
+            let [Some(a), Some(b), Some(c), Some(d)] = group.map(sextet) else {
+                break;
+            };
+            let (place, left) = room.split_first_chunk_mut().ok_or(GetPathError::TooLong)?;
+            *place = [(a << 2) | (b >> 4), (b << 4) | (c >> 2), (c << 6) | d];
+            (self.raw, room) = (rest, left);
+        }
+        Ok(room)
+    }
+
     #[inline]
     fn next(&mut self) -> Result<Option<u8>, GetPathError> {
         let (character, rest) = match self.raw {
@@ -93,17 +119,15 @@ struct Base64 {
     bits: u8,
     /// Bits in `bits` that belong to no octet yet, at its low end: 0, 6, 4 or 2 of them.
     pending: u8,
-    is_started: bool,
 }
 
 impl Base64 {
-    const fn is_new(&self) -> bool {
-        !self.is_started
+    const fn is_between_groups(&self) -> bool {
+        self.pending == 0
     }
 
     #[inline]
     fn push(&mut self, sextet: u8) -> Option<u8> {
-        self.is_started = true;
         let (octet, bits, pending) = match self.pending {
             6 => (Some((self.bits << 2) | (sextet >> 4)), sextet & 0x0f, 4),
             4 => (Some((self.bits << 4) | (sextet >> 2)), sextet & 0x03, 2),
@@ -132,6 +156,12 @@ impl Base64 {
             Ok(())
         }
     }
+}
+
+#[inline]
+fn sextet(character: u8) -> Option<u8> {
+    let value = SEXTETS.get(usize::from(character)).copied();
+    value.filter(|value| *value != NOT_BASE64)
 }
 
 const NOT_BASE64: u8 = 0xff;
@@ -254,6 +284,20 @@ mod tests {
             for (name, raw) in spellings(&der) {
                 prop_assert_eq!(decode(&raw), Ok(der.clone()), "{}: {}", name, raw);
             }
+        }
+
+        #[test]
+        fn any_mixture_of_escapes_is_the_same_request(
+            der in prop::collection::vec(any::<u8>(), 1..100), escaped in prop::collection::vec(any::<bool>(), 140),
+        ) {
+            let plain = engines::STANDARD.encode(&der);
+            prop_assume!(!plain.starts_with('/'));
+            let raw: String = plain
+                .bytes()
+                .zip(escaped)
+                .map(|(octet, escaped)| if escaped { format!("%{octet:02X}") } else { char::from(octet).to_string() })
+                .collect();
+            prop_assert_eq!(decode(&raw), Ok(der));
         }
 
         #[test]

@@ -124,15 +124,19 @@ pub struct HashValue {
 }
 
 impl HashValue {
-    /// The first 64 octets of `octets`.
+    /// `octets`, or none of them when there are more than 64.
+    #[inline]
     pub(super) fn new(octets: &[u8]) -> Self {
         let mut value = Self {
             octets: [0; 64],
             len: 0,
         };
-        for (place, octet) in value.octets.iter_mut().zip(octets) {
-            *place = *octet;
-            value.len = value.len.saturating_add(1);
+        if let (Some(places), Ok(len)) = (
+            value.octets.get_mut(..octets.len()),
+            u8::try_from(octets.len()),
+        ) {
+            places.copy_from_slice(octets);
+            value.len = len;
         }
         value
     }

@@ -3,7 +3,7 @@
 //! A request is decoded without copying or allocating ([`OcspRequest`], [`decode_get_path`]). A
 //! response is either one of the constant error bodies ([`OcspResponseStatus`]), assembled from a
 //! [`Template`] and a stored signature (the hot path), or built around the CertIDs of a request for
-//! the live signer ([`response_data`], [`basic_response`]). No file, socket, key, clock or policy is
+//! the live signer ([`response_data()`], [`basic_response()`]). No file, socket, key, clock or policy is
 //! known here: which status is true and who may sign it is decided above.
 
 mod basic_response;

@@ -55,7 +55,7 @@ pub struct SingleResponse<'a> {
     pub single_extensions: Option<&'a [u8]>,
 }
 
-/// The DER of ResponseData: what is signed, and the first part of [`super::basic_response`].
+/// The DER of ResponseData: what is signed, and the first part of [`basic_response()`](super::basic_response()).
 ///
 /// # Errors
 /// [`EncodeError::NoResponse`] without a single response: an empty SEQUENCE is never written.
