@@ -13,6 +13,12 @@ pub enum CatalogError {
     /// The disk or the system refused.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// Another process has the catalog open; two would remove each other's files.
+    #[error("another process has the catalog in {} open", folder.display())]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The manifest was written by a later version of this program. It is left as it is.
     #[error("{}: manifest format {found} is newer than this program, which reads up to {supported}", path.display())]
     NewerManifest {

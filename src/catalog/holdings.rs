@@ -6,7 +6,7 @@ use super::overlay::{Overlay, OverlayEntry, OverlayTruth};
 use super::shards::{Holding, Newer, Shards};
 use super::snapshot::Finding;
 use crate::identity::{IssuerId, SerialHash};
-use crate::segment::{Lookup, SegmentKind};
+use crate::segment::{Damage, Lookup, Record, SegmentKind};
 
 /// Segments and overlay of one issuer; immutable once in a snapshot, cheap to clone.
 #[derive(Clone, Debug)]
@@ -69,6 +69,39 @@ impl Holdings {
                 Lookup::Damaged => Finding::Damaged,
             },
         }
+    }
+
+    /// See [`super::IssuerSnapshot::patch_records`].
+    pub(super) fn patch_records(&self) -> impl Iterator<Item = Result<Record<'_>, Damage>> {
+        let patches = self.shards.patches();
+        patches.iter().enumerate().flat_map(move |(place, patch)| {
+            let newer = patches.iter().take(place);
+            let records = patch.segment.iter().flat_map(|segment| segment.iter());
+            records.filter_map(move |record| match record {
+                Ok(record) => {
+                    let hash = SerialHash::new(&self.issuer, record.serial());
+                    let outranked = self.is_outranked(hash, &record, patch, newer.clone());
+                    (!outranked).then_some(Ok(record))
+                }
+                Err(damage) => Some(Err(damage)),
+            })
+        })
+    }
+
+    /// Whether anything but this patch is asked for the serial before it, or instead.
+    fn is_outranked<'a>(
+        &self,
+        hash: SerialHash,
+        record: &Record<'_>,
+        patch: &Holding,
+        newer: impl Iterator<Item = &'a Arc<Holding>>,
+    ) -> bool {
+        let base = self.shards.base(hash).map(|base| base.listed.as_of);
+        let mut newer = newer.filter_map(|newer| newer.segment.as_deref());
+        base >= Some(patch.listed.as_of)
+            || self.overlay.find(hash, record.serial()).is_some()
+            // A newer patch whose record of it is damaged has one, so this one is not true any more.
+            || newer.any(|newer| newer.lookup(hash, record.serial()) != Lookup::Absent)
     }
 
     /// Adds entries that no segment outranks.

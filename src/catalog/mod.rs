@@ -19,11 +19,13 @@ mod publication;
 mod shards;
 mod snapshot;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use error::CatalogError;
 pub use issuer_table::{IssuerEntry, IssuerPolicy, IssuerTable, IssuerTableError, NotIssued};
 pub use manifest::ManifestState;
-pub use overlay::{OverlayEntry, OverlayTruth};
+pub use overlay::{OVERLAY_ENTRIES_MAX, OverlayEntry, OverlayTruth};
 pub use publication::{FreshAnswer, FreshColumn, MaskEntry, Publication};
 pub use snapshot::{Finding, IssuerSnapshot, Snapshot};
 pub use store::{Catalog, OpenReport, QuarantineCause, Quarantined};

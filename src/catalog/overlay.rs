@@ -7,8 +7,12 @@ use super::publication::{FreshAnswer, MaskEntry};
 use crate::identity::{IssuerId, SerialHash, SerialNumber};
 use crate::segment::RecordStatus;
 
+/// With more entries than this an overlay should be sealed into a patch: entries cost memory and, after
+/// a restart, time to publish again.
+pub const OVERLAY_ENTRIES_MAX: usize = 1 << 16;
+
 /// Buckets are chosen by the highest bits of the hash, like shards, so that a shard's entries lie
-/// together. At 65,536 entries a bucket has 64.
+/// together. At [`OVERLAY_ENTRIES_MAX`] a bucket has 64.
 const BUCKET_BITS: u32 = 10;
 const BUCKETS: usize = 1 << BUCKET_BITS;
 

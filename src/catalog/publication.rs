@@ -15,6 +15,11 @@ pub enum Publication {
     IssuerTable(Arc<IssuerTable>),
     /// A finished segment in the catalog's folder. It replaces what it covers, and the overlay entries
     /// that it includes leave with the same swap.
+    ///
+    /// A base speaks for every serial of its shard as of its sequence. A patch speaks for the serials
+    /// in it alone, and must have every one whose status changed above what the segments before it
+    /// include and up to its own sequence: all overlay entries of an issuer that has caught up to that
+    /// sequence, signed or not.
     Segment {
         /// The issuer.
         issuer: IssuerId,

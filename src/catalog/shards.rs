@@ -127,12 +127,11 @@ impl Shards {
         withheld.map(|holding| (holding.listed.depth, holding.listed.shard))
     }
 
-    /// The sequence such that these segments include every change up to it, except in shards that are
-    /// withheld: those need a new base, not masks.
+    /// The sequence such that these segments include every change up to it; those of withheld bases are
+    /// lost, but not because a mask is missing.
     pub(super) fn included_up_to(&self) -> u64 {
         (0..)
             .zip(&self.slots)
-            .filter(|(_, base)| base.as_ref().is_none_or(|base| base.segment.is_some()))
             .map(|(slot, base)| {
                 let base = base.as_ref().map_or(0, |base| base.listed.as_of);
                 // Oldest first. Behind a patch that is withheld, changes are missing.
@@ -156,12 +155,10 @@ impl Shards {
                 base.is_some_and(|base| base.listed.as_of >= patch.listed.as_of)
             })
         };
-        self.patches = self
-            .listing
-            .iter()
-            .filter(|holding| !holding.is_base() && !included(holding))
-            .cloned()
-            .collect();
+        // Of two as of one sequence, the later one was sealed on top of the other.
+        let patches = self.listing.iter().rev();
+        let patches = patches.filter(|holding| !holding.is_base() && !included(holding));
+        self.patches = patches.cloned().collect();
         self.patches
             .sort_by_key(|patch| std::cmp::Reverse(patch.listed.as_of));
         let placed = |holding: &Arc<Holding>| {

@@ -8,7 +8,7 @@ use super::overlay::OverlayEntry;
 use super::publication::FreshAnswer;
 use crate::identity::{IssuerId, SerialHash};
 use crate::ocsp::CertId;
-use crate::segment::{Record, RecordStatus, Segment};
+use crate::segment::{Damage, Record, RecordStatus, Segment};
 
 /// One generation of the catalog: immutable, whole, and readable without waiting.
 #[derive(Clone, Debug)]
@@ -84,7 +84,8 @@ impl IssuerSnapshot {
         self.holdings.shards.included_up_to()
     }
 
-    /// How many entries the overlay has. Past 65,536 it should be sealed into a patch.
+    /// How many entries the overlay has; past [`OVERLAY_ENTRIES_MAX`](super::OVERLAY_ENTRIES_MAX) it
+    /// should be sealed into a patch.
     #[must_use]
     pub fn overlay_len(&self) -> usize {
         self.holdings.overlay.len()
@@ -106,6 +107,16 @@ impl IssuerSnapshot {
     pub fn patches(&self) -> impl Iterator<Item = &Arc<Segment>> {
         let patches = self.holdings.shards.patches().iter();
         patches.filter_map(|holding| holding.segment.as_ref())
+    }
+
+    /// What a merged patch must hold: the records of all patches that [`IssuerSnapshot::find`] would
+    /// give, so none that a base, a newer patch or the overlay has outranked. The merged patch is as of
+    /// the newest one's sequence, and is published together with the retirement of those it replaces.
+    ///
+    /// A record of an outranked status in a merged patch would come back to life; do not merge by
+    /// [`Segment::iter`].
+    pub fn patch_records(&self) -> impl Iterator<Item = Result<Record<'_>, Damage>> {
+        self.holdings.patch_records()
     }
 
     /// The base in service for serials with this hash.

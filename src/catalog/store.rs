@@ -1,6 +1,7 @@
 //! The catalog on disk and in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,7 @@ const QUARANTINED: &str = ".seg.quarantined";
 #[derive(Debug)]
 pub struct Catalog {
     folder: PathBuf,
+    _lock: FolderLock,
     current: ArcSwap<Snapshot>,
     writer: Mutex<Writer>,
 }
@@ -81,10 +83,11 @@ impl Catalog {
     /// alone: milliseconds since 1970 will do, and keep generations rising when the manifest is lost.
     ///
     /// # Errors
-    /// [`CatalogError`]: a newer version of manifest or segment, or a disk that refuses. Damage is no
-    /// error; it is in the report.
+    /// [`CatalogError`]: another process has it open, a newer version of manifest or segment, or a disk
+    /// that refuses. Damage is no error; it is in the report.
     pub fn open(folder: &Path, generation_floor: u64) -> Result<(Self, OpenReport), CatalogError> {
         disk::create_folder(folder)?;
+        let lock = FolderLock::take(folder)?;
         let names = disk::names(folder)?;
         let (old, state) = load(folder, &names)?;
         let mut opening = Opening {
@@ -131,6 +134,7 @@ impl Catalog {
         };
         let catalog = Self {
             folder: folder.to_owned(),
+            _lock: lock,
             current: ArcSwap::from_pointee(Snapshot {
                 generation,
                 table: Arc::default(),
@@ -195,6 +199,7 @@ impl Catalog {
             table_changed: false,
             changed: BTreeMap::new(),
             segments_changed: false,
+            installed: BTreeSet::new(),
             aside: BTreeSet::new(),
         };
         edit(&mut draft)?;
@@ -203,6 +208,7 @@ impl Catalog {
             table_changed,
             changed,
             segments_changed,
+            installed,
             aside,
             ..
         } = draft;
@@ -222,7 +228,7 @@ impl Catalog {
         }
         writer.generation_below = generation_below;
 
-        let retired = writer.retired(&changed);
+        let retired = writer.retired(&changed, installed);
         let mut issuers = if table_changed {
             Vec::new()
         } else {
@@ -262,9 +268,44 @@ impl Catalog {
         Ok(generation)
     }
 
+    #[cfg(test)]
+    pub(super) fn skip_generations_to(&self, generation: u64) {
+        let mut snapshot = Snapshot::clone(&self.current.load());
+        snapshot.generation = generation;
+        self.current.store(Arc::new(snapshot));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Writer> {
         // A panic leaves the writer as it was before or after one publication.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An advisory lock on the folder.
+#[derive(Debug)]
+struct FolderLock(File);
+
+impl FolderLock {
+    fn take(folder: &Path) -> Result<Self, CatalogError> {
+        let file = disk::open(folder)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(CatalogError::Locked {
+                folder: folder.to_owned(),
+            }),
+            Err(TryLockError::Error(source)) => Err(CatalogError::Disk(DiskError {
+                action: "lock",
+                path: folder.to_owned(),
+                source,
+            })),
+        }
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing would do, unless a child that is just being started still has a copy.
+        let _result = self.0.unlock();
     }
 }
 
@@ -293,17 +334,22 @@ impl Writer {
         }
     }
 
-    /// The files that were in service before the change and are not any more.
-    fn retired(&self, changed: &BTreeMap<IssuerId, Holdings>) -> Vec<[u8; 32]> {
-        let mut retired = Vec::new();
+    /// The files that the change takes out of service, those included that it brought itself.
+    fn retired(
+        &self,
+        changed: &BTreeMap<IssuerId, Holdings>,
+        installed: BTreeSet<[u8; 32]>,
+    ) -> BTreeSet<[u8; 32]> {
+        let mut retired = installed;
         for (issuer, after) in changed {
             let before = self.holdings.get(issuer);
             if before.is_some_and(|before| Arc::ptr_eq(&before.shards, &after.shards)) {
                 continue;
             }
-            let after: BTreeSet<_> = in_service(after).collect();
-            let before = before.into_iter().flat_map(|before| in_service(before));
-            retired.extend(before.filter(|sha256| !after.contains(sha256)));
+            retired.extend(before.into_iter().flat_map(|before| in_service(before)));
+            for sha256 in in_service(after) {
+                retired.remove(&sha256);
+            }
         }
         retired
     }
@@ -331,6 +377,7 @@ struct Draft<'a> {
     table_changed: bool,
     changed: BTreeMap<IssuerId, Holdings>,
     segments_changed: bool,
+    installed: BTreeSet<[u8; 32]>,
     /// Of the files that leave, those to be kept for inspection.
     aside: BTreeSet<[u8; 32]>,
 }
@@ -392,6 +439,7 @@ impl Draft<'_> {
             current: newer.as_of,
         })?;
         self.segments_changed = true;
+        self.installed.insert(file.sha256);
         Ok(())
     }
 

@@ -269,3 +269,129 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::os::unix::process::ExitStatusExt;
+    use std::path::PathBuf;
+    use std::process::Command;
+    use std::{env, fs};
+
+    use super::super::testing;
+    use super::super::{Lookup, RecordStatus, Segment, SegmentFile};
+    use super::*;
+
+    const FOLDER: &str = "ESTELAM_TEST_FAULT_FOLDER";
+
+    /// Runs one of the ignored tests below in a process of its own; true when SIGBUS ended it.
+    fn dies_of_sigbus(test: &str, folder: &Path) -> bool {
+        let status = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "--ignored", "--test-threads=1"])
+            .arg(format!("segment::fault::tests::{test}"))
+            .env(FOLDER, folder)
+            .output()
+            .unwrap()
+            .status;
+        status.signal() == Some(libc::SIGBUS)
+    }
+
+    /// `None` when the test is not run as a child.
+    fn folder() -> Option<PathBuf> {
+        env::var_os(FOLDER).map(PathBuf::from)
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_read_leaves_a_marker() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = segment(folder.path());
+        assert!(dies_of_sigbus(
+            "child_reads_a_truncated_segment",
+            folder.path()
+        ));
+        assert_eq!(pending_markers(folder.path()).unwrap(), [file.sha256]);
+    }
+
+    #[test]
+    fn other_causes_of_sigbus_leave_none() {
+        for child in [
+            "child_sends_itself_the_signal",
+            "child_reads_another_truncated_file",
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            segment(folder.path());
+            assert!(dies_of_sigbus(child, folder.path()), "{child}");
+            assert_eq!(
+                pending_markers(folder.path()).unwrap(),
+                [[0; 32]; 0],
+                "{child}"
+            );
+        }
+    }
+
+    fn segment(folder: &Path) -> SegmentFile {
+        let record = testing::Owned::unsigned(testing::serial(1), RecordStatus::Good);
+        testing::write(folder, &testing::spec(&[]), &[record]).unwrap()
+    }
+
+    fn only_segment(folder: &Path) -> Arc<Segment> {
+        let names = disk::names(folder).unwrap();
+        let sha256 = names
+            .iter()
+            .find_map(|name| names::parse(name, names::SEGMENT))
+            .unwrap();
+        let path = folder.join(names::name(&sha256, names::SEGMENT));
+        Segment::open(folder, sha256, fs::metadata(path).unwrap().len()).unwrap()
+    }
+
+    fn truncate(path: &Path) {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        OpenOptions::new()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_len(0)
+            .unwrap();
+    }
+
+    #[test]
+    #[ignore = "a child of the tests above"]
+    fn child_reads_a_truncated_segment() {
+        let Some(folder) = folder() else { return };
+        let segment = only_segment(&folder);
+        truncate(segment.path());
+        let serial = testing::serial(1);
+        let found = segment.lookup(testing::hash(&serial), serial.as_bytes());
+        assert!(
+            matches!(found, Lookup::Found(_)),
+            "the page should not have been readable"
+        );
+    }
+
+    #[test]
+    #[ignore = "a child of the tests above"]
+    fn child_reads_another_truncated_file() {
+        let Some(folder) = folder() else { return };
+        let _segment = only_segment(&folder);
+        let path = folder.join("other");
+        fs::write(&path, [1; 4096]).unwrap();
+        let file = File::open(&path).unwrap();
+        // SAFETY: the file does change, and that is the test: the process ends at the read.
+        let map = unsafe { memmap2::Mmap::map(&file) }.unwrap();
+        truncate(&path);
+        assert_eq!(map[0], 1, "the page should not have been readable");
+    }
+
+    #[test]
+    #[ignore = "a child of the tests above"]
+    fn child_sends_itself_the_signal() {
+        let Some(folder) = folder() else { return };
+        let _segment = only_segment(&folder);
+        // The Rust runtime, which gets it after us, restores the default action at the first and waits
+        // for the fault to come again.
+        for _ in 0..2 {
+            // SAFETY: raising a signal has no precondition.
+            let _result = unsafe { libc::raise(libc::SIGBUS) };
+        }
+    }
+}

@@ -122,6 +122,10 @@ mod scrub;
 mod side;
 mod spec;
 mod templates;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use disk::DiskError;

@@ -185,26 +185,22 @@ impl<K: FnMut(usize) -> bool> Pass<'_, K> {
     fn side(&mut self, header: &Header, layout: &Layout, seeds: &Seeds) -> Result<(), Stop> {
         self.read(index(header.side_len))?;
         let entries_len = short(layout.side_entries_len);
-        let damage: Vec<Damage> = self.buffer.split_at_checked(entries_len).map_or_else(
-            || vec![Damage::Length],
-            |(entries, mut blobs)| {
-                let entries = entries.as_chunks::<SIDE_ENTRY_LEN>().0;
-                let mut damage = Vec::new();
-                for (number, octets) in (0..).zip(entries) {
-                    let holds = SideEntry::decode(octets).is_some_and(|entry| {
-                        let Some((blob, rest)) = blobs.split_at_checked(index(entry.len)) else {
-                            return false;
-                        };
-                        blobs = rest;
-                        entry.holds(seeds.side, blob)
-                    });
-                    if !holds {
-                        damage.push(Damage::Side(number));
-                    }
-                }
-                damage
-            },
-        );
+        let (entries, blobs) = self
+            .buffer
+            .split_at_checked(entries_len)
+            .unwrap_or_default();
+        let entries = entries.as_chunks::<SIDE_ENTRY_LEN>().0;
+        let holds = |octets| {
+            let entry = SideEntry::decode(octets)?;
+            let blob = blobs.get(index(entry.offset)..)?;
+            let blob = blob.get(..index(entry.len))?;
+            entry.holds(seeds.side, blob).then_some(())
+        };
+        let damage: Vec<_> = (0..)
+            .zip(entries)
+            .filter(|(_, octets)| holds(octets).is_none())
+            .map(|(number, _)| Damage::Side(number))
+            .collect();
         damage.into_iter().for_each(|damage| self.found(damage));
         Ok(())
     }
