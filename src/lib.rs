@@ -8,6 +8,9 @@ pub mod identity;
 
 pub mod asn1;
 
+pub mod change;
+
 pub mod feed;
 
+#[cfg(feature = "rocksdb")]
 pub mod ledger;

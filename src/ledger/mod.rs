@@ -1,9 +1,47 @@
-//! The truth about every certificate.
+//! The ledger: every status change ever recorded, and the status that follows from them.
+//!
+//! A change is judged by what is known ([`Refusal`] names why one is refused), recorded as an
+//! [`Entry`] with the next sequence number, and acknowledged only after it is on the disk. Entries are
+//! never edited or removed. What is known of a certificate now ([`StatusRecord`]), which ones are
+//! revoked and how many there are is written in the same atomic batch, so that nothing in the folder
+//! can disagree.
+//!
+//! [`Ledger`] is the store; [`LedgerSnapshot`] is what presigning and CRLs read; [`GroupCommit`]
+//! shares one sync among many who submit at the same time, and makes changes visible before it
+//! acknowledges them.
+//!
+//! It knows no HTTP, no signing and no clock: whoever writes says what time it is.
 
-mod change;
+mod batch;
+mod engine;
+mod entry;
+mod error;
+mod group;
+mod high_water;
+mod issuers;
+mod keys;
+mod octets;
+mod options;
+mod plan;
+mod record;
+mod snapshot;
+mod store;
 mod transition;
 
+#[cfg(test)]
+mod tests;
+
+use crate::change;
+
 pub use change::{
-    Action, Change, Inventory, Outcome, RevocationClaim, Source, SourceTooLong, Verdict,
+    Action, Change, Inventory, Outcome, REVOCATION_AHEAD_MAX, Refusal, RevocationClaim, Source,
+    SourceTooLong, Verdict,
 };
-pub use transition::Refusal;
+pub use engine::FORMAT_VERSION;
+pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, Statement};
+pub use error::{Damage, LedgerError, StorageError};
+pub use group::{CommitError, GroupCommit, GroupOptions, Receipt, SubmitError};
+pub use issuers::DefinedIssuer;
+pub use record::{Revocation, RevokedRecord, StatusRecord};
+pub use snapshot::{LedgerSnapshot, Rows, StatusRow};
+pub use store::{AppliedEntry, CHANGES_MAX, Committed, Ledger, Submission};

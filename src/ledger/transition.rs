@@ -1,10 +1,384 @@
-//! Which change each status allows.
+//! Which change a certificate's status allows: a pure function of what is known and what is said.
+//!
+//! | known ↓ said → | Issue | Revoke | Release |
+//! | --- | --- | --- | --- |
+//! | nothing | applied | applied: kept, and outranks the issuance that comes later | refused |
+//! | good | adds what is missing, else unchanged; refused if it contradicts | applied | unchanged if just released, else refused |
+//! | on hold | adds what is missing, else refused | same again: unchanged; another reason: applied; else refused | applied |
+//! | revoked | adds what is missing, else refused | same again: unchanged, else refused | refused |
+//!
+//! So revoked never returns to good, but for the end of a hold. "V after R", an old list that still
+//! shows a revoked certificate as valid, is refused by name, never silently passed over. An issuance
+//! that only brings missing inventory never touches the revocation.
+//!
+//! A revocation is urgent: one whose source contradicts the inventory is applied, and the inventory
+//! stays as it was; the entry keeps what was said.
 
-/// Why a change contradicts what is known.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// Revoked is final.
-    #[error("the certificate is revoked")]
-    Revoked,
+use crate::asn1::CrlReason;
+
+use super::{
+    change::{Action, Inventory, REVOCATION_AHEAD_MAX, Refusal, RevocationClaim},
+    record::{Revocation, StatusRecord},
+};
+
+/// A certificate's status without the numbers of its entries.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Standing {
+    pub(super) issued: Option<Inventory>,
+    pub(super) revocation: Option<Revocation>,
+    pub(super) released: bool,
+}
+
+impl From<&StatusRecord> for Standing {
+    fn from(record: &StatusRecord) -> Self {
+        Self {
+            issued: record.issued,
+            revocation: record.revocation,
+            released: record.released,
+        }
+    }
+}
+
+/// What an action does to a standing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Transition {
+    Apply(Standing),
+    Unchanged,
+    Refuse(Refusal),
+}
+
+/// Judges `action` at `now_ms`, milliseconds since 1970. `current` is empty for an unknown serial.
+pub(super) fn transition(current: &Standing, action: &Action, now_ms: u64) -> Transition {
+    match action {
+        Action::Issue(inventory) => issue(current, inventory),
+        Action::Revoke { claim, inventory } => revoke(current, claim, inventory.as_ref(), now_ms),
+        Action::Release => release(current),
+    }
+}
+
+fn issue(current: &Standing, given: &Inventory) -> Transition {
+    let Some(merged) = current.issued.unwrap_or_default().merged(given) else {
+        return Transition::Refuse(Refusal::InventoryDiffers);
+    };
+    if current.issued != Some(merged) {
+        return Transition::Apply(Standing {
+            issued: Some(merged),
+            ..*current
+        });
+    }
+    match current.revocation {
+        None => Transition::Unchanged,
+        Some(Revocation { claim, .. }) => Transition::Refuse(Refusal::Revoked {
+            revocation_time: claim.revocation_time,
+            reason: claim.reason,
+        }),
+    }
+}
+
+fn revoke(
+    current: &Standing,
+    claim: &RevocationClaim,
+    given: Option<&Inventory>,
+    now_ms: u64,
+) -> Transition {
+    let known = current.issued;
+    let issued = given.map_or(known, |given| {
+        known.unwrap_or_default().merged(given).or(known)
+    });
+    if let Some(revocation) = current.revocation {
+        let known = revocation.claim;
+        if known == *claim {
+            return if issued == current.issued {
+                Transition::Unchanged
+            } else {
+                Transition::Apply(Standing { issued, ..*current })
+            };
+        }
+        if !revocation.is_hold() || claim.reason == Some(CrlReason::CertificateHold) {
+            return Transition::Refuse(Refusal::RevokedOtherwise {
+                revocation_time: known.revocation_time,
+                reason: known.reason,
+            });
+        }
+    }
+    let latest_ms =
+        now_ms.saturating_add(u64::try_from(REVOCATION_AHEAD_MAX.as_millis()).unwrap_or(u64::MAX));
+    if claim.revocation_time.as_secs().saturating_mul(1_000) > latest_ms {
+        return Transition::Refuse(Refusal::TimeAhead {
+            revocation_time: claim.revocation_time,
+        });
+    }
+    Transition::Apply(Standing {
+        issued,
+        revocation: Some(Revocation {
+            claim: *claim,
+            recorded_ms: now_ms,
+        }),
+        released: false,
+    })
+}
+
+fn release(current: &Standing) -> Transition {
+    match current.revocation {
+        Some(revocation) if revocation.is_hold() => Transition::Apply(Standing {
+            // Who ends a hold knows the certificate, though nobody told us of its issuance.
+            issued: Some(current.issued.unwrap_or_default()),
+            revocation: None,
+            released: true,
+        }),
+        Some(Revocation { claim, .. }) => Transition::Refuse(Refusal::Revoked {
+            revocation_time: claim.revocation_time,
+            reason: claim.reason,
+        }),
+        None if current.released => Transition::Unchanged,
+        None if current.issued.is_some() => Transition::Refuse(Refusal::NotOnHold),
+        None => Transition::Refuse(Refusal::NotKnown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::asn1::UnixTime;
+
+    const NOW_MS: u64 = 1_790_000_000_500;
+
+    fn at(secs: u64) -> UnixTime {
+        UnixTime::from_secs(secs).unwrap()
+    }
+
+    fn claim(secs: u64, reason: Option<CrlReason>) -> RevocationClaim {
+        RevocationClaim {
+            revocation_time: at(secs),
+            reason,
+            invalidity_date: None,
+        }
+    }
+
+    fn revoke(secs: u64, reason: Option<CrlReason>) -> Action {
+        Action::Revoke {
+            claim: claim(secs, reason),
+            inventory: None,
+        }
+    }
+
+    fn until(secs: u64) -> Inventory {
+        Inventory {
+            not_after: Some(at(secs)),
+            ..Inventory::default()
+        }
+    }
+
+    /// Plays actions, and gives what became of the last.
+    fn play(actions: &[Action]) -> (Standing, Transition) {
+        let mut standing = Standing::default();
+        let mut last = Transition::Unchanged;
+        for action in actions {
+            last = transition(&standing, action, NOW_MS);
+            if let Transition::Apply(next) = last {
+                standing = next;
+            }
+        }
+        (standing, last)
+    }
+
+    #[test]
+    fn each_status_allows_what_the_table_says() {
+        use CrlReason::{CertificateHold as Hold, KeyCompromise as Key};
+        let (v, v_other, bare) = (
+            Action::Issue(until(9)),
+            Action::Issue(until(8)),
+            Action::Issue(Inventory::default()),
+        );
+        let (r, hold, end) = (revoke(5, Some(Key)), revoke(4, Some(Hold)), Action::Release);
+        let r_with_dates = Action::Revoke {
+            claim: claim(5, Some(Key)),
+            inventory: Some(until(9)),
+        };
+        let revoked = |secs, reason| Refusal::Revoked {
+            revocation_time: at(secs),
+            reason,
+        };
+        let otherwise = |secs, reason| Refusal::RevokedOtherwise {
+            revocation_time: at(secs),
+            reason,
+        };
+        let table: &[(&str, &[Action], Result<bool, Refusal>)] = &[
+            ("first V", &[v], Ok(true)),
+            ("V again", &[v, v], Ok(false)),
+            (
+                "V with other dates",
+                &[v, v_other],
+                Err(Refusal::InventoryDiffers),
+            ),
+            ("V adds dates", &[bare, v], Ok(true)),
+            ("V that knows less", &[v, bare], Ok(false)),
+            ("R", &[v, r], Ok(true)),
+            ("R before V", &[r], Ok(true)),
+            ("V after an early R adds dates", &[r, v], Ok(true)),
+            ("then V after R", &[r, v, v], Err(revoked(5, Some(Key)))),
+            ("V after R", &[v, r, v], Err(revoked(5, Some(Key)))),
+            ("V after hold", &[v, hold, v], Err(revoked(4, Some(Hold)))),
+            ("R line", &[r_with_dates], Ok(true)),
+            ("R line again", &[r_with_dates, r_with_dates], Ok(false)),
+            ("R line adds dates", &[r, r_with_dates], Ok(true)),
+            (
+                "V after R line",
+                &[r_with_dates, v],
+                Err(revoked(5, Some(Key))),
+            ),
+            (
+                "R line with other dates",
+                &[v_other, r_with_dates],
+                Ok(true),
+            ),
+            ("R again", &[v, r, r], Ok(false)),
+            (
+                "R later",
+                &[v, r, revoke(6, Some(Key))],
+                Err(otherwise(5, Some(Key))),
+            ),
+            (
+                "R other reason",
+                &[v, r, revoke(5, None)],
+                Err(otherwise(5, Some(Key))),
+            ),
+            (
+                "hold of revoked",
+                &[v, r, hold],
+                Err(otherwise(5, Some(Key))),
+            ),
+            ("hold", &[v, hold], Ok(true)),
+            ("hold again", &[v, hold, hold], Ok(false)),
+            (
+                "hold later",
+                &[v, hold, revoke(5, Some(Hold))],
+                Err(otherwise(4, Some(Hold))),
+            ),
+            ("hold to R", &[v, hold, r], Ok(true)),
+            (
+                "hold to R, same time",
+                &[v, hold, revoke(4, Some(Key))],
+                Ok(true),
+            ),
+            ("hold to no reason", &[v, hold, revoke(4, None)], Ok(true)),
+            ("release", &[v, hold, end], Ok(true)),
+            ("release again", &[v, hold, end, end], Ok(false)),
+            ("release, then V", &[v, hold, end, v], Ok(false)),
+            ("release, then R", &[v, hold, end, r], Ok(true)),
+            (
+                "release of revoked",
+                &[v, r, end],
+                Err(revoked(5, Some(Key))),
+            ),
+            (
+                "release after hold to R",
+                &[v, hold, r, end],
+                Err(revoked(5, Some(Key))),
+            ),
+            ("release of good", &[v, end], Err(Refusal::NotOnHold)),
+            ("release of unknown", &[end], Err(Refusal::NotKnown)),
+            ("hold before V, released", &[hold, end], Ok(true)),
+        ];
+        for (name, actions, expected) in table {
+            let actual = match play(actions).1 {
+                Transition::Apply(_) => Ok(true),
+                Transition::Unchanged => Ok(false),
+                Transition::Refuse(refusal) => Err(refusal),
+            };
+            assert_eq!(actual, *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_contradicting_inventory_does_not_delay_a_revocation() {
+        let (standing, _) = play(&[
+            Action::Issue(until(8)),
+            Action::Revoke {
+                claim: claim(5, None),
+                inventory: Some(until(9)),
+            },
+        ]);
+        assert_eq!(standing.issued, Some(until(8)));
+        assert!(standing.revocation.is_some());
+    }
+
+    #[test]
+    fn a_revocation_time_may_be_five_minutes_ahead_and_is_signed_as_recorded() {
+        let now = NOW_MS / 1_000;
+        for (secs, applied, signed) in [
+            (now - 1, true, now - 1),
+            (now, true, now),
+            (now + 1, true, now),
+            (now + 300, true, now),
+            (now + 301, false, 0),
+        ] {
+            match transition(&Standing::default(), &revoke(secs, None), NOW_MS) {
+                Transition::Apply(standing) => {
+                    let revocation = standing.revocation.unwrap();
+                    assert!(applied, "{secs}");
+                    assert_eq!(revocation.claim.revocation_time, at(secs));
+                    assert_eq!(revocation.signing_time(), at(signed));
+                }
+                other => {
+                    let revocation_time = at(secs);
+                    let refusal = Refusal::TimeAhead { revocation_time };
+                    assert!(!applied, "{secs}");
+                    assert_eq!(other, Transition::Refuse(refusal));
+                }
+            }
+        }
+    }
+
+    fn actions() -> impl Strategy<Value = Vec<Action>> {
+        let inventory =
+            (prop::option::of(8..10_u64), any::<bool>()).prop_map(|(secs, hash)| Inventory {
+                not_before: None,
+                not_after: secs.map(at),
+                certificate_sha256: hash.then_some([7; 32]),
+            });
+        let reason = prop::option::of(prop::sample::select(&CrlReason::ALL[..]));
+        prop::collection::vec(
+            prop_oneof![
+                inventory.clone().prop_map(Action::Issue),
+                (0..4_u64, reason, prop::option::of(inventory)).prop_map(
+                    |(secs, reason, inventory)| Action::Revoke {
+                        claim: claim(secs, reason),
+                        inventory,
+                    }
+                ),
+                Just(Action::Release),
+            ],
+            0..24,
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn revoked_returns_to_good_only_by_the_end_of_a_hold(actions in actions()) {
+            let mut standing = Standing::default();
+            for action in actions {
+                match transition(&standing, &action, NOW_MS) {
+                    Transition::Apply(next) => {
+                        prop_assert_ne!(next, standing, "an entry for nothing");
+                        prop_assert!(next.issued.is_some() || next.revocation.is_some());
+                        prop_assert!(standing.issued.is_none() || next.issued.is_some());
+                        if let (Some(before), None) = (standing.revocation, next.revocation) {
+                            prop_assert!(before.is_hold() && action == Action::Release);
+                        }
+                        if let (Some(before), Some(after)) = (standing.revocation, next.revocation) {
+                            prop_assert!(before == after || before.is_hold());
+                        }
+                        standing = next;
+                        // Whatever was just applied is not applied again.
+                        let again = transition(&standing, &action, NOW_MS);
+                        prop_assert!(!matches!(again, Transition::Apply(_)));
+                    }
+                    Transition::Unchanged | Transition::Refuse(_) => {}
+                }
+            }
+        }
+    }
 }

@@ -1,0 +1,696 @@
+//! Entries: what was recorded, when, by whose word; one canonical byte string each.
+//!
+//! The entries are the truth of the ledger, and everything else in it follows from them. There is
+//! exactly one way to write an entry, so that entries can be hashed, chained and proved, and read by
+//! others without this program. Integers are big-endian; recorded times are milliseconds since 1970 in
+//! 8 octets, all other times seconds since 1970 in 5; texts are UTF-8.
+//!
+//! ```text
+//! every entry
+//!      1  version = 1
+//!      1  kind: 1 issuer defined, 2 issued, 3 revoked, 4 released, 5 clock accepted
+//!      8  sequence, from 1, rising by 1
+//!      8  recorded time
+//!    1+n  source: length, then text
+//!    2+n  cursor: length, then text
+//!
+//! issuer defined (1), then
+//!      4  issuer number, from 1: what the entries below call this issuer
+//!    1+n  label: length, then text
+//!    4+n  subject: length, then the DER Name of the issuer's certificate
+//!    4+n  key: length, then its DER SubjectPublicKeyInfo
+//!
+//! issued (2), revoked (3), released (4), then
+//!      4  issuer number
+//!      8  sequence of this certificate's entry before this one, 0 for none
+//!    1+n  serialNumber: length 1 to 20, then content octets
+//!      1  flags: 0x01 notBefore, 0x02 notAfter, 0x04 certificate SHA-256 (2 and 3);
+//!         0x08 an inventory was given, 0x10 invalidityDate (3)
+//!      5  notBefore             if flagged
+//!      5  notAfter              if flagged
+//!     32  certificate SHA-256   if flagged
+//!      5  revocationTime        (3), as claimed
+//!      1  reasonCode            (3), 0 for none
+//!      5  invalidityDate        if flagged
+//!
+//! clock accepted (5), then
+//!      5  the time that the operator confirmed
+//! ```
+//!
+//! A reader refuses another version or kind (a newer program wrote it), a length that reaches past the
+//! end, octets left over, unknown flags, a notBefore, notAfter or hash of a revocation without flag
+//! 0x08, a sequence of 0, an issuer number of 0, a previous sequence that is not smaller than its own,
+//! a serial number that is not minimal, a reason that does not exist, a time past 9999, and text that
+//! is not UTF-8.
+
+use crate::{
+    asn1::{CrlReason, UnixTime},
+    identity::{IssuerId, SerialNumber, SerialNumberError},
+};
+
+use super::{
+    change::{Inventory, RevocationClaim, Source},
+    octets::{Octets, put_time},
+    record::MILLIS_MAX,
+};
+
+/// One entry of the ledger.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// Its number: the first is 1, and each is one more than that before it.
+    pub sequence: u64,
+    /// When it was recorded, in milliseconds since 1970 by this host's clock.
+    pub recorded_ms: u64,
+    /// Who said so.
+    pub source: Source,
+    /// What was said.
+    pub kind: EntryKind,
+}
+
+/// What an entry says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum EntryKind {
+    /// From now on, entries call this issuer by this number.
+    IssuerDefined {
+        /// The number, from 1.
+        number: u32,
+        /// Who it is.
+        issuer: IssuerIdentity,
+    },
+    /// Something was said about a certificate, and it changed what is known of it.
+    Certificate(CertificateEntry),
+    /// The operator confirmed the clock after it had jumped; signing may go on from there.
+    ClockAccepted {
+        /// The confirmed time.
+        time: UnixTime,
+    },
+}
+
+/// An issuer as its certificate names it, and what the operator calls it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IssuerIdentity {
+    /// The DER Name of the subject of the issuer's certificate.
+    pub subject_der: Vec<u8>,
+    /// The DER SubjectPublicKeyInfo of the issuer's certificate.
+    pub spki_der: Vec<u8>,
+    /// The issuer's name in the configuration, at most 255 octets.
+    pub label: String,
+}
+
+impl IssuerIdentity {
+    /// The id that every other part of the program knows the issuer by.
+    #[must_use]
+    pub fn id(&self) -> IssuerId {
+        IssuerId::new(&self.subject_der, &self.spki_der)
+    }
+}
+
+/// What was said about a certificate, as it was said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CertificateEntry {
+    /// Its issuer's number.
+    pub issuer_number: u32,
+    /// Its serial number.
+    pub serial: SerialNumber,
+    /// The number of the certificate's entry before this one, 0 for none: its history is a list.
+    pub previous: u64,
+    /// What was said.
+    pub statement: Statement,
+}
+
+/// The part of a certificate's entry that its source said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Statement {
+    /// Issued, or more is known about it.
+    Issued(Inventory),
+    /// Revoked or put on hold.
+    Revoked {
+        /// When, why and since when.
+        claim: RevocationClaim,
+        /// What was said of the certificate beside its revocation.
+        inventory: Option<Inventory>,
+    },
+    /// No longer on hold.
+    Released,
+}
+
+const VERSION: u8 = 1;
+
+const ISSUER_DEFINED: u8 = 1;
+const ISSUED: u8 = 2;
+const REVOKED: u8 = 3;
+const RELEASED: u8 = 4;
+const CLOCK_ACCEPTED: u8 = 5;
+
+const NOT_BEFORE: u8 = 0x01;
+const NOT_AFTER: u8 = 0x02;
+const CERTIFICATE_SHA256: u8 = 0x04;
+const INVENTORY: u8 = 0x08;
+const INVALIDITY_DATE: u8 = 0x10;
+
+/// Appends the canonical form of a certificate's entry, without building an [`Entry`] first: an
+/// import writes millions.
+pub(super) fn encode_certificate(
+    sequence: u64,
+    recorded_ms: u64,
+    source: &Source,
+    entry: &CertificateEntry,
+    out: &mut Vec<u8>,
+) -> Result<(), EntryError> {
+    let (kind, flags, inventory, claim) = match entry.statement {
+        Statement::Issued(inventory) => (ISSUED, 0, inventory, None),
+        Statement::Revoked { claim, inventory } => (
+            REVOKED,
+            flag(inventory.is_some(), INVENTORY)
+                | flag(claim.invalidity_date.is_some(), INVALIDITY_DATE),
+            inventory.unwrap_or_default(),
+            Some(claim),
+        ),
+        Statement::Released => (RELEASED, 0, Inventory::default(), None),
+    };
+    put_head(kind, sequence, recorded_ms, source, out)?;
+    out.extend_from_slice(&entry.issuer_number.to_be_bytes());
+    out.extend_from_slice(&entry.previous.to_be_bytes());
+    put_counted_u8(out, entry.serial.as_bytes())?;
+    out.push(
+        flags
+            | flag(inventory.not_before.is_some(), NOT_BEFORE)
+            | flag(inventory.not_after.is_some(), NOT_AFTER)
+            | flag(inventory.certificate_sha256.is_some(), CERTIFICATE_SHA256),
+    );
+    for time in [inventory.not_before, inventory.not_after]
+        .into_iter()
+        .flatten()
+    {
+        put_time(out, time);
+    }
+    out.extend_from_slice(inventory.certificate_sha256.as_ref().map_or(&[], |s| s));
+    if let Some(claim) = claim {
+        put_time(out, claim.revocation_time);
+        out.push(claim.reason.map_or(0, CrlReason::code));
+        if let Some(time) = claim.invalidity_date {
+            put_time(out, time);
+        }
+    }
+    Ok(())
+}
+
+impl Entry {
+    /// Appends the canonical form.
+    ///
+    /// # Errors
+    /// [`EntryError::TooLong`] when a label, subject or key is longer than its length field can say.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), EntryError> {
+        let (sequence, recorded_ms, source) = (self.sequence, self.recorded_ms, &self.source);
+        match &self.kind {
+            EntryKind::Certificate(entry) => {
+                encode_certificate(sequence, recorded_ms, source, entry, out)?;
+            }
+            EntryKind::IssuerDefined { number, issuer } => {
+                put_head(ISSUER_DEFINED, sequence, recorded_ms, source, out)?;
+                out.extend_from_slice(&number.to_be_bytes());
+                put_counted_u8(out, issuer.label.as_bytes())?;
+                put_counted_u32(out, &issuer.subject_der)?;
+                put_counted_u32(out, &issuer.spki_der)?;
+            }
+            EntryKind::ClockAccepted { time } => {
+                put_head(CLOCK_ACCEPTED, sequence, recorded_ms, source, out)?;
+                put_time(out, *time);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads an entry that fills `octets` exactly.
+    ///
+    /// # Errors
+    /// [`EntryError`] for anything but the canonical form.
+    pub fn decode(octets: &[u8]) -> Result<Self, EntryError> {
+        let mut octets = Octets::new(octets);
+        match octets.u8().ok_or(EntryError::Truncated)? {
+            VERSION => {}
+            version => return Err(EntryError::Version(version)),
+        }
+        let kind = octets.u8().ok_or(EntryError::Truncated)?;
+        let sequence = octets.u64().ok_or(EntryError::Truncated)?;
+        let recorded_ms = octets.u64().ok_or(EntryError::Truncated)?;
+        let name = text(octets.counted_u8())?;
+        let cursor = text(octets.counted_u16())?;
+        let source = Source::new(name, cursor).map_err(|_| EntryError::TooLong)?;
+        if sequence == 0 {
+            return Err(EntryError::Sequence);
+        }
+        if recorded_ms > MILLIS_MAX {
+            return Err(EntryError::Time);
+        }
+        let kind = match kind {
+            ISSUER_DEFINED => {
+                let number = issuer_number(&mut octets)?;
+                let label = text(octets.counted_u8())?.to_owned();
+                let subject_der = octets.counted_u32().ok_or(EntryError::Truncated)?.to_vec();
+                let spki_der = octets.counted_u32().ok_or(EntryError::Truncated)?.to_vec();
+                let issuer = IssuerIdentity {
+                    subject_der,
+                    spki_der,
+                    label,
+                };
+                EntryKind::IssuerDefined { number, issuer }
+            }
+            ISSUED | REVOKED | RELEASED => {
+                let entry = certificate(kind, &mut octets)?;
+                if entry.previous >= sequence {
+                    return Err(EntryError::Sequence);
+                }
+                EntryKind::Certificate(entry)
+            }
+            CLOCK_ACCEPTED => EntryKind::ClockAccepted {
+                time: time(&mut octets)?,
+            },
+            kind => return Err(EntryError::Kind(kind)),
+        };
+        if !octets.is_empty() {
+            return Err(EntryError::Trailing(octets.rest().len()));
+        }
+        Ok(Self {
+            sequence,
+            recorded_ms,
+            source,
+            kind,
+        })
+    }
+}
+
+fn certificate(kind: u8, octets: &mut Octets<'_>) -> Result<CertificateEntry, EntryError> {
+    let issuer_number = issuer_number(octets)?;
+    let previous = octets.u64().ok_or(EntryError::Truncated)?;
+    let serial = octets.counted_u8().ok_or(EntryError::Truncated)?;
+    let serial = SerialNumber::from_content(serial)?;
+    let flags = octets.u8().ok_or(EntryError::Truncated)?;
+    let inventory_flags = NOT_BEFORE | NOT_AFTER | CERTIFICATE_SHA256;
+    let known = match kind {
+        ISSUED => inventory_flags,
+        REVOKED if flags & INVENTORY != 0 => inventory_flags | INVENTORY | INVALIDITY_DATE,
+        REVOKED => INVALIDITY_DATE,
+        _ => 0,
+    };
+    if flags & !known != 0 {
+        return Err(EntryError::Flags(flags));
+    }
+    let mut optional_time = |flag| match flags & flag {
+        0 => Ok(None),
+        _ => time(octets).map(Some),
+    };
+    let not_before = optional_time(NOT_BEFORE)?;
+    let not_after = optional_time(NOT_AFTER)?;
+    let certificate_sha256 = match flags & CERTIFICATE_SHA256 {
+        0 => None,
+        _ => Some(octets.array().ok_or(EntryError::Truncated)?),
+    };
+    let inventory = Inventory {
+        not_before,
+        not_after,
+        certificate_sha256,
+    };
+    let statement = match kind {
+        ISSUED => Statement::Issued(inventory),
+        REVOKED => {
+            let revocation_time = time(octets)?;
+            let reason = match octets.u8().ok_or(EntryError::Truncated)? {
+                0 => None,
+                code => Some(CrlReason::from_code(code).ok_or(EntryError::Reason(code))?),
+            };
+            let invalidity_date = match flags & INVALIDITY_DATE {
+                0 => None,
+                _ => Some(time(octets)?),
+            };
+            Statement::Revoked {
+                claim: RevocationClaim {
+                    revocation_time,
+                    reason,
+                    invalidity_date,
+                },
+                inventory: (flags & INVENTORY != 0).then_some(inventory),
+            }
+        }
+        _ => Statement::Released,
+    };
+    Ok(CertificateEntry {
+        issuer_number,
+        serial,
+        previous,
+        statement,
+    })
+}
+
+fn put_head(
+    kind: u8,
+    sequence: u64,
+    recorded_ms: u64,
+    source: &Source,
+    out: &mut Vec<u8>,
+) -> Result<(), EntryError> {
+    out.extend_from_slice(&[VERSION, kind]);
+    out.extend_from_slice(&sequence.to_be_bytes());
+    out.extend_from_slice(&recorded_ms.to_be_bytes());
+    put_counted_u8(out, source.name().as_bytes())?;
+    let len = u16::try_from(source.cursor().len()).map_err(|_| EntryError::TooLong)?;
+    out.extend_from_slice(&len.to_be_bytes());
+    out.extend_from_slice(source.cursor().as_bytes());
+    Ok(())
+}
+
+fn put_counted_u8(out: &mut Vec<u8>, octets: &[u8]) -> Result<(), EntryError> {
+    out.push(u8::try_from(octets.len()).map_err(|_| EntryError::TooLong)?);
+    out.extend_from_slice(octets);
+    Ok(())
+}
+
+fn put_counted_u32(out: &mut Vec<u8>, octets: &[u8]) -> Result<(), EntryError> {
+    let len = u32::try_from(octets.len()).map_err(|_| EntryError::TooLong)?;
+    out.extend_from_slice(&len.to_be_bytes());
+    out.extend_from_slice(octets);
+    Ok(())
+}
+
+fn text(octets: Option<&[u8]>) -> Result<&str, EntryError> {
+    str::from_utf8(octets.ok_or(EntryError::Truncated)?).map_err(|_| EntryError::Text)
+}
+
+fn time(octets: &mut Octets<'_>) -> Result<UnixTime, EntryError> {
+    let secs = octets.u40().ok_or(EntryError::Truncated)?;
+    UnixTime::from_secs(secs).ok_or(EntryError::Time)
+}
+
+fn issuer_number(octets: &mut Octets<'_>) -> Result<u32, EntryError> {
+    match octets.u32() {
+        None => Err(EntryError::Truncated),
+        Some(0) => Err(EntryError::IssuerNumber),
+        Some(number) => Ok(number),
+    }
+}
+
+const fn flag(set: bool, flag: u8) -> u8 {
+    if set { flag } else { 0 }
+}
+
+/// Why some octets are no entry, or a value fits none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// A field reaches past the end.
+    #[error("the entry ends within a field")]
+    Truncated,
+    /// Octets after the last field.
+    #[error("{0} octets follow the entry's last field")]
+    Trailing(usize),
+    /// A version that this program does not know.
+    #[error("entry version {0} is not known to this program")]
+    Version(u8),
+    /// A kind that this program does not know.
+    #[error("entry kind {0} is not known to this program")]
+    Kind(u8),
+    /// Flags that this kind does not have.
+    #[error("entry flags {0:#04x} do not fit its kind")]
+    Flags(u8),
+    /// A sequence of 0, or a previous entry that is not earlier.
+    #[error("the entry's sequence numbers do not rise")]
+    Sequence,
+    /// An issuer number of 0.
+    #[error("issuer number 0 in an entry")]
+    IssuerNumber,
+    /// A time after 9999.
+    #[error("a time after the year 9999 in an entry")]
+    Time,
+    /// A reasonCode that does not exist.
+    #[error("reasonCode {0} in an entry")]
+    Reason(u8),
+    /// Not a serial number.
+    #[error("in an entry: {0}")]
+    Serial(#[from] SerialNumberError),
+    /// Source, cursor or label is not UTF-8.
+    #[error("a text in an entry is not UTF-8")]
+    Text,
+    /// A text or DER value is longer than an entry can hold.
+    #[error("a text or DER value is longer than an entry can hold")]
+    TooLong,
+}
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(secs: u64) -> UnixTime {
+        UnixTime::from_secs(secs).unwrap()
+    }
+
+    fn entry(sequence: u64, kind: EntryKind) -> Entry {
+        Entry {
+            sequence,
+            recorded_ms: 0x0123_4567_89ab,
+            source: Source::new("index", "é").unwrap(),
+            kind,
+        }
+    }
+
+    fn encoded(entry: &Entry) -> Vec<u8> {
+        let mut octets = Vec::new();
+        entry.encode(&mut octets).unwrap();
+        octets
+    }
+
+    /// Written by hand from the drawing above.
+    #[test]
+    fn golden_octets() {
+        let serial = SerialNumber::from_content(&[0x00, 0x80]).unwrap();
+        let certificate = |previous, statement| {
+            EntryKind::Certificate(CertificateEntry {
+                issuer_number: 2,
+                serial,
+                previous,
+                statement,
+            })
+        };
+        let table = [
+            (
+                entry(
+                    1,
+                    EntryKind::IssuerDefined {
+                        number: 2,
+                        issuer: IssuerIdentity {
+                            subject_der: vec![0x30, 0x00],
+                            spki_der: vec![0x30, 0x01, 0x05],
+                            label: "ca".to_owned(),
+                        },
+                    },
+                ),
+                hex!(
+                    "01 01 0000000000000001 00000123456789ab 05 696e646578 0002 c3a9"
+                    "00000002 02 6361 00000002 3000 00000003 300105"
+                )
+                .to_vec(),
+            ),
+            (
+                entry(
+                    0x0102,
+                    certificate(
+                        0,
+                        Statement::Issued(Inventory {
+                            not_before: Some(at(1)),
+                            not_after: Some(UnixTime::MAX),
+                            certificate_sha256: Some([0xaa; 32]),
+                        }),
+                    ),
+                ),
+                hex!(
+                    "01 02 0000000000000102 00000123456789ab 05 696e646578 0002 c3a9"
+                    "00000002 0000000000000000 02 0080 07 0000000001 3afff4417f"
+                    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                )
+                .to_vec(),
+            ),
+            (
+                entry(
+                    0x0103,
+                    certificate(
+                        0x0102,
+                        Statement::Revoked {
+                            claim: RevocationClaim {
+                                revocation_time: at(0x0a),
+                                reason: Some(CrlReason::AaCompromise),
+                                invalidity_date: Some(at(0x0b)),
+                            },
+                            inventory: Some(Inventory {
+                                not_after: Some(at(0x0c)),
+                                ..Inventory::default()
+                            }),
+                        },
+                    ),
+                ),
+                hex!(
+                    "01 03 0000000000000103 00000123456789ab 05 696e646578 0002 c3a9"
+                    "00000002 0000000000000102 02 0080 1a 000000000c"
+                    "000000000a 0a 000000000b"
+                )
+                .to_vec(),
+            ),
+            (
+                entry(0x0104, certificate(0x0103, Statement::Released)),
+                hex!(
+                    "01 04 0000000000000104 00000123456789ab 05 696e646578 0002 c3a9"
+                    "00000002 0000000000000103 02 0080 00"
+                )
+                .to_vec(),
+            ),
+            (
+                entry(0x0105, EntryKind::ClockAccepted { time: at(0x0d) }),
+                hex!(
+                    "01 05 0000000000000105 00000123456789ab 05 696e646578 0002 c3a9"
+                    "000000000d"
+                )
+                .to_vec(),
+            ),
+        ];
+        for (entry, octets) in table {
+            assert_eq!(encoded(&entry), octets);
+            assert_eq!(Entry::decode(&octets), Ok(entry));
+        }
+    }
+
+    #[test]
+    fn what_is_not_canonical_is_refused() {
+        let released = hex!(
+            "01 04 0000000000000104 00000123456789ab 00 0000"
+            "00000002 0000000000000103 02 0080 00"
+        );
+        assert!(Entry::decode(&released).is_ok());
+        for (at, octet, error) in [
+            (0, 2, EntryError::Version(2)),
+            (1, 9, EntryError::Kind(9)),
+            (8, 0, EntryError::Sequence), // 0x0004, which is before 0x0103
+            (10, 0xff, EntryError::Time),
+            (24, 0, EntryError::IssuerNumber),
+            (35, 0x7f, SerialNumberError::NotMinimal.into()), // 0x007f
+            (36, 0x20, EntryError::Flags(0x20)),
+        ] {
+            let mut octets = released.to_vec();
+            octets[at] = octet;
+            assert_eq!(Entry::decode(&octets), Err(error), "octet {at}");
+        }
+        assert_eq!(
+            Entry::decode(&[&released[..], &[0]].concat()),
+            Err(EntryError::Trailing(1))
+        );
+        let without_inventory = hex!(
+            "01 03 0000000000000103 00000123456789ab 00 0000"
+            "00000002 0000000000000102 02 0080 02 000000000c 000000000a 0a"
+        );
+        assert_eq!(
+            Entry::decode(&without_inventory),
+            Err(EntryError::Flags(0x02))
+        );
+    }
+
+    fn times() -> impl Strategy<Value = UnixTime> {
+        (0..=UnixTime::MAX.as_secs()).prop_map(at)
+    }
+
+    fn inventories() -> impl Strategy<Value = Inventory> {
+        (
+            prop::option::of(times()),
+            prop::option::of(times()),
+            prop::option::of(any::<[u8; 32]>()),
+        )
+            .prop_map(|(not_before, not_after, certificate_sha256)| Inventory {
+                not_before,
+                not_after,
+                certificate_sha256,
+            })
+    }
+
+    fn entries() -> impl Strategy<Value = Entry> {
+        let reason = prop::option::of(prop::sample::select(&CrlReason::ALL[..]));
+        let claim = (times(), reason, prop::option::of(times())).prop_map(
+            |(revocation_time, reason, invalidity_date)| RevocationClaim {
+                revocation_time,
+                reason,
+                invalidity_date,
+            },
+        );
+        let statement = prop_oneof![
+            inventories().prop_map(Statement::Issued),
+            (claim, prop::option::of(inventories()))
+                .prop_map(|(claim, inventory)| Statement::Revoked { claim, inventory }),
+            Just(Statement::Released),
+        ];
+        let serial = prop::collection::vec(any::<u8>(), 1..=20)
+            .prop_filter_map("minimal", |octets| SerialNumber::from_content(&octets).ok());
+        let certificate = (1_u32.., serial, 0..1_000_u64, statement).prop_map(
+            |(issuer_number, serial, previous, statement)| {
+                EntryKind::Certificate(CertificateEntry {
+                    issuer_number,
+                    serial,
+                    previous,
+                    statement,
+                })
+            },
+        );
+        let der = || prop::collection::vec(any::<u8>(), 0..300);
+        let issuer = (1_u32.., "\\PC{0,60}", der(), der()).prop_map(
+            |(number, label, subject_der, spki_der)| EntryKind::IssuerDefined {
+                number,
+                issuer: IssuerIdentity {
+                    subject_der,
+                    spki_der,
+                    label,
+                },
+            },
+        );
+        let clock = times().prop_map(|time| EntryKind::ClockAccepted { time });
+        (
+            1_000..=u64::MAX,
+            0..=MILLIS_MAX,
+            ("\\PC{0,40}", "\\PC{0,90}"),
+            prop_oneof![4 => certificate, 1 => issuer, 1 => clock],
+        )
+            .prop_map(|(sequence, recorded_ms, (name, cursor), kind)| Entry {
+                sequence,
+                recorded_ms,
+                source: Source::new(name, cursor).unwrap(),
+                kind,
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn an_entry_is_read_as_it_was_written(entry in entries()) {
+            prop_assert_eq!(Entry::decode(&encoded(&entry)), Ok(entry));
+        }
+
+        #[test]
+        fn no_part_of_an_entry_is_an_entry(entry in entries()) {
+            let octets = encoded(&entry);
+            for len in 0..octets.len() {
+                prop_assert!(Entry::decode(&octets[..len]).is_err());
+            }
+        }
+
+        /// Canonical: octets that are read at all are the only ones that say what they say.
+        #[test]
+        fn what_is_read_is_written_the_same(
+            entry in entries(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..3),
+        ) {
+            let mut octets = encoded(&entry);
+            for (place, octet) in changes {
+                let len = octets.len();
+                octets[place.index(len)] = octet;
+            }
+            if let Ok(entry) = Entry::decode(&octets) {
+                prop_assert_eq!(encoded(&entry), octets);
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The column families and their keys. All integers are big-endian, so that keys sort as what they
+//! mean.
+//!
+//! ```text
+//! entries   sequence u64                                     → canonical entry (`entry`)
+//! status    issuer number u32 ‖ serial hash, high u32 ‖ serial content octets
+//!                                                            → status value (`record`)
+//! revoked   issuer number u32 ‖ serial length u8 ‖ serial content octets
+//!                                                            → revoked value (`record`)
+//! issuers   issuer number u32                                → its canonical entry (`entry`)
+//! meta      "format"                                         → u32, format version
+//!           "last_sequence"                                  → u64, number of the last entry
+//!           "writes"                                         → u64, number of the last batch
+//!           "signing_high_water"                             → u64, seconds since 1970
+//!           "catalog_generation"                             → u64
+//!           "count" ‖ issuer number u32                      → u64 known, u64 revoked certificates
+//! ```
+//!
+//! A shard of any depth up to 32 is one contiguous range of `status`, and spreads over the whole of it
+//! evenly. `revoked` is sorted by serial number as CRLs are.
+
+use crate::identity::{IssuerId, SerialHash, SerialNumber};
+
+pub(super) const ENTRIES: &str = "entries";
+pub(super) const STATUS: &str = "status";
+pub(super) const REVOKED: &str = "revoked";
+pub(super) const ISSUERS: &str = "issuers";
+pub(super) const META: &str = "meta";
+
+pub(super) const FORMAT: &[u8] = b"format";
+pub(super) const LAST_SEQUENCE: &[u8] = b"last_sequence";
+pub(super) const WRITES: &[u8] = b"writes";
+pub(super) const SIGNING_HIGH_WATER: &[u8] = b"signing_high_water";
+pub(super) const CATALOG_GENERATION: &[u8] = b"catalog_generation";
+const COUNT: &[u8] = b"count";
+
+/// A key built on the stack: at most 28 octets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Key {
+    octets: [u8; Self::OCTETS_MAX],
+    len: usize,
+}
+
+impl Key {
+    const OCTETS_MAX: usize = 4 + 4 + SerialNumber::OCTETS_MAX;
+
+    fn new<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut key = Self {
+            octets: [0; Self::OCTETS_MAX],
+            len: 0,
+        };
+        for part in parts {
+            let end = key.len.saturating_add(part.len());
+            // Every caller's parts fit: 4 + 4 + 20 at most.
+            if let Some(place) = key.octets.get_mut(key.len..end) {
+                place.copy_from_slice(part);
+                key.len = end;
+            }
+        }
+        key
+    }
+}
+
+/// A sequence number, as `entries` is keyed.
+impl From<u64> for Key {
+    fn from(sequence: u64) -> Self {
+        Self::new([&sequence.to_be_bytes()[..]])
+    }
+}
+
+impl AsRef<[u8]> for Key {
+    fn as_ref(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// The 32 bits of a serial's hash that order `status`.
+pub(super) fn hash_prefix(issuer: &IssuerId, serial: &SerialNumber) -> u32 {
+    let shard = SerialHash::new(issuer, serial.as_bytes()).shard(32);
+    // A shard of depth 32 has 32 bits.
+    u32::try_from(shard).unwrap_or(u32::MAX)
+}
+
+pub(super) fn status(issuer_number: u32, hash_prefix: u32, serial: &SerialNumber) -> Key {
+    Key::new([
+        &issuer_number.to_be_bytes()[..],
+        &hash_prefix.to_be_bytes(),
+        serial.as_bytes(),
+    ])
+}
+
+/// The serial in a key of `status`.
+pub(super) fn status_serial(key: &[u8]) -> Option<SerialNumber> {
+    let (_, serial) = key.split_at_checked(8)?;
+    SerialNumber::from_content(serial).ok()
+}
+
+pub(super) fn revoked(issuer_number: u32, serial: &SerialNumber) -> Key {
+    let content = serial.as_bytes();
+    let len = u8::try_from(content.len()).unwrap_or(u8::MAX);
+    Key::new([&issuer_number.to_be_bytes()[..], &[len], content])
+}
+
+/// The serial in a key of `revoked`.
+pub(super) fn revoked_serial(key: &[u8]) -> Option<SerialNumber> {
+    let (head, serial) = key.split_at_checked(5)?;
+    let [.., len] = head else { return None };
+    if usize::from(*len) != serial.len() {
+        return None;
+    }
+    SerialNumber::from_content(serial).ok()
+}
+
+pub(super) fn count(issuer_number: u32) -> Key {
+    Key::new([COUNT, &issuer_number.to_be_bytes()])
+}
+
+/// Where the keys of one issuer begin, and where those of the next do.
+pub(super) fn issuer_range(issuer_number: u32) -> (Key, Option<Key>) {
+    let next = issuer_number.checked_add(1);
+    (prefix(issuer_number), next.map(prefix))
+}
+
+/// Where the keys of one shard of one issuer begin and end: the `shard`-th of 2^`depth`.
+///
+/// `None` when there is no such shard.
+pub(super) fn shard_range(issuer_number: u32, depth: u8, shard: u32) -> Option<(Key, Option<Key>)> {
+    let width = 32_u32.checked_sub(u32::from(depth))?;
+    let first = u64::from(shard).checked_shl(width)?;
+    let end = u64::from(shard).checked_add(1)?.checked_shl(width)?;
+    let start = Key::new([
+        &issuer_number.to_be_bytes()[..],
+        &u32::try_from(first).ok()?.to_be_bytes(),
+    ]);
+    let end = match u32::try_from(end) {
+        Ok(end) => Some(Key::new([
+            &issuer_number.to_be_bytes()[..],
+            &end.to_be_bytes(),
+        ])),
+        // One past the last shard is the next issuer.
+        Err(_) if end == 1 << 32 => issuer_number.checked_add(1).map(prefix),
+        Err(_) => return None,
+    };
+    Some((start, end))
+}
+
+fn prefix(issuer_number: u32) -> Key {
+    Key::new([&issuer_number.to_be_bytes()[..]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_meet_without_gap_or_overlap() {
+        for depth in [0, 1, 5] {
+            let mut last = Some(prefix(7));
+            for shard in 0..1 << depth {
+                let (start, end) = shard_range(7, depth, shard).unwrap();
+                let reached = last.unwrap();
+                assert!(reached.as_ref() <= start.as_ref());
+                // Equal, or the issuer's bare prefix, after which the all-zero hash comes first.
+                assert!(reached == start || (shard == 0 && reached == prefix(7)));
+                last = end;
+            }
+            assert_eq!(last, Some(prefix(8)));
+            assert_eq!(shard_range(7, depth, 1 << depth), None);
+        }
+        assert!(shard_range(7, 32, u32::MAX).is_some());
+        assert_eq!(shard_range(7, 33, 0), None);
+        assert_eq!(shard_range(u32::MAX, 0, 0).unwrap().1, None);
+    }
+
+    #[test]
+    fn revoked_keys_sort_as_integers() {
+        let key = |content: &[u8]| revoked(1, &SerialNumber::from_content(content).unwrap());
+        let serials: [&[u8]; 4] = [&[0x7f], &[0x00, 0x80], &[0x01, 0x00], &[0x01, 0x00, 0x00]];
+        assert!(serials.is_sorted_by(|a, b| key(a).as_ref() < key(b).as_ref()));
+    }
+}

@@ -1,0 +1,255 @@
+//! What is known of one certificate now, and the values that the column families `status` and
+//! `revoked` hold.
+//!
+//! Both are derived from the entries and never leave this host, so their form may change with the
+//! ledger's format version. Big-endian; times are seconds in 5 octets, recorded times milliseconds in
+//! 6. Checksums are RocksDB's, one a block.
+//!
+//! ```text
+//! status    1  flags: 0x01 issued, 0x02 notBefore, 0x04 notAfter, 0x08 certificate SHA-256,
+//!              0x10 revoked, 0x20 invalidityDate, 0x40 released
+//!           8  sequence of the certificate's latest entry
+//!           6  that entry's recorded time
+//!           5  notBefore                   if flagged
+//!           5  notAfter                    if flagged
+//!          32  certificate SHA-256         if flagged
+//!           5  revocation time as claimed  if revoked
+//!           1  reason, 0 for none          if revoked
+//!           6  recorded time               if revoked
+//!           5  invalidityDate              if flagged
+//!
+//! revoked   a status value whose flags lack 0x01, 0x02, 0x08 and have 0x10: what a CRL entry needs,
+//!           so that a CRL is made from one sequential scan
+//! ```
+//!
+//! A reader refuses unknown flags, a time past 9999, an unknown reason and octets left over.
+
+use crate::{
+    asn1::{CrlReason, UnixTime},
+    identity::SerialNumber,
+};
+
+use super::{
+    change::{Inventory, RevocationClaim},
+    octets::{Octets, put_time},
+};
+
+/// What the ledger knows of one certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StatusRecord {
+    /// Number of the certificate's latest entry; its history begins there.
+    pub sequence: u64,
+    /// When that entry was recorded, in milliseconds since 1970.
+    pub recorded_ms: u64,
+    /// What is known of the certificate; `None` while only its revocation is.
+    pub issued: Option<Inventory>,
+    /// Its revocation; `None` when it is good.
+    pub revocation: Option<Revocation>,
+    /// Whether the latest that happened to its revocation is the end of a hold.
+    pub released: bool,
+}
+
+/// A revocation as recorded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Revocation {
+    /// What the source claimed.
+    pub claim: RevocationClaim,
+    /// When the ledger recorded it, in milliseconds since 1970.
+    pub recorded_ms: u64,
+}
+
+impl Revocation {
+    /// The revocation time that answers and CRLs carry: as claimed, but never after the moment it
+    /// was recorded, for a source whose clock is ahead of ours by less than what is refused.
+    #[must_use]
+    pub fn signing_time(&self) -> UnixTime {
+        let recorded = UnixTime::from_secs(self.recorded_ms / 1_000).unwrap_or(UnixTime::MAX);
+        self.claim.revocation_time.min(recorded)
+    }
+
+    /// Whether it is a hold, the one kind that can end.
+    #[must_use]
+    pub fn is_hold(&self) -> bool {
+        self.claim.reason == Some(CrlReason::CertificateHold)
+    }
+}
+
+/// A revoked certificate as a CRL sees it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RevokedRecord {
+    /// Which certificate.
+    pub serial: SerialNumber,
+    /// Number of the certificate's latest entry.
+    pub sequence: u64,
+    /// When that entry was recorded, in milliseconds since 1970.
+    pub recorded_ms: u64,
+    /// Its revocation.
+    pub revocation: Revocation,
+    /// notAfter, if known: after it the certificate may leave the CRL.
+    pub not_after: Option<UnixTime>,
+}
+
+const ISSUED: u8 = 0x01;
+const NOT_BEFORE: u8 = 0x02;
+const NOT_AFTER: u8 = 0x04;
+const CERTIFICATE_SHA256: u8 = 0x08;
+const REVOKED: u8 = 0x10;
+const INVALIDITY_DATE: u8 = 0x20;
+const RELEASED: u8 = 0x40;
+const UNKNOWN: u8 = 0x80;
+const INVENTORY: u8 = NOT_BEFORE | NOT_AFTER | CERTIFICATE_SHA256;
+/// A certificate without either would have no reason to be in the ledger.
+const STANDING: u8 = ISSUED | REVOKED;
+/// What a value of `revoked` never has.
+const REVOKED_UNUSED: u8 = ISSUED | NOT_BEFORE | CERTIFICATE_SHA256 | RELEASED;
+
+impl StatusRecord {
+    /// Appends the value of the column family `status`.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let inventory = self.issued.unwrap_or_default();
+        let issued = flag(self.issued.is_some(), ISSUED);
+        let released = flag(self.released, RELEASED);
+        self.put(issued | released, &inventory, out);
+    }
+
+    /// Appends the value of the column family `revoked`.
+    pub(super) fn encode_revoked(&self, out: &mut Vec<u8>) {
+        let inventory = Inventory {
+            not_after: self.issued.and_then(|inventory| inventory.not_after),
+            ..Inventory::default()
+        };
+        self.put(0, &inventory, out);
+    }
+
+    fn put(&self, more_flags: u8, inventory: &Inventory, out: &mut Vec<u8>) {
+        let invalidity_date = self.revocation.and_then(|r| r.claim.invalidity_date);
+        out.push(
+            more_flags
+                | flag(inventory.not_before.is_some(), NOT_BEFORE)
+                | flag(inventory.not_after.is_some(), NOT_AFTER)
+                | flag(inventory.certificate_sha256.is_some(), CERTIFICATE_SHA256)
+                | flag(self.revocation.is_some(), REVOKED)
+                | flag(invalidity_date.is_some(), INVALIDITY_DATE),
+        );
+        out.extend_from_slice(&self.sequence.to_be_bytes());
+        put_millis(out, self.recorded_ms);
+        for time in [inventory.not_before, inventory.not_after]
+            .into_iter()
+            .flatten()
+        {
+            put_time(out, time);
+        }
+        out.extend_from_slice(inventory.certificate_sha256.as_ref().map_or(&[], |s| s));
+        if let Some(revocation) = self.revocation {
+            put_time(out, revocation.claim.revocation_time);
+            out.push(revocation.claim.reason.map_or(0, CrlReason::code));
+            put_millis(out, revocation.recorded_ms);
+        }
+        if let Some(time) = invalidity_date {
+            put_time(out, time);
+        }
+    }
+
+    /// Reads a value of the column family `status`.
+    pub(super) fn decode(value: &[u8]) -> Option<Self> {
+        let flags = value.first()?;
+        let inventory_without_issuance = flags & ISSUED == 0 && flags & INVENTORY != 0;
+        if inventory_without_issuance || flags & STANDING == 0 {
+            return None;
+        }
+        Self::parse(value)
+    }
+
+    /// Reads a value of either column family; an inventory field alone implies an inventory.
+    fn parse(value: &[u8]) -> Option<Self> {
+        let mut octets = Octets::new(value);
+        let flags = octets.u8()?;
+        let has = |flag| flags & flag != 0;
+        let contradicts = if has(REVOKED) {
+            has(RELEASED)
+        } else {
+            has(INVALIDITY_DATE)
+        };
+        if has(UNKNOWN) || contradicts {
+            return None;
+        }
+        let sequence = octets.u64()?;
+        let recorded_ms = millis(&mut octets)?;
+        let inventory = Inventory {
+            not_before: optional(has(NOT_BEFORE), || time(&mut octets))?,
+            not_after: optional(has(NOT_AFTER), || time(&mut octets))?,
+            certificate_sha256: optional(has(CERTIFICATE_SHA256), || octets.array())?,
+        };
+        let revocation = optional(has(REVOKED), || {
+            let revocation_time = time(&mut octets)?;
+            let reason = match octets.u8()? {
+                0 => None,
+                code => Some(CrlReason::from_code(code)?),
+            };
+            let recorded_ms = millis(&mut octets)?;
+            let invalidity_date = optional(has(INVALIDITY_DATE), || time(&mut octets))?;
+            let claim = RevocationClaim {
+                revocation_time,
+                reason,
+                invalidity_date,
+            };
+            Some(Revocation { claim, recorded_ms })
+        })?;
+        octets.is_empty().then_some(Self {
+            sequence,
+            recorded_ms,
+            issued: has(ISSUED | INVENTORY).then_some(inventory),
+            revocation,
+            released: has(RELEASED),
+        })
+    }
+}
+
+impl RevokedRecord {
+    /// Reads a value of the column family `revoked`.
+    pub(super) fn decode(serial: SerialNumber, value: &[u8]) -> Option<Self> {
+        if value.first()? & REVOKED_UNUSED != 0 {
+            return None;
+        }
+        let record = StatusRecord::parse(value)?;
+        Some(Self {
+            serial,
+            sequence: record.sequence,
+            recorded_ms: record.recorded_ms,
+            revocation: record.revocation?,
+            not_after: record.issued.and_then(|inventory| inventory.not_after),
+        })
+    }
+}
+
+const fn flag(set: bool, flag: u8) -> u8 {
+    if set { flag } else { 0 }
+}
+
+/// The value if it is there to be read; outer `None` when it is and cannot be.
+fn optional<T>(present: bool, read: impl FnOnce() -> Option<T>) -> Option<Option<T>> {
+    if present {
+        read().map(Some)
+    } else {
+        Some(None)
+    }
+}
+
+fn time(octets: &mut Octets<'_>) -> Option<UnixTime> {
+    octets.u40().and_then(UnixTime::from_secs)
+}
+
+/// Six octets, for a time that is at most [`MILLIS_MAX`].
+fn put_millis(out: &mut Vec<u8>, millis: u64) {
+    let [_, _, octets @ ..] = millis.to_be_bytes();
+    out.extend_from_slice(&octets);
+}
+
+fn millis(octets: &mut Octets<'_>) -> Option<u64> {
+    let [a, b, c, d, e, f] = octets.array()?;
+    let millis = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+    (millis <= MILLIS_MAX).then_some(millis)
+}
+
+/// The largest recorded time: the last millisecond of [`UnixTime::MAX`], 48 bits.
+pub(super) const MILLIS_MAX: u64 = UnixTime::MAX.as_secs() * 1_000 + 999;

@@ -1,0 +1,434 @@
+//! The ledger at one moment: every read of a presigning or CRL pass sees the same entries.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use rocksdb::{DB, DBRawIteratorWithThreadMode, ReadOptions, SnapshotWithThreadMode};
+use self_cell::self_cell;
+
+use crate::identity::{IssuerId, SerialNumber};
+
+use super::{
+    engine::{Count, Engine, be_u64},
+    entry::{CertificateEntry, Entry, EntryKind},
+    error::{Damage, LedgerError},
+    issuers::{DefinedIssuer, IssuerTable},
+    keys::{self, Key},
+    record::{RevokedRecord, StatusRecord},
+    store::AppliedEntry,
+};
+
+type View<'a> = SnapshotWithThreadMode<'a, DB>;
+
+self_cell!(
+    /// RocksDB's snapshot with the database it belongs to.
+    struct EngineView {
+        owner: Arc<Engine>,
+
+        #[covariant]
+        dependent: View,
+    }
+);
+
+/// The ledger as it was at one moment.
+///
+/// Holds the database open and old data on the disk: drop it when the pass is over. When the ledger
+/// must reopen after a failed write, iterators end with [`LedgerError::Reopening`].
+pub struct LedgerSnapshot {
+    view: EngineView,
+    issuers: Arc<IssuerTable>,
+    last_sequence: u64,
+}
+
+impl LedgerSnapshot {
+    pub(super) fn new(engine: Arc<Engine>) -> Result<Self, LedgerError> {
+        let view = EngineView::new(engine, |engine| engine.db().snapshot());
+        let engine = view.borrow_owner();
+        let last_sequence = view
+            .borrow_dependent()
+            .get_pinned_cf(engine.family(keys::META)?, keys::LAST_SEQUENCE)
+            .map_err(|error| engine.error(error))?;
+        let family = keys::META;
+        let last_sequence = last_sequence.map_or(Ok(0), |value| {
+            be_u64(&value).ok_or_else(|| engine.damaged(Damage::Value { family }))
+        })?;
+        // Taken after the snapshot, so that it holds every issuer that the snapshot does.
+        let issuers = engine.issuers();
+        Ok(Self {
+            view,
+            issuers,
+            last_sequence,
+        })
+    }
+
+    /// The number of the last entry in it, 0 for none: what an answer or CRL made from it speaks for.
+    #[must_use]
+    pub const fn last_sequence(&self) -> u64 {
+        self.last_sequence
+    }
+
+    /// The issuers, in the order of their numbers.
+    pub fn issuers(&self) -> impl Iterator<Item = &DefinedIssuer> {
+        self.issuers
+            .iter()
+            .filter(|issuer| issuer.sequence <= self.last_sequence)
+    }
+
+    /// How many certificates of an issuer are known.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn record_count(&self, issuer: &IssuerId) -> Result<u64, LedgerError> {
+        Ok(self.count(issuer)?.known)
+    }
+
+    /// How many certificates of an issuer are revoked or on hold.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn revoked_count(&self, issuer: &IssuerId) -> Result<u64, LedgerError> {
+        Ok(self.count(issuer)?.revoked)
+    }
+
+    fn count(&self, issuer: &IssuerId) -> Result<Count, LedgerError> {
+        let Some(number) = self.issuers.number(issuer) else {
+            return Ok(Count::default());
+        };
+        let value = self.get(keys::META, keys::count(number).as_ref())?;
+        self.engine().decode_count(value.as_deref())
+    }
+
+    /// What is known of one certificate.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn status(
+        &self,
+        issuer: &IssuerId,
+        serial: &SerialNumber,
+    ) -> Result<Option<StatusRecord>, LedgerError> {
+        let Some(number) = self.issuers.number(issuer) else {
+            return Ok(None);
+        };
+        self.status_by_number(number, issuer, serial)
+    }
+
+    fn status_by_number(
+        &self,
+        number: u32,
+        issuer: &IssuerId,
+        serial: &SerialNumber,
+    ) -> Result<Option<StatusRecord>, LedgerError> {
+        let key = keys::status(number, keys::hash_prefix(issuer, serial), serial);
+        self.get(keys::STATUS, key.as_ref())?
+            .map(|value| self.engine().decode_status(number, serial, &value))
+            .transpose()
+    }
+
+    /// The certificates of the `shard`-th of 2^`depth` shards of an issuer (`SerialHash::shard`), in
+    /// the order of their hashes. Empty for an issuer or shard that does not exist.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger is damaged; each item for itself when reading fails.
+    pub fn shard_records(
+        &self,
+        issuer: &IssuerId,
+        depth: u8,
+        shard: u32,
+    ) -> Result<Rows<'_, StatusRow>, LedgerError> {
+        let number = self.issuers.number(issuer);
+        let range = number.and_then(|number| keys::shard_range(number, depth, shard));
+        self.rows(keys::STATUS, range)
+    }
+
+    /// How many certificates [`LedgerSnapshot::shard_records`] gives: counted by reading the keys,
+    /// but for the one shard of depth 0.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn shard_count(
+        &self,
+        issuer: &IssuerId,
+        depth: u8,
+        shard: u32,
+    ) -> Result<u64, LedgerError> {
+        if (depth, shard) == (0, 0) {
+            return self.record_count(issuer);
+        }
+        let mut rows = self.shard_records(issuer, depth, shard)?;
+        let mut count = 0_u64;
+        while rows.next_raw(|_, _| Ok(()))?.is_some() {
+            count = count.saturating_add(1);
+        }
+        Ok(count)
+    }
+
+    /// The revoked certificates of an issuer, those on hold among them, sorted by serial number.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger is damaged; each item for itself when reading fails.
+    pub fn revoked(&self, issuer: &IssuerId) -> Result<Rows<'_, RevokedRecord>, LedgerError> {
+        let range = self.issuers.number(issuer).map(keys::issuer_range);
+        self.rows(keys::REVOKED, range)
+    }
+
+    /// The entries after number `sequence`, in order, without a gap.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger is damaged; each item for itself when reading fails.
+    pub fn entries_since(&self, sequence: u64) -> Result<Rows<'_, Entry>, LedgerError> {
+        let first = sequence.checked_add(1);
+        let range = first.map(|first| (Key::from(first), None));
+        let mut rows = self.rows(keys::ENTRIES, range)?;
+        rows.expected = first.unwrap_or(u64::MAX);
+        rows.last = self.last_sequence;
+        Ok(rows)
+    }
+
+    /// The certificates that have entries after number `sequence`, each once, at its latest of those,
+    /// with its status now: what must be masked in whatever speaks for `sequence`.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger is damaged; each item for itself when reading fails.
+    pub fn applied_since(
+        &self,
+        sequence: u64,
+    ) -> Result<impl Iterator<Item = Result<AppliedEntry, LedgerError>>, LedgerError> {
+        let entries = self.entries_since(sequence)?;
+        Ok(entries.filter_map(|entry| entry.and_then(|entry| self.applied(&entry)).transpose()))
+    }
+
+    /// An entry with its certificate's status, unless a later entry has overtaken it.
+    fn applied(&self, entry: &Entry) -> Result<Option<AppliedEntry>, LedgerError> {
+        let EntryKind::Certificate(certificate) = &entry.kind else {
+            return Ok(None);
+        };
+        let (number, serial) = (certificate.issuer_number, certificate.serial);
+        let Some(issuer) = self.issuers.by_number(number) else {
+            let damage = Damage::UndefinedIssuer { number };
+            return Err(self.engine().damaged(damage));
+        };
+        match self.status_by_number(number, &issuer.id, &serial)? {
+            Some(record) if record.sequence > entry.sequence => Ok(None),
+            Some(record) if record.sequence == entry.sequence => Ok(Some(AppliedEntry {
+                issuer: issuer.id,
+                serial,
+                record,
+            })),
+            _ => Err(self.engine().damaged(Damage::Record { number, serial })),
+        }
+    }
+
+    /// Everything that was recorded about a certificate, the latest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn history(
+        &self,
+        issuer: &IssuerId,
+        serial: &SerialNumber,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        let mut history = Vec::new();
+        let mut next = self.status(issuer, serial)?.map_or(0, |now| now.sequence);
+        while next > 0 {
+            let entry = self.entry(next)?;
+            let missing = Damage::MissingEntry { sequence: next };
+            let entry = entry.ok_or_else(|| self.engine().damaged(missing))?;
+            next = match &entry.kind {
+                // Decoding has made sure that the previous one is earlier: this ends.
+                EntryKind::Certificate(CertificateEntry {
+                    previous,
+                    serial: about,
+                    ..
+                }) if about == serial => *previous,
+                _ => {
+                    let sequence = entry.sequence;
+                    return Err(self.engine().damaged(Damage::MissingEntry { sequence }));
+                }
+            };
+            history.push(entry);
+        }
+        Ok(history)
+    }
+
+    /// One entry; `None` when there is none with this number.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn entry(&self, sequence: u64) -> Result<Option<Entry>, LedgerError> {
+        self.entry_octets(sequence)?
+            .map(|octets| decode_entry(self.engine(), sequence, &octets))
+            .transpose()
+    }
+
+    /// One entry in its canonical form; `None` when there is none with this number.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn entry_octets(&self, sequence: u64) -> Result<Option<Vec<u8>>, LedgerError> {
+        self.get(keys::ENTRIES, &sequence.to_be_bytes())
+    }
+
+    fn engine(&self) -> &Engine {
+        self.view.borrow_owner()
+    }
+
+    fn get(&self, family: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, LedgerError> {
+        let engine = self.engine();
+        self.view
+            .borrow_dependent()
+            .get_cf(engine.family(family)?, key)
+            .map_err(|error| engine.error(error))
+    }
+
+    /// The rows between two keys; none when `range` is.
+    fn rows<T>(
+        &self,
+        family: &'static str,
+        range: Option<(Key, Option<Key>)>,
+    ) -> Result<Rows<'_, T>, LedgerError> {
+        let engine = self.engine();
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        options.set_readahead_size(1 << 20);
+        if let Some((_, Some(end))) = range {
+            options.set_iterate_upper_bound(end.as_ref());
+        }
+        let mut rows = self
+            .view
+            .borrow_dependent()
+            .raw_iterator_cf_opt(engine.family(family)?, options);
+        if let Some((start, _)) = range {
+            rows.seek(start);
+        }
+        Ok(Rows {
+            rows,
+            engine,
+            family,
+            done: range.is_none(),
+            expected: 0,
+            last: 0,
+            item: PhantomData,
+        })
+    }
+}
+
+impl std::fmt::Debug for LedgerSnapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LedgerSnapshot")
+            .field("last_sequence", &self.last_sequence)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A certificate and what is known of it.
+pub type StatusRow = (SerialNumber, StatusRecord);
+
+/// Rows of the ledger, read one after another. After an error it is at its end.
+pub struct Rows<'a, T> {
+    rows: DBRawIteratorWithThreadMode<'a, DB>,
+    engine: &'a Engine,
+    family: &'static str,
+    done: bool,
+    /// Of entries: the number that must come next, and the last there is.
+    expected: u64,
+    last: u64,
+    item: PhantomData<T>,
+}
+
+impl<T> Rows<'_, T> {
+    /// Reads the row here with `read`, and goes on to the next.
+    fn next_raw<R>(
+        &mut self,
+        read: impl FnOnce(&[u8], &[u8]) -> Result<R, LedgerError>,
+    ) -> Result<Option<R>, LedgerError> {
+        if self.done {
+            return Ok(None);
+        }
+        let item = self.engine.check_open().and_then(|()| {
+            let Some((key, value)) = self.rows.item() else {
+                let status = self.rows.status();
+                return status
+                    .map_err(|error| self.engine.error(error))
+                    .map(|()| None);
+            };
+            read(key, value).map(Some)
+        });
+        match item {
+            Ok(Some(_)) => self.rows.next(),
+            Ok(None) | Err(_) => self.done = true,
+        }
+        item
+    }
+
+    fn unreadable(engine: &Engine, family: &'static str) -> LedgerError {
+        engine.damaged(Damage::Value { family })
+    }
+}
+
+impl Iterator for Rows<'_, StatusRow> {
+    type Item = Result<StatusRow, LedgerError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (engine, family) = (self.engine, self.family);
+        self.next_raw(|key, value| {
+            let row = keys::status_serial(key)
+                .and_then(|serial| StatusRecord::decode(value).map(|record| (serial, record)));
+            row.ok_or_else(|| Self::unreadable(engine, family))
+        })
+        .transpose()
+    }
+}
+
+impl Iterator for Rows<'_, RevokedRecord> {
+    type Item = Result<RevokedRecord, LedgerError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (engine, family) = (self.engine, self.family);
+        self.next_raw(|key, value| {
+            let serial = keys::revoked_serial(key);
+            let row = serial.and_then(|serial| RevokedRecord::decode(serial, value));
+            row.ok_or_else(|| Self::unreadable(engine, family))
+        })
+        .transpose()
+    }
+}
+
+impl Iterator for Rows<'_, Entry> {
+    type Item = Result<Entry, LedgerError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (engine, sequence) = (self.engine, self.expected);
+        let entry = self.next_raw(|key, value| {
+            if key != sequence.to_be_bytes() {
+                return Err(engine.damaged(Damage::MissingEntry { sequence }));
+            }
+            decode_entry(engine, sequence, value)
+        });
+        match entry {
+            Ok(Some(_)) => self.expected = self.expected.saturating_add(1),
+            Ok(None) if self.expected <= self.last => {
+                self.expected = u64::MAX;
+                return Some(Err(engine.damaged(Damage::MissingEntry { sequence })));
+            }
+            Ok(None) | Err(_) => self.expected = u64::MAX,
+        }
+        entry.transpose()
+    }
+}
+
+impl<T> std::fmt::Debug for Rows<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows")
+            .field("family", &self.family)
+            .finish_non_exhaustive()
+    }
+}
+
+fn decode_entry(engine: &Engine, sequence: u64, octets: &[u8]) -> Result<Entry, LedgerError> {
+    let entry = Entry::decode(octets)
+        .map_err(|source| engine.damaged(Damage::Entry { sequence, source }))?;
+    if entry.sequence != sequence {
+        return Err(engine.damaged(Damage::MissingEntry { sequence }));
+    }
+    Ok(entry)
+}

@@ -1,0 +1,572 @@
+//! The ledger itself: judging, committing, defining; and closing and reopening after a failed write.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc::RecvTimeoutError},
+    time::Duration,
+};
+
+use rocksdb::WriteBatch;
+
+use crate::{
+    asn1::UnixTime,
+    identity::{IssuerId, SerialNumber},
+};
+
+use super::{
+    batch::{Batch, Said},
+    change::{Change, Outcome, Refusal, Source, Verdict},
+    engine::{Closed, Engine, OwnerLock, probe},
+    entry::{Entry, EntryError, EntryKind, IssuerIdentity},
+    error::{Damage, LedgerError},
+    high_water::HighWater,
+    issuers::DefinedIssuer,
+    keys, plan,
+    record::{MILLIS_MAX, StatusRecord},
+    snapshot::LedgerSnapshot,
+    transition::{Standing, Transition, transition},
+};
+
+/// The truth about the status of certificates, in one folder.
+///
+/// Any number of threads may read and write; writes follow one another. No status is kept in memory:
+/// what is read is what RocksDB holds.
+///
+/// **After a failed write** nothing more is written through the same RocksDB, since nobody can say
+/// what of it reached the disk: a failed fsync is never tried again and believed. Reads go on. The
+/// next write, or [`Ledger::recover`], tests whether the folder can be written again, then closes
+/// RocksDB and opens it anew, which reads its log back and rewrites what it finds into new, synced
+/// files. An entry whose write had failed may so turn up in the end, though nobody was told of it:
+/// whoever makes entries visible asks for [`LedgerSnapshot::applied_since`] (`GroupCommit` does).
+pub struct Ledger {
+    dir: PathBuf,
+    lock: Arc<OwnerLock>,
+    /// `None` only while it is being reopened.
+    engine: RwLock<Option<Arc<Engine>>>,
+    writer: Mutex<Writer>,
+}
+
+/// What only the one that writes touches.
+struct Writer {
+    high_water: HighWater,
+    /// Told when the engine is closed.
+    closed: Closed,
+    /// Whether the engine may not be written any more.
+    failed: bool,
+}
+
+/// Changes of one source.
+#[derive(Clone, Copy, Debug)]
+pub struct Submission<'a> {
+    /// What it says.
+    pub changes: &'a [Change],
+    /// Who says so.
+    pub source: &'a Source,
+}
+
+/// What a commit did.
+#[derive(Clone, Debug, Default)]
+pub struct Committed {
+    /// What became of each change, in the order given.
+    pub outcomes: Vec<Outcome>,
+    /// The entries that were made, in the order of their numbers.
+    pub applied: Vec<AppliedEntry>,
+}
+
+/// An entry about a certificate, with what is known of the certificate by it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AppliedEntry {
+    /// Whose certificate.
+    pub issuer: IssuerId,
+    /// Which certificate.
+    pub serial: SerialNumber,
+    /// Its record; `record.sequence` is the entry's number.
+    pub record: StatusRecord,
+}
+
+/// The most changes in one atomic batch: about 20 MB of RocksDB's log.
+pub const CHANGES_MAX: usize = 65_536;
+
+/// How long a reopening waits for those who read to end.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+
+impl Ledger {
+    /// Opens the ledger in `dir`, or begins one there, in a folder of mode 0700 if there is none.
+    ///
+    /// # Errors
+    /// [`LedgerError`]. A damaged ledger is never replaced by an empty one, and nothing in it is
+    /// changed where the damage shows before it is opened for writing.
+    pub fn open(dir: &Path) -> Result<Self, LedgerError> {
+        let lock = Arc::new(OwnerLock::take(dir)?);
+        let system_error = |error| LedgerError::from_system(dir, error);
+        let mut high_water = HighWater::open(dir).map_err(system_error)?;
+        let (engine, closed) = Engine::open(dir, Arc::clone(&lock), &high_water)?;
+        high_water
+            .raise(engine.meta_u64(keys::WRITES)?)
+            .and_then(|()| high_water.sync())
+            .map_err(system_error)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            lock,
+            engine: RwLock::new(Some(Arc::new(engine))),
+            writer: Mutex::new(Writer {
+                high_water,
+                closed,
+                failed: false,
+            }),
+        })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Makes an issuer known, once: an issuer that is known by the same label is left as it is.
+    ///
+    /// # Errors
+    /// [`LedgerError::LabelTaken`], [`LedgerError::LabelDiffers`], or what writing gives.
+    pub fn define_issuer(
+        &self,
+        issuer: &IssuerIdentity,
+        source: &Source,
+        now_ms: u64,
+    ) -> Result<DefinedIssuer, LedgerError> {
+        let mut writer = self.writer();
+        let engine = self.writable(&mut writer)?;
+        let table = engine.issuers();
+        let id = issuer.id();
+        if let Some(known) = table.by_id(&id) {
+            if known.identity.label != issuer.label {
+                return Err(LedgerError::LabelDiffers {
+                    issuer: id,
+                    known: known.identity.label.clone(),
+                    given: issuer.label.clone(),
+                });
+            }
+            return Ok(known.clone());
+        }
+        if let Some(other) = table.by_label(&issuer.label) {
+            return Err(LedgerError::LabelTaken {
+                label: issuer.label.clone(),
+                issuer: other.id,
+            });
+        }
+        let number = table.next_number().ok_or(EntryError::IssuerNumber)?;
+        let sequence = next_sequence(&engine)?;
+        let entry = Entry {
+            sequence,
+            recorded_ms: now_ms.min(MILLIS_MAX),
+            source: source.clone(),
+            kind: EntryKind::IssuerDefined {
+                number,
+                issuer: issuer.clone(),
+            },
+        };
+        let mut octets = Vec::new();
+        entry.encode(&mut octets)?;
+        let mut batch = WriteBatch::default();
+        batch.put_cf(engine.family(keys::ISSUERS)?, number.to_be_bytes(), &octets);
+        put_entry(&engine, &mut batch, sequence, &octets)?;
+        self.write(&mut writer, &engine, batch)?;
+        let defined = DefinedIssuer {
+            number,
+            sequence,
+            id,
+            identity: Arc::new(issuer.clone()),
+        };
+        engine.add_issuer(defined.clone());
+        Ok(defined)
+    }
+
+    /// What would become of each of `changes` if all were committed now, in this order. Nothing is
+    /// written.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn judge(&self, changes: &[Change], now_ms: u64) -> Result<Vec<Verdict>, LedgerError> {
+        let engine = self.engine()?;
+        let mut verdicts = vec![Verdict::Unchanged; changes.len()];
+        let mut put = |index, verdict| {
+            if let Some(place) = verdicts.get_mut(index) {
+                *place = verdict;
+            }
+        };
+        let places = plan::places(&engine.issuers(), changes, |index| {
+            put(index, Verdict::Refused(Refusal::UnknownIssuer));
+        });
+        plan::for_each_group(&engine, changes, &places, |group, known| {
+            engine.check_open()?;
+            let mut standing = known.as_ref().map(Standing::from).unwrap_or_default();
+            for index in group.places.iter().map(|place| place.index()) {
+                let Some(change) = changes.get(index) else {
+                    continue;
+                };
+                match transition(&standing, &change.action, now_ms.min(MILLIS_MAX)) {
+                    Transition::Unchanged => {}
+                    Transition::Refuse(refusal) => put(index, Verdict::Refused(refusal)),
+                    Transition::Apply(next) => {
+                        standing = next;
+                        put(index, Verdict::Applies);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(verdicts)
+    }
+
+    /// Records changes of one source, in one synced batch: when it returns, they are on the disk.
+    ///
+    /// # Errors
+    /// [`LedgerError::TooManyChanges`] over [`CHANGES_MAX`]. On any error nothing was acknowledged,
+    /// and the batch is in the ledger as a whole or not at all.
+    pub fn commit(
+        &self,
+        changes: &[Change],
+        source: &Source,
+        now_ms: u64,
+    ) -> Result<Committed, LedgerError> {
+        self.commit_all(&[Submission { changes, source }], now_ms)
+    }
+
+    /// Records changes of several sources, judged one after another, in one synced batch.
+    ///
+    /// # Errors
+    /// As [`Ledger::commit`]; the limit is on the sum.
+    pub fn commit_all(
+        &self,
+        submissions: &[Submission<'_>],
+        now_ms: u64,
+    ) -> Result<Committed, LedgerError> {
+        let said: Vec<Said<'_>> = submissions
+            .iter()
+            .flat_map(|submission| {
+                let source = submission.source;
+                let said = move |change| Said { change, source };
+                submission.changes.iter().map(said)
+            })
+            .collect();
+        if said.len() > CHANGES_MAX {
+            return Err(LedgerError::TooManyChanges {
+                given: said.len(),
+                changes_max: CHANGES_MAX,
+            });
+        }
+        let mut writer = self.writer();
+        let engine = self.writable(&mut writer)?;
+        let mut batch = Batch::plan(&engine, &said, now_ms.min(MILLIS_MAX))?;
+        if batch.number(engine.last_sequence()?)? {
+            let written = batch.write_batch(&engine, &said)?;
+            self.write(&mut writer, &engine, written)?;
+        }
+        Ok(batch.committed(&said))
+    }
+
+    /// Records that the operator confirmed the clock, and lets signing begin again at `time`, which
+    /// alone may lower the signing high-water mark.
+    ///
+    /// # Errors
+    /// What writing gives.
+    pub fn accept_clock(
+        &self,
+        time: UnixTime,
+        source: &Source,
+        now_ms: u64,
+    ) -> Result<u64, LedgerError> {
+        let mut writer = self.writer();
+        let engine = self.writable(&mut writer)?;
+        let sequence = next_sequence(&engine)?;
+        let entry = Entry {
+            sequence,
+            recorded_ms: now_ms.min(MILLIS_MAX),
+            source: source.clone(),
+            kind: EntryKind::ClockAccepted { time },
+        };
+        let mut octets = Vec::new();
+        entry.encode(&mut octets)?;
+        let mut batch = WriteBatch::default();
+        put_entry(&engine, &mut batch, sequence, &octets)?;
+        batch.put_cf(
+            engine.family(keys::META)?,
+            keys::SIGNING_HIGH_WATER,
+            time.as_secs().to_be_bytes(),
+        );
+        self.write(&mut writer, &engine, batch)?;
+        Ok(sequence)
+    }
+
+    /// The latest thisUpdate that may have been signed; nothing is signed before it.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn signing_high_water(&self) -> Result<UnixTime, LedgerError> {
+        let engine = self.engine()?;
+        let secs = engine.meta_u64(keys::SIGNING_HIGH_WATER)?;
+        let family = keys::META;
+        UnixTime::from_secs(secs).ok_or_else(|| engine.damaged(Damage::Value { family }))
+    }
+
+    /// Raises the signing high-water mark to at least `time`, synced; gives what it is now.
+    ///
+    /// # Errors
+    /// What reading or writing gives: then nothing may be signed.
+    pub fn raise_signing_high_water(&self, time: UnixTime) -> Result<UnixTime, LedgerError> {
+        let secs = self.raise_meta(keys::SIGNING_HIGH_WATER, time.as_secs())?;
+        Ok(UnixTime::from_secs(secs).unwrap_or(UnixTime::MAX))
+    }
+
+    /// The highest generation of the catalog that may have been used.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn catalog_generation(&self) -> Result<u64, LedgerError> {
+        self.engine()?.meta_u64(keys::CATALOG_GENERATION)
+    }
+
+    /// Raises the catalog's generation to at least `generation`, synced; gives what it is now. One
+    /// call may reserve many.
+    ///
+    /// # Errors
+    /// What reading or writing gives: then the generation may not be used.
+    pub fn raise_catalog_generation(&self, generation: u64) -> Result<u64, LedgerError> {
+        self.raise_meta(keys::CATALOG_GENERATION, generation)
+    }
+
+    fn raise_meta(&self, key: &[u8], value: u64) -> Result<u64, LedgerError> {
+        let mut writer = self.writer();
+        let engine = self.writable(&mut writer)?;
+        let known = engine.meta_u64(key)?;
+        if known >= value {
+            return Ok(known);
+        }
+        let mut batch = WriteBatch::default();
+        batch.put_cf(engine.family(keys::META)?, key, value.to_be_bytes());
+        self.write(&mut writer, &engine, batch)?;
+        Ok(value)
+    }
+
+    /// What is known of one certificate.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn status(
+        &self,
+        issuer: &IssuerId,
+        serial: &SerialNumber,
+    ) -> Result<Option<StatusRecord>, LedgerError> {
+        let engine = self.engine()?;
+        let Some(number) = engine.issuers().number(issuer) else {
+            return Ok(None);
+        };
+        let key = keys::status(number, keys::hash_prefix(issuer, serial), serial);
+        let value = engine
+            .db()
+            .get_pinned_cf(engine.family(keys::STATUS)?, key)
+            .map_err(|error| engine.error(error))?;
+        value
+            .map(|value| engine.decode_status(number, serial, &value))
+            .transpose()
+    }
+
+    /// The ledger as it is now, for reads that must agree with one another.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn snapshot(&self) -> Result<LedgerSnapshot, LedgerError> {
+        LedgerSnapshot::new(self.engine()?)
+    }
+
+    /// The number of the last entry, 0 for none.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn last_sequence(&self) -> Result<u64, LedgerError> {
+        self.engine()?.last_sequence()
+    }
+
+    /// An issuer that was defined.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger is being reopened.
+    pub fn issuer(&self, id: &IssuerId) -> Result<Option<DefinedIssuer>, LedgerError> {
+        Ok(self.engine()?.issuers().by_id(id).cloned())
+    }
+
+    /// The issuers that were defined, in the order of their numbers.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger is being reopened.
+    pub fn issuers(&self) -> Result<Vec<DefinedIssuer>, LedgerError> {
+        Ok(self.engine()?.issuers().iter().cloned().collect())
+    }
+
+    /// Whether a write failed, so that the next one has to reopen first.
+    #[must_use]
+    pub fn needs_recovery(&self) -> bool {
+        self.writer().failed
+    }
+
+    /// Reopens after a failed write; nothing to do otherwise.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: what still stands in the way. Try again later.
+    pub fn recover(&self) -> Result<(), LedgerError> {
+        self.writable(&mut self.writer()).map(drop)
+    }
+
+    /// Compacts everything, as RocksDB does by itself in time: for measuring.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger is being reopened.
+    pub fn compact(&self) -> Result<(), LedgerError> {
+        let engine = self.engine()?;
+        engine.flush()?;
+        for name in [keys::ENTRIES, keys::STATUS, keys::REVOKED] {
+            let family = engine.family(name)?;
+            engine
+                .db()
+                .compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        }
+        Ok(())
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A writer that panicked left nothing half done: what counts is on the disk.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn engine(&self) -> Result<Arc<Engine>, LedgerError> {
+        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
+        engine.clone().ok_or_else(|| self.reopening())
+    }
+
+    fn reopening(&self) -> LedgerError {
+        let path = self.dir.clone();
+        LedgerError::Reopening { path }
+    }
+
+    /// Writes a batch, synced, and notes that it was.
+    fn write(
+        &self,
+        writer: &mut Writer,
+        engine: &Engine,
+        mut batch: WriteBatch,
+    ) -> Result<(), LedgerError> {
+        let number = engine.meta_u64(keys::WRITES)?.saturating_add(1);
+        batch.put_cf(
+            engine.family(keys::META)?,
+            keys::WRITES,
+            number.to_be_bytes(),
+        );
+        if let Err(error) = engine.write(batch) {
+            writer.failed = true;
+            tracing::error!(ledger = %self.dir.display(), %error, "a write to the ledger failed");
+            return Err(error);
+        }
+        self.note(&mut writer.high_water, number);
+        Ok(())
+    }
+
+    /// Notes the number of the last write that was synced. Without the note the writes are on the
+    /// disk all the same; what is lost is the proof that none is missing.
+    fn note(&self, high_water: &mut HighWater, number: u64) {
+        if let Err(error) = high_water.raise(number) {
+            tracing::warn!(ledger = %self.dir.display(), %error, "cannot note the last write");
+        }
+    }
+
+    /// The engine, reopened first if a write failed.
+    fn writable(&self, writer: &mut Writer) -> Result<Arc<Engine>, LedgerError> {
+        if writer.failed {
+            self.reopen(writer)?;
+        }
+        self.engine()
+    }
+
+    fn reopen(&self, writer: &mut Writer) -> Result<(), LedgerError> {
+        // While the folder cannot be written, the engine that still reads is worth more.
+        probe(&self.dir)?;
+        let put = |engine: Option<Arc<Engine>>| {
+            let mut place = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *place, engine)
+        };
+        if let Some(engine) = put(None) {
+            engine.retire();
+        }
+        if writer.closed.recv_timeout(CLOSE_WAIT) == Err(RecvTimeoutError::Timeout) {
+            return Err(self.reopening());
+        }
+        let opened = Engine::open(&self.dir, Arc::clone(&self.lock), &writer.high_water);
+        let (engine, closed) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                if let Ok((engine, closed)) =
+                    Engine::open_read_only(&self.dir, Arc::clone(&self.lock))
+                {
+                    writer.closed = closed;
+                    put(Some(Arc::new(engine)));
+                }
+                return Err(error);
+            }
+        };
+        writer.closed = closed;
+        let writes = engine.meta_u64(keys::WRITES);
+        put(Some(Arc::new(engine)));
+        self.note(&mut writer.high_water, writes?);
+        writer.failed = false;
+        tracing::info!(ledger = %self.dir.display(), "reopened after a failed write");
+        Ok(())
+    }
+}
+
+/// Leaves nothing in the log to be replayed, and the number of the last entry on the disk.
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        let writer = self
+            .writer
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if writer.failed {
+            return;
+        }
+        let engine = self
+            .engine
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        let flushed = engine.as_ref().map_or(Ok(()), |engine| engine.flush());
+        if let Err(error) = flushed {
+            tracing::warn!(ledger = %self.dir.display(), %error, "closing the ledger");
+        }
+        if let Err(error) = writer.high_water.sync() {
+            tracing::warn!(ledger = %self.dir.display(), %error, "closing the ledger");
+        }
+    }
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Adds an entry that is the last one.
+fn put_entry(
+    engine: &Engine,
+    batch: &mut WriteBatch,
+    sequence: u64,
+    octets: &[u8],
+) -> Result<(), LedgerError> {
+    let (entries, meta) = (engine.family(keys::ENTRIES)?, engine.family(keys::META)?);
+    batch.put_cf(entries, sequence.to_be_bytes(), octets);
+    batch.put_cf(meta, keys::LAST_SEQUENCE, sequence.to_be_bytes());
+    Ok(())
+}
+
+fn next_sequence(engine: &Engine) -> Result<u64, LedgerError> {
+    let last = engine.last_sequence()?;
+    Ok(last.checked_add(1).ok_or(EntryError::Sequence)?)
+}
