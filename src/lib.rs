@@ -6,7 +6,7 @@
 //!
 //! - [`identity`] names what has a status: an issuer and a serial number;
 //! - [`asn1`] holds times, reasons and the octets of certificates;
-//! - [`feed`] reads what a CA knows;
+//! - [`change`] is what a source says about a certificate; [`feed`] reads sources;
 //! - [`ledger`] keeps every status change, durably, and the status that follows;
 //! - [`ocsp`] is the wire: requests, templates, responses;
 //! - [`signer`] holds keys, and judges which may speak for whom;
@@ -22,6 +22,7 @@ pub mod asn1;
 #[cfg(feature = "rocksdb")]
 pub mod authority;
 pub mod catalog;
+pub mod change;
 #[cfg(feature = "rocksdb")]
 pub mod cli;
 pub mod clock;
@@ -29,6 +30,7 @@ pub mod config;
 pub mod feed;
 pub mod http;
 pub mod identity;
+#[cfg(feature = "rocksdb")]
 pub mod ledger;
 pub mod observe;
 pub mod ocsp;

@@ -17,9 +17,9 @@ use std::{
 
 use estelam::{
     asn1::{CrlReason, UnixTime},
+    change::{Action, RevocationClaim},
     feed::{Findings, Index},
     identity::IssuerId,
-    ledger::{Action, RevocationClaim},
 };
 use tempfile::TempDir;
 

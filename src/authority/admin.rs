@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::clerk::{ChangeRequest, Clerk, StatusRequest};
 use super::observer::{AuthorityStats, observe};
 use super::{Authority, ErrorClass, OperationError};
-use crate::http::admin::{AdminBackend, AdminReply, AdminRequest, BodyError, LineSender, Peer};
+use crate::http::admin::{
+    AdminBackend, AdminReply, AdminRequest, BodyError, ClientGone, LineSender, Peer,
+};
 use crate::ledger::Source;
 use crate::observe::{Counters, HttpStats};
 use crate::responder::QuestionQueue;
@@ -154,9 +156,7 @@ fn import(
     // A client that went away does not stop what has begun: every batch is whole, and run again the
     // import completes.
     let outcome = clerk.import_index(issuer, name, &mut reader, skip_bad, &mut |progress| {
-        lines
-            .blocking_progress(&progress)
-            .unwrap_or_else(|_: ClientGone| ());
+        let _told: Result<(), ClientGone> = lines.blocking_progress(&progress);
     });
     let told = match outcome {
         Ok(report) => lines.blocking_finish(&report),

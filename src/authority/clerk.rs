@@ -1,38 +1,30 @@
 //! What operators may do to the ledger and read from it, the same with and without a running server.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::with_causes;
 use super::{ErrorClass, Issuer, Issuers, OperationError};
 use crate::asn1::{CrlReason, UnixTime};
+use crate::change::{Action, Change, Outcome, RevocationClaim, Source};
 use crate::clock::Clock;
 use crate::feed::{
-    ImportError, ImportOptions, ImportReport, Index, Progress, SinkFailure, StatusSink,
+    ImportError, ImportOptions, ImportReport, Index, LedgerSink, LedgerSinkError, Progress,
+    SinkFailure, StatusSink,
 };
 use crate::identity::SerialNumber;
-use crate::ledger::{
-    Action, Change, CommitError, GroupCommit, Ledger, LedgerError, Outcome, RevocationClaim,
-    Source, StatusRecord, SubmitError, Verdict,
-};
+use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
 /// Carries changes to the ledger and statuses back.
 #[derive(Clone)]
 pub struct Clerk {
     issuers: Issuers,
     ledger: Arc<Ledger>,
-    way: Way,
-}
-
-/// How changes are committed.
-#[derive(Clone)]
-enum Way {
-    /// Nobody serves: straight into the ledger.
-    Direct(Arc<dyn Clock>),
-    /// Through the running authority, so that they are visible before they are acknowledged.
-    Authority(Arc<GroupCommit>, Arc<dyn Clock>),
+    clock: Arc<dyn Clock>,
+    /// The running authority's, so that changes are visible before they are acknowledged; `None` when
+    /// nobody serves.
+    commits: Option<Arc<GroupCommit>>,
 }
 
 impl Clerk {
@@ -42,7 +34,8 @@ impl Clerk {
         Self {
             issuers,
             ledger,
-            way: Way::Direct(clock),
+            clock,
+            commits: None,
         }
     }
 
@@ -57,7 +50,8 @@ impl Clerk {
         Self {
             issuers,
             ledger,
-            way: Way::Authority(commits, clock),
+            clock,
+            commits: Some(commits),
         }
     }
 
@@ -79,14 +73,15 @@ impl Clerk {
                 ),
             ));
         }
-        let action = request.action.to_ledger(self.now())?;
+        let action = request.action.to_ledger(self.clock.now())?;
         let change = Change {
             issuer: issuer.id,
             serial,
             action,
         };
         let outcomes = self
-            .commit(vec![change], &source("cli", "")?)
+            .sink(source("cli", "")?)
+            .apply(&[change])
             .map_err(|error| OperationError::from(&error))?;
         let outcome = match outcomes.first() {
             Some(Outcome::Applied { .. }) => ChangeOutcome::Applied,
@@ -104,9 +99,10 @@ impl Clerk {
                 ));
             }
         };
-        let visible = match self.way {
-            Way::Direct(_) => Visible::AtNextStart,
-            Way::Authority(..) => Visible::Now,
+        let visible = if self.commits.is_some() {
+            Visible::Now
+        } else {
+            Visible::AtNextStart
         };
         let status = self.status_of(issuer, serial)?;
         Ok(ChangeReply {
@@ -141,42 +137,21 @@ impl Clerk {
         let index = Index::read(input, issuer.id).map_err(|error| {
             OperationError::new(ErrorClass::Storage, format!("{name}: {error}"))
         })?;
-        let mut sink = LedgerSink {
-            clerk: self,
-            source: source("index", name)?,
-        };
+        let mut sink = self.sink(source("index", name)?);
         let options = ImportOptions {
             source: name,
             skip_bad,
         };
-        crate::feed::import(&index, &mut sink, options, progress).map_err(import_error)
+        crate::feed::import(&index, &mut sink, options, progress)
+            .map_err(|error| import_error(&error))
     }
 
-    /// What would become of these changes now.
-    fn judge(&self, changes: &[Change]) -> Result<Vec<Verdict>, ClerkError> {
-        Ok(self.ledger.judge(changes, self.now_millis())?)
-    }
-
-    fn commit(&self, changes: Vec<Change>, source: &Source) -> Result<Vec<Outcome>, ClerkError> {
-        match &self.way {
-            Way::Direct(clock) => Ok(self
-                .ledger
-                .commit(&changes, source, clock.now_millis())?
-                .outcomes),
-            Way::Authority(commits, _) => {
-                let deadline = Instant::now() + COMMIT_PATIENCE;
-                Ok(commits.submit(changes, source.clone(), deadline)?.wait()?)
-            }
-        }
-    }
-
-    fn now(&self) -> UnixTime {
-        UnixTime::from_secs(self.now_millis() / 1_000).unwrap_or(UnixTime::MAX)
-    }
-
-    fn now_millis(&self) -> u64 {
-        match &self.way {
-            Way::Direct(clock) | Way::Authority(_, clock) => clock.now_millis(),
+    /// The ledger as a sink of changes.
+    fn sink(&self, source: Source) -> LedgerSink<'_, impl Fn() -> u64> {
+        let now_ms = || self.clock.now_millis();
+        match &self.commits {
+            None => LedgerSink::alone(&self.ledger, source, now_ms),
+            Some(commits) => LedgerSink::shared(&self.ledger, commits, source, now_ms),
         }
     }
 
@@ -200,65 +175,28 @@ impl Clerk {
     }
 }
 
-/// The ledger, as an import sees it.
-struct LedgerSink<'a> {
-    clerk: &'a Clerk,
-    source: Source,
-}
-
-impl StatusSink for LedgerSink<'_> {
-    type Error = ClerkError;
-
-    fn judge(&mut self, changes: &[Change]) -> Result<Vec<Verdict>, ClerkError> {
-        self.clerk.judge(changes)
-    }
-
-    fn apply(&mut self, changes: &[Change]) -> Result<Vec<Outcome>, ClerkError> {
-        self.clerk.commit(changes.to_vec(), &self.source)
+impl From<&LedgerSinkError> for OperationError {
+    fn from(error: &LedgerSinkError) -> Self {
+        let class = match error {
+            LedgerSinkError::Ledger(error) => error.into(),
+            LedgerSinkError::Commit(CommitError::Ledger(error)) => (&**error).into(),
+            _ => ErrorClass::Busy,
+        };
+        Self::new(class, with_causes(error))
     }
 }
 
-/// Why a change was not acknowledged.
-#[derive(Debug, thiserror::Error)]
-enum ClerkError {
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error(transparent)]
-    Submit(#[from] SubmitError),
-    #[error(transparent)]
-    Commit(#[from] CommitError),
-}
-
-impl From<&ClerkError> for ErrorClass {
-    fn from(error: &ClerkError) -> Self {
-        match error {
-            ClerkError::Ledger(error) => error.into(),
-            ClerkError::Commit(CommitError::Ledger(error)) => (&**error).into(),
-            ClerkError::Submit(_) | ClerkError::Commit(_) => Self::Busy,
-        }
-    }
-}
-
-impl From<&ClerkError> for OperationError {
-    fn from(error: &ClerkError) -> Self {
-        Self::new(error.into(), with_causes(error))
-    }
-}
-
-fn import_error(error: ImportError<ClerkError>) -> OperationError {
-    let class = match &error {
-        ImportError::Judge(SinkFailure::Sink(error))
+fn import_error(error: &ImportError<LedgerSinkError>) -> OperationError {
+    let class = match error {
+        ImportError::Judge(SinkFailure::Sink(cause))
         | ImportError::Apply {
-            failure: SinkFailure::Sink(error),
+            failure: SinkFailure::Sink(cause),
             ..
-        } => ErrorClass::from(error),
+        } => OperationError::from(cause).class,
         _ => ErrorClass::Internal,
     };
-    OperationError::new(class, with_causes(&error))
+    OperationError::new(class, with_causes(error))
 }
-
-/// How long a change may wait for its turn.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 
 fn source(name: &str, cursor: &str) -> Result<Source, OperationError> {
     Source::new(name, cursor)

@@ -132,7 +132,7 @@ impl Issuer {
             name: self.name.clone(),
             subject_der: self.certificate.subject_der().to_vec(),
             public_key_octets: self.certificate.public_key_octets().to_vec(),
-            policy: self.policy.clone(),
+            policy: self.policy,
         }
     }
 }

@@ -71,6 +71,7 @@ fn fresh(number: u32, sequence: u64, status: RecordStatus, this_update: u64) -> 
             this_update: time(this_update),
             produced_at: time(this_update),
             next_update: time(this_update + 1000),
+            next_sign: time(0),
             single_extensions: None,
             columns: Vec::new(),
         }],

@@ -58,7 +58,7 @@ pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
             Arc::clone(&catalog),
             Arc::clone(&clock),
             asked,
-            request_limits.clone(),
+            request_limits,
         )
         .map_err(|error| authority_failure(&error))?,
     );
@@ -179,6 +179,7 @@ fn start_log() {
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .with_target(false)
             .try_init(),
     );

@@ -13,7 +13,7 @@
 
 use std::fmt;
 
-use crate::ledger::{Change, Outcome, Verdict};
+use crate::change::{Change, Outcome, Verdict};
 
 use super::{
     problems::Problems,

@@ -5,6 +5,8 @@
 
 mod import;
 pub mod index;
+#[cfg(feature = "rocksdb")]
+mod ledger_sink;
 mod lines;
 mod problems;
 mod report;
@@ -13,5 +15,7 @@ pub use import::{
     Findings, ImportError, ImportOptions, Phase, Progress, Record, SinkFailure, StatusSink, import,
 };
 pub use index::Index;
+#[cfg(feature = "rocksdb")]
+pub use ledger_sink::{LedgerSink, LedgerSinkError};
 pub use problems::{BadPart, PROBLEMS_SHOWN_MAX, Problem, Problems};
 pub use report::{ImportReport, ImportResult};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ledger::Refusal;
+use crate::change::Refusal;
 
 use super::{
     import::{Findings, Record},

@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use rocksdb::WriteBatch;
 
 use super::{
-    change::{Action, Change, Outcome, Source},
+    change::{Action, Change, Outcome, Refusal, Source},
     engine::{Count, Engine},
     entry::{CertificateEntry, EntryError, Statement, encode_certificate},
     error::LedgerError,
@@ -13,7 +13,7 @@ use super::{
     plan,
     record::StatusRecord,
     store::{AppliedEntry, Committed},
-    transition::{Refusal, Standing, Transition, transition},
+    transition::{Standing, Transition, transition},
 };
 
 /// A change and who says it.

@@ -13,7 +13,6 @@
 //! It knows no HTTP, no signing and no clock: whoever writes says what time it is.
 
 mod batch;
-mod change;
 mod engine;
 mod entry;
 mod error;
@@ -32,8 +31,11 @@ mod transition;
 #[cfg(test)]
 mod tests;
 
+use crate::change;
+
 pub use change::{
-    Action, Change, Inventory, Outcome, RevocationClaim, Source, SourceTooLong, Verdict,
+    Action, Change, Inventory, Outcome, REVOCATION_AHEAD_MAX, Refusal, RevocationClaim, Source,
+    SourceTooLong, Verdict,
 };
 pub use engine::FORMAT_VERSION;
 pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, Statement};
@@ -43,4 +45,3 @@ pub use issuers::DefinedIssuer;
 pub use record::{Revocation, RevokedRecord, StatusRecord};
 pub use snapshot::{LedgerSnapshot, Rows, StatusRow};
 pub use store::{AppliedEntry, CHANGES_MAX, Committed, Ledger, Submission};
-pub use transition::{REVOCATION_AHEAD_MAX, Refusal};

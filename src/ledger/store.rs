@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     batch::{Batch, Said},
-    change::{Change, Outcome, Source, Verdict},
+    change::{Change, Outcome, Refusal, Source, Verdict},
     engine::{Closed, Engine, OwnerLock, probe},
     entry::{Entry, EntryError, EntryKind, IssuerIdentity},
     error::{Damage, LedgerError},
@@ -24,7 +24,7 @@ use super::{
     keys, plan,
     record::{MILLIS_MAX, StatusRecord},
     snapshot::LedgerSnapshot,
-    transition::{Refusal, Standing, Transition, transition},
+    transition::{Standing, Transition, transition},
 };
 
 /// The truth about the status of certificates, in one folder.

@@ -14,18 +14,12 @@
 //! A revocation is urgent: one whose source contradicts the inventory is applied, and the inventory
 //! stays as it was; the entry keeps what was said.
 
-use std::time::Duration;
-
-use crate::asn1::{CrlReason, UnixTime};
+use crate::asn1::CrlReason;
 
 use super::{
-    change::{Action, Inventory, RevocationClaim},
+    change::{Action, Inventory, REVOCATION_AHEAD_MAX, Refusal, RevocationClaim},
     record::{Revocation, StatusRecord},
 };
-
-/// How far ahead of our clock a revocation time may be. The source's clock may differ from ours;
-/// beyond this it is wrong, and so may be everything else that it dates.
-pub const REVOCATION_AHEAD_MAX: Duration = Duration::from_secs(300);
 
 /// A certificate's status without the numbers of its entries.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -142,67 +136,12 @@ fn release(current: &Standing) -> Transition {
     }
 }
 
-/// Why a change contradicts what is known.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// No such issuer was defined.
-    #[error("the ledger does not know this issuer")]
-    UnknownIssuer,
-    /// Said to be valid or released, but finally revoked (or on hold and said to be valid).
-    #[error("already revoked at {revocation_time}{}", Because(*reason))]
-    Revoked {
-        /// When, as the ledger has it.
-        revocation_time: UnixTime,
-        /// Why, as the ledger has it.
-        reason: Option<CrlReason>,
-    },
-    /// Revoked a second time, with another time, reason or invalidityDate.
-    #[error("already revoked otherwise: at {revocation_time}{}", Because(*reason))]
-    RevokedOtherwise {
-        /// When, as the ledger has it.
-        revocation_time: UnixTime,
-        /// Why, as the ledger has it.
-        reason: Option<CrlReason>,
-    },
-    /// The revocation time is more than [`REVOCATION_AHEAD_MAX`] ahead of our clock.
-    #[error(
-        "revoked at {revocation_time}, which is more than {} s ahead of this host's clock",
-        REVOCATION_AHEAD_MAX.as_secs()
-    )]
-    TimeAhead {
-        /// When, as claimed.
-        revocation_time: UnixTime,
-    },
-    /// notBefore, notAfter or the certificate's SHA-256 is not the one known: another certificate
-    /// with the same serial number, or a mistake in one of the sources.
-    #[error("notBefore, notAfter or certificate hash differ from what is known of this serial")]
-    InventoryDiffers,
-    /// Released, but good and never on hold.
-    #[error("not on hold")]
-    NotOnHold,
-    /// Released, but never heard of.
-    #[error("the ledger does not know this serial number")]
-    NotKnown,
-}
-
-/// A reason inside a sentence.
-struct Because(Option<CrlReason>);
-
-impl std::fmt::Display for Because {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(reason) => write!(f, " ({reason})"),
-            None => f.write_str(" (no reason given)"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::asn1::UnixTime;
 
     const NOW_MS: u64 = 1_790_000_000_500;
 

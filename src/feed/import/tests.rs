@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    change::{Action, Refusal, RevocationClaim},
     feed::{ImportResult, Index},
     identity::{IssuerId, SerialNumber},
-    ledger::{Action, Refusal, RevocationClaim},
 };
 
 /// Enough of a ledger: revoked is final. It fails, as a process that is killed, before the batch
@@ -27,7 +27,10 @@ impl Memory {
         let claimed = claim(change);
         match (self.statuses.get(&change.serial), claimed) {
             (Some(known), claimed) if *known == claimed => Verdict::Unchanged,
-            (Some(Some(_)), _) => Verdict::Refused(Refusal::Revoked),
+            (Some(Some(known)), _) => Verdict::Refused(Refusal::Revoked {
+                revocation_time: known.revocation_time,
+                reason: known.reason,
+            }),
             _ => Verdict::Applies,
         }
     }

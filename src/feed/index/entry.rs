@@ -2,9 +2,9 @@
 
 use crate::{
     asn1::{CrlReason, UnixTime},
+    change::{Action, Change, Inventory, RevocationClaim},
     feed::import::Record,
     identity::{IssuerId, SerialNumber},
-    ledger::{Action, Change, Inventory, RevocationClaim},
 };
 
 use super::line::Facts;

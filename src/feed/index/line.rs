@@ -2,8 +2,8 @@
 
 use crate::{
     asn1::{TimeError, UnixTime},
+    change::RevocationClaim,
     identity::{SerialNumber, SerialNumberError},
-    ledger::RevocationClaim,
 };
 
 use super::revocation::{RevocationError, revocation_claim};

@@ -2,7 +2,7 @@
 
 use crate::{
     asn1::{CrlReason, TimeError, UnixTime},
-    ledger::RevocationClaim,
+    change::RevocationClaim,
 };
 
 use super::line::time;

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     asn1::{CrlReason, TimeError, UnixTime},
+    change::{Action, Inventory, RevocationClaim},
     identity::{SerialNumber, SerialNumberError},
-    ledger::{Action, Inventory, RevocationClaim},
 };
 
 fn read(text: impl AsRef<[u8]>) -> Index {

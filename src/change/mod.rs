@@ -1,11 +1,15 @@
 //! What a feed asks of the ledger, and what becomes of it.
+//!
+//! The words that both share. They stand apart from `ledger`, which is absent where RocksDB is.
+
+mod refusal;
 
 use crate::{
     asn1::{CrlReason, UnixTime},
     identity::{IssuerId, SerialNumber},
 };
 
-use super::transition::Refusal;
+pub use refusal::{REVOCATION_AHEAD_MAX, Refusal};
 
 /// One thing that a source says about one certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
