@@ -121,8 +121,8 @@ fn look_up(count: Count, changes: usize) -> LookUp {
     }
 }
 
-/// Reading on to the next record costs about a fifth of asking for one by its key.
-const RECORDS_PER_CHANGE_MAX: u64 = 5;
+/// Reading on to the next record costs about a twelfth of asking for one by its key.
+const RECORDS_PER_CHANGE_MAX: u64 = 12;
 
 /// How many keys are asked for at once.
 const LOOK_UPS_AT_ONCE: usize = 512;

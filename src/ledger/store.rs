@@ -432,6 +432,12 @@ impl Ledger {
         Ok(())
     }
 
+    /// As a failed write leaves it.
+    #[cfg(test)]
+    pub(super) fn mark_failed(&self) {
+        self.writer().failed = true;
+    }
+
     fn writer(&self) -> MutexGuard<'_, Writer> {
         // A writer that panicked left nothing half done: what counts is on the disk.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)

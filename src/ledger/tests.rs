@@ -206,6 +206,57 @@ fn a_snapshot_does_not_see_what_comes_later() {
     assert!(snapshot.revoked(&other).unwrap().next().is_none());
 }
 
+#[test]
+fn after_a_failed_write_it_is_reopened_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let issuer = define(&ledger, "ca");
+    commit(&ledger, &[issue(issuer, 1), issue(issuer, 2)]);
+    ledger.mark_failed();
+    let snapshot = ledger.snapshot().unwrap();
+    let mut rows = snapshot.shard_records(&issuer, 0, 0).unwrap();
+    assert!(rows.next().unwrap().is_ok(), "reads go on");
+
+    let error = ledger.commit(&[issue(issuer, 3)], &source(), NOW_MS);
+    assert!(
+        matches!(error, Err(LedgerError::Reopening { .. })),
+        "while somebody reads"
+    );
+    let end = rows.next();
+    assert!(
+        matches!(end, Some(Err(LedgerError::Reopening { .. }))),
+        "who is told to end"
+    );
+    assert!(rows.next().is_none());
+    assert!(ledger.needs_recovery());
+    drop(rows);
+    drop(snapshot);
+
+    assert_eq!(commit(&ledger, &[issue(issuer, 3)]), [applied(4)]);
+    assert!(!ledger.needs_recovery());
+    assert_eq!(read_rows(&ledger, &issuer), 3);
+    ledger.mark_failed();
+    ledger.recover().unwrap();
+    assert_eq!(read_rows(&ledger, &issuer), 3);
+}
+
+fn read_rows(ledger: &Ledger, issuer: &IssuerId) -> usize {
+    let snapshot = ledger.snapshot().unwrap();
+    let rows = snapshot.shard_records(issuer, 0, 0).unwrap();
+    rows.map(Result::unwrap).count()
+}
+
+#[test]
+fn a_creation_that_a_crash_interrupted_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = rocksdb::Options::default();
+    options.create_if_missing(true);
+    drop(rocksdb::DB::open(&options, dir.path()).unwrap());
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let issuer = define(&ledger, "ca");
+    assert_eq!(commit(&ledger, &[issue(issuer, 1)]), [applied(2)]);
+}
+
 // --- Against a model ---------------------------------------------------------------------------
 
 #[derive(Clone, Debug)]

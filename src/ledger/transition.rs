@@ -57,21 +57,20 @@ pub(super) fn transition(current: &Standing, action: &Action, now_ms: u64) -> Tr
 }
 
 fn issue(current: &Standing, given: &Inventory) -> Transition {
-    let Some(merged) = current.issued.unwrap_or_default().merged(given) else {
-        return Transition::Refuse(Refusal::InventoryDiffers);
-    };
-    if current.issued != Some(merged) {
+    let merged = current.issued.unwrap_or_default().merged(given);
+    if merged.is_some() && merged != current.issued {
         return Transition::Apply(Standing {
-            issued: Some(merged),
+            issued: merged,
             ..*current
         });
     }
     match current.revocation {
-        None => Transition::Unchanged,
         Some(Revocation { claim, .. }) => Transition::Refuse(Refusal::Revoked {
             revocation_time: claim.revocation_time,
             reason: claim.reason,
         }),
+        None if merged.is_none() => Transition::Refuse(Refusal::InventoryDiffers),
+        None => Transition::Unchanged,
     }
 }
 
@@ -220,6 +219,11 @@ mod tests {
             ("V after an early R adds dates", &[r, v], Ok(true)),
             ("then V after R", &[r, v, v], Err(revoked(5, Some(Key)))),
             ("V after R", &[v, r, v], Err(revoked(5, Some(Key)))),
+            (
+                "V with other dates after R",
+                &[v, r, v_other],
+                Err(revoked(5, Some(Key))),
+            ),
             ("V after hold", &[v, hold, v], Err(revoked(4, Some(Hold)))),
             ("R line", &[r_with_dates], Ok(true)),
             ("R line again", &[r_with_dates, r_with_dates], Ok(false)),
