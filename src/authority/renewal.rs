@@ -85,7 +85,11 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
         .segments()
         .filter(|segment| segment.kind() == SegmentKind::Base)
         .collect();
-    if let Some((depth, shard)) = uncovered(&bases, shard_depth(certificates)) {
+    let covered: Vec<(u8, u32)> = bases
+        .iter()
+        .map(|segment| (segment.depth(), segment.shard()))
+        .collect();
+    if let Some((depth, shard)) = uncovered(&covered, shard_depth(certificates)) {
         let count = 1_u32.checked_shl(u32::from(depth)).unwrap_or(1);
         // An issuer of one shard takes its place among the issuers instead.
         let phase = if count > 1 {
@@ -125,21 +129,16 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
     }))
 }
 
-/// The first part of the hash range that no base covers, at least as finely cut as wanted.
-fn uncovered(bases: &[&Arc<Segment>], wanted: u8) -> Option<(u8, u32)> {
-    let depth = bases
-        .iter()
-        .map(|segment| segment.depth())
-        .fold(wanted, u8::max);
-    let shards = 1_u32.checked_shl(u32::from(depth)).unwrap_or(0);
-    (0..shards)
-        .map(|shard| (depth, shard))
-        .find(|(depth, shard)| {
-            !bases.iter().any(|segment| {
-                let finer = u32::from(depth.saturating_sub(segment.depth()));
-                shard.checked_shr(finer) == Some(segment.shard())
-            })
+/// The first part of the hash range that none of the shards (depth, number) covers, at least as finely
+/// cut as wanted.
+fn uncovered(shards: &[(u8, u32)], wanted: u8) -> Option<(u8, u32)> {
+    let depth = shards.iter().map(|(depth, _)| *depth).fold(wanted, u8::max);
+    let count = 1_u32.checked_shl(u32::from(depth)).unwrap_or(0);
+    (0..count).map(|part| (depth, part)).find(|(depth, part)| {
+        !shards.iter().any(|(covered, shard)| {
+            part.checked_shr(u32::from(depth.saturating_sub(*covered))) == Some(*shard)
         })
+    })
 }
 
 fn is_masked(entry: &OverlayEntry) -> bool {
@@ -312,3 +311,19 @@ const RETRY: Duration = Duration::from_secs(5);
 const KEY_RETRY: Duration = Duration::from_secs(10);
 /// The longest pause between two looks.
 const LOOK: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_the_hash_range_is_forgotten() {
+        assert_eq!(uncovered(&[], 0), Some((0, 0)));
+        assert_eq!(uncovered(&[(0, 0)], 0), None);
+        // One shard serves on when a finer cut is wanted; it splits when it is signed next.
+        assert_eq!(uncovered(&[(0, 0)], 3), None);
+        assert_eq!(uncovered(&[(2, 0), (2, 1), (2, 3)], 2), Some((2, 2)));
+        assert_eq!(uncovered(&[(1, 0), (2, 3)], 1), Some((2, 2)));
+        assert_eq!(uncovered(&[(1, 0), (2, 2), (2, 3)], 0), None);
+    }
+}

@@ -122,8 +122,8 @@ impl Authority {
         &self.shared
     }
 
-    /// Stops the threads and waits for them. The overlay is sealed, so that its statuses are on disk
-    /// with the catalog; what was acknowledged is in the ledger in any case.
+    /// Stops the threads and waits for them. Nothing has to be saved: what was acknowledged is in the
+    /// ledger, and what was not signed into a segment is masked at the next start.
     pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.shared.keeper_wake.notify();

@@ -25,6 +25,8 @@ pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     load_signers(&issuers, &*clock)?;
 
+    raise_open_files_limit();
+
     // The address first: a port in use is found before anything is touched.
     let addresses: Vec<SocketAddr> = config
         .listeners
@@ -148,6 +150,16 @@ fn limits(config: &Config) -> Limits {
         write_timeout: limits.write_timeout,
         drain_timeout: limits.drain_time,
         ..Limits::default()
+    }
+}
+
+/// A connection is a file descriptor, and the usual soft limit is 1,024 of them.
+fn raise_open_files_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
     }
 }
 

@@ -213,3 +213,26 @@ impl Refusal {
         Response::unsigned(status, kind)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caches_keep_an_answer_until_the_next_signing_and_never_past_its_end() {
+        let at = |secs| UnixTime::from_secs(1_000_000 + secs).unwrap();
+        let hour = Duration::from_secs(3_600);
+        let age = |next_sign, next_update, cache_max_age| {
+            max_age(at(0), at(next_sign), at(next_update), cache_max_age).as_secs()
+        };
+        assert_eq!(age(86_400, 345_600, hour), 3_600);
+        assert_eq!(age(1_800, 345_600, hour), 1_800);
+        assert_eq!(age(86_400, 345_600, 12 * hour), 43_200);
+        // Signing is due or overdue: a minute.
+        assert_eq!(age(10, 345_600, hour), 60);
+        assert_eq!(age(0, 345_600, hour), 60);
+        // The end is near.
+        assert_eq!(age(0, 31, hour), 30);
+        assert_eq!(age(0, 1, hour), 0);
+    }
+}
