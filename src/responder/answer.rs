@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn caches_keep_an_answer_until_the_next_signing_and_never_past_its_end() {
-        let at = |secs| UnixTime::from_secs(1_000_000 + secs).unwrap();
+        let at = |secs: u64| UnixTime::from_secs(1_000_000 + secs).unwrap();
         let hour = Duration::from_secs(3_600);
         let age = |next_sign, next_update, cache_max_age| {
             max_age(at(0), at(next_sign), at(next_update), cache_max_age).as_secs()
