@@ -9,6 +9,7 @@
 //! Signing stops while the clock is not trusted or the key is missing; masks do not need either.
 
 mod admin;
+mod bustle;
 mod catch_up;
 mod clerk;
 mod error;

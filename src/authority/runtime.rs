@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::bustle::Bustle;
 use super::error::with_causes;
 use super::issuer::{Issuer, Issuers};
 use super::signing::SigningClock;
@@ -58,6 +59,7 @@ impl Authority {
             renewal_wake,
             scrub_wake,
             counters: Counters::default(),
+            bustle: Bustle::default(),
         });
         super::catch_up::announce(&shared)?;
 
@@ -151,6 +153,8 @@ pub(super) struct Shared {
     pub(super) renewal_wake: Waker,
     pub(super) scrub_wake: Waker,
     pub(super) counters: Counters,
+    /// Tells an import under way from single changes.
+    pub(super) bustle: Bustle,
 }
 
 impl Shared {
@@ -185,6 +189,7 @@ impl Shared {
             }
         }
         self.publish(&publications)?;
+        self.bustle.changed(self.signing.clock().monotonic());
         self.keeper_wake.notify();
         Ok(())
     }
