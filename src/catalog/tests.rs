@@ -725,22 +725,12 @@ fn a_merged_patch_holds_nothing_that_was_outranked() {
         .unwrap();
     let snapshot = catalog.snapshot();
     let issuer = snapshot.issuer_by_id(&ISSUER).unwrap();
-    let merged: Vec<_> = issuer
-        .patch_records()
-        .map(|record| SerialNumber::from_content(record.unwrap().serial()).unwrap())
-        .collect();
-    assert!(
-        !merged.contains(&serial(1)) && !merged.contains(&serial(99)),
-        "{merged:?}"
-    );
-    assert_eq!(
-        merged
-            .iter()
-            .filter(|merged| **merged == serial(98))
-            .count(),
-        1
-    );
-    assert!(merged.contains(&serial(other)));
+    let merged: BTreeMap<_, _> = issuer.changes().map(Result::unwrap).collect();
+    assert_eq!(issuer.changes().count(), merged.len());
+    let expected = [(other, GOOD), (98, at), (99, at)];
+    let expected = expected.map(|(number, status)| (serial(number), status));
+    assert_eq!(merged, BTreeMap::from(expected));
+    assert_eq!(issuer.patch_digests().count(), 2);
 }
 
 #[test]
@@ -1205,29 +1195,23 @@ fn take(catalog: Catalog, folder: &Path, ledger: &mut Ledger, step: &Step) -> Ca
         Step::Merge => {
             let mut statuses = BTreeMap::new();
             let mut publications = Vec::new();
-            let mut as_of = None;
             {
                 let snapshot = catalog.snapshot();
                 let issuer = snapshot.issuer_by_id(&ISSUER).unwrap();
-                for record in issuer.patch_records().map(Result::unwrap) {
+                for (changed, status) in issuer.changes().map(Result::unwrap) {
                     let number = (0..SERIALS)
-                        .find(|number| serial(*number).as_bytes() == record.serial())
+                        .find(|number| serial(*number) == changed)
                         .unwrap();
-                    let other = statuses.insert(number, record.status());
-                    assert_eq!(other, None);
+                    assert_eq!(statuses.insert(number, status), None);
                 }
-                for patch in issuer.patches() {
-                    as_of = as_of.max(Some(patch.as_of()));
-                    publications.push(Publication::Retire {
-                        sha256: *patch.sha256(),
-                    });
-                }
+                publications.extend(issuer.patch_digests().map(|sha256| {
+                    let sha256 = *sha256;
+                    Publication::Retire { sha256 }
+                }));
             }
-            if let Some(as_of) = as_of {
-                let statuses: Vec<_> = statuses.into_iter().collect();
-                publications.insert(0, published(&patch(folder, as_of, &statuses)));
-                catalog.publish(&publications).unwrap();
-            }
+            let statuses: Vec<_> = statuses.into_iter().collect();
+            publications.insert(0, published(&patch(folder, ledger.last(), &statuses)));
+            catalog.publish(&publications).unwrap();
         }
         Step::Restart => {
             let generation = catalog.snapshot().generation();
