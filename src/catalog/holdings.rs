@@ -179,13 +179,11 @@ impl Holdings {
         }
         !self.shards.patches().iter().any(|patch| {
             let segment = patch.segment.as_deref().filter(|patch| patch.covers(hash));
-            let found = segment.is_some_and(|segment| {
-                matches!(
-                    segment.lookup(hash, entry.serial().as_bytes()),
-                    Lookup::Found(_)
-                )
+            // A damaged record may be the serial's: nothing older is believed in its stead.
+            let may_know = segment.is_some_and(|segment| {
+                segment.lookup(hash, entry.serial().as_bytes()) != Lookup::Absent
             });
-            found && !outranks(entry, patch)
+            may_know && !outranks(entry, patch)
         })
     }
 }

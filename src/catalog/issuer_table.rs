@@ -25,7 +25,6 @@ pub enum NotIssued {
 
 /// How an issuer's requests are answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct IssuerPolicy {
     /// For a serial that was never issued.
     pub not_issued: NotIssued,

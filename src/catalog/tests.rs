@@ -769,6 +769,22 @@ fn opening_removes_what_no_manifest_names_and_nothing_else() {
 }
 
 #[test]
+fn an_old_mask_does_not_stand_in_for_a_damaged_patch_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = revoked(time(5));
+    let (catalog, _) = opened(folder.path());
+    let file = patch(folder.path(), 8, &[(1, at)]);
+    // The header ends at 256, and the only record follows.
+    overwrite(&file, |octets| octets[260] ^= 1);
+    catalog.publish(&[published(&file), caught_up(8)]).unwrap();
+    assert_eq!(find(&catalog, 1), Found::Damaged);
+    catalog.publish(&[mask(1, 5, GOOD)]).unwrap();
+    assert_eq!(find(&catalog, 1), Found::Damaged);
+    catalog.publish(&[mask(1, 9, GOOD)]).unwrap();
+    assert_eq!(find(&catalog, 1), Found::Masked(GOOD));
+}
+
+#[test]
 fn segments_that_do_not_open_are_set_aside_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
