@@ -298,7 +298,14 @@ mod tests {
 
     /// `None` when the test is not run as a child.
     fn folder() -> Option<PathBuf> {
-        env::var_os(FOLDER).map(PathBuf::from)
+        let folder = env::var_os(FOLDER).map(PathBuf::from)?;
+        let none = rustix::process::Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        // The death is wanted; nobody wants its core.
+        rustix::process::setrlimit(rustix::process::Resource::Core, none).unwrap();
+        Some(folder)
     }
 
     #[test]
