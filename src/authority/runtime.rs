@@ -59,6 +59,7 @@ impl Authority {
             renewal_wake,
             scrub_wake,
             counters: Counters::default(),
+            masked_up_to: AtomicU64::new(0),
             bustle: Bustle::default(),
         });
         super::catch_up::announce(&shared)?;
@@ -153,11 +154,17 @@ pub(super) struct Shared {
     pub(super) renewal_wake: Waker,
     pub(super) scrub_wake: Waker,
     pub(super) counters: Counters,
+    /// The last change that [`Shared::mask`] made visible, with all before it since the start.
+    masked_up_to: AtomicU64,
     /// Tells an import under way from single changes.
     pub(super) bustle: Bustle,
 }
 
 impl Shared {
+    pub(super) fn masked_up_to(&self) -> u64 {
+        self.masked_up_to.load(Ordering::Acquire)
+    }
+
     pub(super) fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -189,6 +196,10 @@ impl Shared {
             }
         }
         self.publish(&publications)?;
+        if let Some(last) = entries.last() {
+            self.masked_up_to
+                .store(last.record.sequence, Ordering::Release);
+        }
         self.bustle.changed(self.signing.clock().monotonic());
         self.keeper_wake.notify();
         Ok(())
