@@ -59,7 +59,7 @@ pub fn judge_with_openssl(ca: &OpensslCa, case: &Case) {
     let said = run(&mut command).expect(0).says(&["Response verify OK"]);
     assert_eq!(
         status_by_openssl(&said.stdout),
-        certificate.status,
+        as_openssl_knows(&certificate.status),
         "{}: {said}",
         case.name()
     );
@@ -112,9 +112,7 @@ fn status_by_openssl(said: &str) -> Status {
             time: generalized(value("Revocation Time: ").expect("a revocation time")),
             reason: value("Reason: ").map(|name| {
                 let place = REASONS.iter().position(|known| *known == name);
-                place
-                    .and_then(|place| u8::try_from(place).ok())
-                    .expect(name)
+                place.map_or(UNKNOWN_REASON, |place| place as u8)
             }),
         },
         _ => panic!("OpenSSL says no status: {said}"),
@@ -137,7 +135,23 @@ fn generalized(time: &str) -> String {
     format!("{year}{month:02}{day:0>2}{}Z", clock.replace(':', ""))
 }
 
-const REASONS: [&str; 11] = [
+/// A status as `openssl ocsp` can tell it: the last two reasons have no name in version 3.0.
+fn as_openssl_knows(status: &Status) -> Status {
+    match status {
+        Status::Revoked {
+            time,
+            reason: Some(9 | 10),
+        } => Status::Revoked {
+            time: time.clone(),
+            reason: Some(UNKNOWN_REASON),
+        },
+        other => other.clone(),
+    }
+}
+
+const UNKNOWN_REASON: u8 = 255;
+
+const REASONS: [&str; 7] = [
     "unspecified",
     "keyCompromise",
     "cACompromise",
@@ -145,19 +159,27 @@ const REASONS: [&str; 11] = [
     "superseded",
     "cessationOfOperation",
     "certificateHold",
-    "",
-    "removeFromCRL",
-    "privilegeWithdrawn",
-    "aACompromise",
 ];
 
 /// GnuTLS verifies the response and reads its status.
 #[track_caller]
 pub fn judge_with_gnutls(ca: &OpensslCa, case: &Case) {
+    gnutls(ca, case, "--load-trust");
+}
+
+/// The same for answers that the CA signs itself: among the trusted GnuTLS 3.7 finds a signer without
+/// a certificate in the response by its name alone, so it has to be told.
+#[track_caller]
+pub fn judge_ca_signed_with_gnutls(ca: &OpensslCa, case: &Case) {
+    gnutls(ca, case, "--load-signer");
+}
+
+#[track_caller]
+fn gnutls(ca: &OpensslCa, case: &Case, ca_as: &str) {
     let file = file_of(&case.response);
     let mut command = tool("ocsptool");
     command.args(["--verify-response", "--load-response", text(file.path())]);
-    command.args(["--load-trust", text(&ca.path("ca.pem"))]);
+    command.args([ca_as, text(&ca.path("ca.pem"))]);
     let said = run(&mut command)
         .expect(0)
         .says(&["Verifying OCSP Response: Success"]);

@@ -208,7 +208,7 @@ impl Round {
                 let (number, reason) = *random.pick(&[
                     (1, "keyCompromise"),
                     (4, "superseded"),
-                    (9, "privilegeWithdrawn"),
+                    (3, "affiliationChanged"),
                 ]);
                 let (day, hour) = (1 + random.below(28), random.below(24));
                 let time = format!("2026-02-{day:02}T{hour:02}:15:30Z");
