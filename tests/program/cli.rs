@@ -102,7 +102,7 @@ fn a_wrong_command_line_is_told_from_everything_else() {
             &["nobody", "ca"],
         ),
         (&["status", "not-a-serial"], &["not-a-serial"]),
-        (&["status", "-01"], &["-01"]),
+        (&["status", "-01"], &["'-0'"]),
         (&["status", ""], &["serial"]),
         (&["status", &too_long], &["20 octets"]),
         (&["import", "index"], &["FILE"]),
@@ -164,7 +164,7 @@ fn a_configuration_that_cannot_be_used_is_named_with_its_place() {
                 listen: vec!["localhost".to_owned()],
                 ..Settings::default()
             },
-            "localhost",
+            "listen.address",
         ),
     ] {
         site.configure(&settings);

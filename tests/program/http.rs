@@ -371,7 +371,7 @@ fn bad_requests(ca: &OpensslCa, serial: &str) -> Vec<Vec<u8>> {
     let some = extension(&nonce, &[], &tlv(0x04, &[1; 32]));
     let mut indefinite = good.clone();
     indefinite[1] = 0x80;
-    let nested = (0..1_300).fold(Vec::new(), |inner, _| tlv(0x30, &inner));
+    let nested = (0..1_000).fold(Vec::new(), |inner, _| tlv(0x30, &inner));
     vec![
         // Framing.
         [&good[..], &[0]].concat(),
