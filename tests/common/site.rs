@@ -418,6 +418,41 @@ impl Server {
         self.wait()
     }
 
+    /// From now on kills it when one of its threads enters its `when`th `call`, which is then not
+    /// carried out.
+    #[track_caller]
+    pub fn kill_at(&self, call: &str, when: usize) -> Tracer {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-o", "/dev/null", "-e", &format!("trace={call}")]);
+        command.args(["-e", &format!("inject={call}:signal=KILL:when={when}")]);
+        command.args(["-p", &self.child.id().to_string()]);
+        let what = line(&command);
+        let strace = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut strace = strace.unwrap_or_else(|error| missing(&what, &error));
+        let said = Arc::new(Said::default());
+        let reader = reader(strace.stderr.take().expect("it is piped"), &said);
+        said.state().ended += 1;
+        let attached =
+            said.wait(|lines| lines.iter().find(|line| line.contains("attached")).cloned());
+        assert!(attached.is_some(), "`{what}`: {:?}", said.state().lines);
+        Tracer {
+            strace,
+            reader: Some(reader),
+        }
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child
+            .try_wait()
+            .expect("the server can be waited for")
+            .is_some()
+    }
+
     /// kill -9, without waiting.
     pub fn kill_now(&self) {
         self.signal(rustix::process::Signal::KILL);
@@ -491,6 +526,22 @@ impl Server {
                 certificate.serial
             );
         }
+    }
+}
+
+/// An `strace` at a server; it ends with the server, or when dropped.
+#[derive(Debug)]
+pub struct Tracer {
+    strace: Child,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        // It may be gone with what it traced.
+        let _gone = self.strace.kill();
+        drop(self.strace.wait());
+        drop(self.reader.take().map(JoinHandle::join));
     }
 }
 

@@ -6,7 +6,6 @@
 //! started without its key: what was revoked is answered `revoked` or `tryLater`, never `good`.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -18,47 +17,63 @@ use crate::common::{Answer, Hash, OpensslCa, Plan, Random, Server, Settings, Sit
 fn killed_at_random_moments_of_revoking() {
     let ca = ca();
     for seed in 0..14 {
-        Round::new(&ca, seed).revoke_until(Death::AfterAcknowledgement);
+        assert!(Round::new(&ca, seed).revoke_until(Death::AfterAcknowledgement));
     }
 }
 
 #[test]
 fn killed_between_system_calls_of_revoking() {
     let ca = ca();
-    for (seed, (call, most)) in REVOKING.into_iter().enumerate() {
-        let when = 1 + Random(seed as u64).below(most);
-        Round::new(&ca, 100 + seed as u64).revoke_until(Death::At { call, when });
-    }
+    let mut random = Random(1);
+    let rounds = REVOKING
+        .into_iter()
+        .enumerate()
+        .map(|(seed, (call, most))| {
+            let death = Death::At {
+                call,
+                when: 1 + random.below(most),
+            };
+            Round::new(&ca, 100 + seed as u64).revoke_until(death)
+        });
+    most_were_killed(rounds.collect());
 }
 
 #[test]
 fn killed_between_system_calls_of_signing_everything_again() {
     let ca = ca();
-    for (seed, (call, most)) in SIGNING.into_iter().enumerate() {
-        let when = 1 + Random(seed as u64).below(most);
+    let mut random = Random(2);
+    let rounds = SIGNING.into_iter().enumerate().map(|(seed, (call, most))| {
         let round = Round::new(&ca, 200 + seed as u64);
-        // Signed by one delegate; another takes over, and has everything to sign.
+        // Signed by one delegate; another takes over, and has everything to sign from the start on.
         round.site.serve_settled().terminate().expect(0);
         round
             .site
             .configure(&Settings::with_signer("second.pem", "second.key"));
-        round.revoke_until(Death::At { call, when });
-    }
+        round.revoke_until(Death::FromTheStart {
+            call,
+            when: 1 + random.below(most),
+        })
+    });
+    most_were_killed(rounds.collect());
 }
 
 #[test]
 fn killed_between_system_calls_of_an_import_through_the_server() {
     let ca = ca();
-    for (seed, (call, most)) in IMPORTING.into_iter().enumerate() {
-        let when = 1 + Random(seed as u64).below(most);
+    let mut random = Random(3);
+    let rounds = IMPORTING.into_iter().map(|(call, most)| {
+        let when = 1 + random.below(most);
         let site = Site::new(&ca);
-        let mut server = site.try_serve(strace(&site, call, when)).ok();
+        let mut server = site.serve();
+        let tracer = server.kill_at(call, when);
         let index = ca.path("index.txt");
         let said = site.run(&["import", "index", text(&index)]);
-        if let Some(server) = server.take() {
-            server.kill();
-        }
-        if said.code != 0 {
+        let killed = server.has_ended();
+        assert!(said.code == 0 || killed, "{call} {when}: {said}");
+        server.kill();
+        drop(tracer);
+        let acknowledged = said.code == 0;
+        if !acknowledged {
             // Whatever it had applied, the next run completes it.
             site.import_index().expect(0);
         }
@@ -66,54 +81,67 @@ fn killed_between_system_calls_of_an_import_through_the_server() {
         for certificate in ca.certificates() {
             server.answers(&certificate);
         }
-    }
+        killed
+    });
+    most_were_killed(rounds.collect());
 }
 
-/// Where the server writes, syncs, names and acknowledges, and how often at most in these rounds. One
-/// thread's calls are counted, and a number that is not reached means a kill at the end.
+/// The rest were killed when their work was done.
+#[track_caller]
+fn most_were_killed(rounds: Vec<bool>) {
+    let killed = rounds.iter().filter(|killed| **killed).count();
+    assert!(
+        2 * killed > rounds.len(),
+        "only {killed} of {} rounds: {rounds:?}",
+        rounds.len()
+    );
+}
+
+/// Where the server writes, syncs, names, wakes and acknowledges, and up to which call of a thread it is
+/// killed.
 const REVOKING: [(&str, usize); 14] = [
-    ("fdatasync", 3),
-    ("fdatasync", 10),
-    ("fdatasync", 20),
-    ("write", 20),
-    ("write", 60),
-    ("pwrite64", 10),
-    ("pwrite64", 30),
-    ("sendto", 10),
-    ("writev", 10),
-    ("futex", 40),
-    ("epoll_wait", 30),
-    ("fsync", 6),
-    ("rename", 6),
-    ("mmap", 60),
+    ("fdatasync", 2),
+    ("fdatasync", 8),
+    ("fdatasync", 16),
+    ("write", 4),
+    ("write", 16),
+    ("pwrite64", 4),
+    ("pwrite64", 12),
+    ("writev", 2),
+    ("writev", 4),
+    ("recvfrom", 6),
+    ("futex", 8),
+    ("futex", 24),
+    ("epoll_wait", 8),
+    ("accept4", 8),
 ];
 
-const SIGNING: [(&str, usize); 14] = [
-    ("pwrite64", 4),
-    ("pwrite64", 20),
+const SIGNING: [(&str, usize); 12] = [
+    ("pwrite64", 3),
+    ("pwrite64", 8),
     ("fsync", 3),
     ("fsync", 6),
     ("rename", 3),
-    ("rename", 6),
-    ("renameat", 3),
-    ("fchmod", 2),
-    ("unlink", 4),
-    ("unlinkat", 2),
+    ("rename", 5),
+    ("fchmod", 1),
+    ("unlink", 3),
     ("mmap", 50),
     ("munmap", 20),
-    ("pread64", 20),
+    ("pread64", 10),
     ("openat", 80),
 ];
 
-const IMPORTING: [(&str, usize); 8] = [
+const IMPORTING: [(&str, usize); 10] = [
+    ("fdatasync", 1),
     ("fdatasync", 2),
-    ("fdatasync", 4),
-    ("write", 20),
+    ("write", 1),
+    ("write", 4),
+    ("pwrite64", 1),
     ("pwrite64", 6),
-    ("pwrite64", 20),
-    ("fsync", 4),
-    ("rename", 4),
-    ("mmap", 60),
+    ("fsync", 2),
+    ("rename", 2),
+    ("mmap", 4),
+    ("futex", 8),
 ];
 
 /// How the server dies.
@@ -121,13 +149,10 @@ const IMPORTING: [(&str, usize); 8] = [
 enum Death {
     /// At the moment of one of the acknowledgements, while another change is under way.
     AfterAcknowledgement,
-    /// When a thread enters its `when`th `call`, which is not carried out.
+    /// When a thread enters its `when`th `call`, counted since the server is ready.
     At { call: &'static str, when: usize },
-}
-
-fn strace(site: &Site, call: &str, when: usize) -> Command {
-    let inject = format!("inject={call}:signal=KILL:when={when}");
-    site.command_under_strace(&["-e", &format!("trace={call}"), "-e", &inject], &["serve"])
+    /// The same, counted since the process began.
+    FromTheStart { call: &'static str, when: usize },
 }
 
 struct Round {
@@ -155,11 +180,22 @@ impl Round {
         }
     }
 
-    fn revoke_until(mut self, death: Death) {
-        let server = match death {
-            Death::AfterAcknowledgement => Some(self.site.serve()),
+    fn revoke_until(mut self, death: Death) -> bool {
+        let mut server = match death {
             // It may die while it starts: then the commands work without it.
-            Death::At { call, when } => self.site.try_serve(strace(&self.site, call, when)).ok(),
+            Death::FromTheStart { call, when } => {
+                let trace = format!("trace={call}");
+                let inject = format!("inject={call}:signal=KILL:when={when}");
+                let options = ["-e", &trace, "-e", &inject];
+                self.site
+                    .try_serve(self.site.command_under_strace(&options, &["serve"]))
+                    .ok()
+            }
+            _ => Some(self.site.serve()),
+        };
+        let tracer = match (&server, death) {
+            (Some(server), Death::At { call, when }) => Some(server.kill_at(call, when)),
+            _ => None,
         };
         let mut good: Vec<String> = Vec::new();
         for certificate in self.site.ca.certificates() {
@@ -188,8 +224,11 @@ impl Round {
                 });
             }
         });
+        let killed = server.as_mut().is_none_or(Server::has_ended);
         drop(server);
+        drop(tracer);
         self.check(death);
+        killed
     }
 
     /// Revokes, holds, or holds and releases one certificate.
@@ -338,23 +377,3 @@ fn ca() -> Arc<OpensslCa> {
 /// Changes by each of the two clients of a round.
 const CHANGES: usize = 8;
 const ANY_TIME: &str = "at some time";
-
-#[test]
-fn a_server_under_strace_is_the_process_that_is_killed() {
-    let ca = ca();
-    let site = Site::imported(&ca);
-    let options = [
-        "-e",
-        "trace=fdatasync",
-        "-e",
-        "inject=fdatasync:signal=KILL:when=10000",
-    ];
-    let server = site.serve_by(site.command_under_strace(&options, &["serve"]));
-    server.answers(&ca.certificates()[0]);
-    assert_eq!(server.kill().code, 137);
-    assert_eq!(
-        run(&mut site.command(&["status", "01"])).code,
-        0,
-        "the ledger is free"
-    );
-}
