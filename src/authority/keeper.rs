@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::AuthorityError;
 use super::issuer::Issuer;
 use super::runtime::{Shared, Wake};
-use crate::catalog::{OverlayEntry, OverlayTruth, Publication};
+use crate::catalog::{OVERLAY_ENTRIES_MAX, OverlayEntry, OverlayTruth, Publication};
 use crate::identity::SerialNumber;
 use crate::presign::{AnswerSigner, ShardJob, ShardRecord, SigningWindow, sign_shard};
 use crate::segment::SegmentKind;
@@ -52,7 +52,7 @@ fn tend(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Tended, AuthorityError>
     let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
         return Ok(Tended::Done);
     };
-    if view.overlay_len() > SEALED_AT {
+    if view.overlay_len() > OVERLAY_ENTRIES_MAX {
         seal(shared, issuer)?;
         shared.renewal_wake.notify();
         return Ok(Tended::Done);
@@ -145,8 +145,6 @@ pub(super) fn seal(shared: &Shared, issuer: &Arc<Issuer>) -> Result<(), Authorit
     Ok(())
 }
 
-/// Overlay entries at which it is sealed (DESIGN §5).
-pub(super) const SEALED_AT: usize = 65_536;
 /// Masks that are signed one by one: a tenth of a second of P-256 on one core.
 const SIGNED_ONE_BY_ONE: usize = 2_048;
 /// Fresh answers that become visible in one swap.

@@ -1,6 +1,6 @@
 //! Decides what a request is answered with.
 //!
-//! [`answer`] is a pure function of the request, the catalog's snapshot and the time: no socket, disk,
+//! [`answer()`] is a pure function of the request, the catalog's snapshot and the time: no socket, disk,
 //! lock, key or clock. What no presigned answer fits becomes a [`Question`] to the authority, which
 //! takes the status from its own ledger; [`Responder`] carries it there and back under a deadline.
 //! Nothing here can reach a key or the ledger.

@@ -105,7 +105,7 @@
 //! of its own), a header checksum that does not hold, a field out of its range, sections that do not
 //! fill the file exactly, padding that is not zero, a template that is damaged, unknown or twice there.
 //! At lookup: a bucket, record or side entry whose checksum does not hold, and a record that the rules
-//! above do not allow. Octets that no lookup reaches are checked by [`scrub`].
+//! above do not allow. Octets that no lookup reaches are checked by [`Segment::scrub`].
 
 mod checksum;
 pub(crate) mod disk;
