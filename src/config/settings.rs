@@ -178,7 +178,7 @@ pub struct Issuer {
     /// octets or more a certificate. Default both.
     #[serde(default = "Issuer::default_cert_id_hashes")]
     pub cert_id_hashes: Vec<CertIdHash>,
-    /// Who signs. At least one.
+    /// Who signs: exactly one.
     #[serde(default, rename = "signer")]
     pub signers: Vec<Signer>,
 }

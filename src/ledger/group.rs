@@ -131,12 +131,6 @@ impl GroupCommit {
         })?;
         Ok(Receipt(outcome))
     }
-
-    /// How many changes wait or are being written.
-    #[must_use]
-    pub fn waiting_changes(&self) -> usize {
-        self.waiting.changes.load(Ordering::Relaxed)
-    }
 }
 
 impl Drop for GroupCommit {

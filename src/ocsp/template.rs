@@ -194,22 +194,6 @@ impl Template {
         Ok(())
     }
 
-    /// Octets of the response that [`Self::assemble`] gives for the same arguments.
-    ///
-    /// # Errors
-    /// As [`Self::assemble`].
-    pub fn response_len(
-        &self,
-        serial: &[u8],
-        status: &CertStatus,
-        single_extensions: Option<&[u8]>,
-        signature: &[u8],
-    ) -> Result<usize, EncodeError> {
-        let lengths = self.lengths(serial, status, single_extensions)?;
-        let signature = SignatureBits::new(self.signature_algorithm, signature)?;
-        Ok(self.envelope(&lengths, &signature).len())
-    }
-
     /// Puts the whole OCSPResponse for one certificate into `out`, which is cleared first.
     ///
     /// The arguments are those that [`Self::tbs_response_data`] was given and the signature that was
