@@ -76,12 +76,19 @@ fn main() {
     let rate = |of: fn(&Round) -> Took| {
         let wall = median(&rounds, |round| of(round).wall.as_secs_f64());
         let cpu = median(&rounds, |round| of(round).cpu.as_secs_f64());
-        (signatures / wall, signatures / cpu, 1e6 * cpu / certificates as f64)
+        (
+            signatures / wall,
+            signatures / cpu,
+            1e6 * cpu / certificates as f64,
+        )
     };
     println!("{certificates} certificates a round, median of {ROUNDS} rounds");
     println!("                      signatures/s   by CPU time   CPU a certificate");
     for (what, of) in [
-        ("bare aws-lc-rs P-256", (|round| round.bare) as fn(&Round) -> Took),
+        (
+            "bare aws-lc-rs P-256",
+            (|round| round.bare) as fn(&Round) -> Took,
+        ),
         ("sign_shard", |round| round.sign),
         ("scan of the ledger", |round| round.scan),
         ("scan and sign_shard", |round| round.scan + round.sign),
@@ -90,8 +97,13 @@ fn main() {
         println!("{what:<22}{wall:>12.0}{cpu:>14.0}{micros:>16.2} µs");
     }
     for (what, of) in [
-        ("sign_shard / bare", (|round| round.sign) as fn(&Round) -> Took),
-        ("scan and sign_shard / bare", |round| round.scan + round.sign),
+        (
+            "sign_shard / bare",
+            (|round| round.sign) as fn(&Round) -> Took,
+        ),
+        ("scan and sign_shard / bare", |round| {
+            round.scan + round.sign
+        }),
     ] {
         let wall = |round: &Round| round.bare.wall.as_secs_f64() / of(round).wall.as_secs_f64();
         let cpu = |round: &Round| round.bare.cpu.as_secs_f64() / of(round).cpu.as_secs_f64();
@@ -231,12 +243,12 @@ fn scan(ledger: &Ledger, issuer: IssuerId) -> Vec<ShardRecord> {
         let (serial, status) = row;
         ShardRecord {
             serial,
-            status: status.revocation.map_or(RecordStatus::Good, |revoked| {
-                RecordStatus::Revoked {
+            status: status
+                .revocation
+                .map_or(RecordStatus::Good, |revoked| RecordStatus::Revoked {
                     revocation_time: revoked.signing_time(),
                     reason: revoked.claim.reason,
-                }
-            }),
+                }),
             invalidity_date: status
                 .revocation
                 .and_then(|revoked| revoked.claim.invalidity_date),

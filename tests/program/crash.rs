@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::common::judge::ask_with_openssl;
-use crate::common::tools::{run, text};
+use crate::common::tools::text;
 use crate::common::{Answer, Hash, OpensslCa, Plan, Random, Server, Settings, Site, Status};
 
 #[test]
