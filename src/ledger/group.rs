@@ -21,8 +21,9 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::change::{Change, Outcome, Source};
+
 use super::{
-    change::{Change, Outcome, Source},
     error::LedgerError,
     store::{AppliedEntry, CHANGES_MAX, Committed, Ledger, Submission},
 };

@@ -10,12 +10,12 @@ use rocksdb::WriteBatch;
 
 use crate::{
     asn1::UnixTime,
+    change::{Change, Outcome, Refusal, Source, Verdict},
     identity::{IssuerId, SerialNumber},
 };
 
 use super::{
     batch::{Batch, Said},
-    change::{Change, Outcome, Refusal, Source, Verdict},
     engine::{Closed, Engine, OwnerLock, probe},
     entry::{Entry, EntryError, EntryKind, IssuerIdentity},
     error::{Damage, LedgerError},

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 
 use crate::{
     asn1::{CrlReason, UnixTime},
+    change::{Action, Change, Inventory, Outcome, Refusal, RevocationClaim, Source, Verdict},
     identity::{IssuerId, SerialHash, SerialNumber},
 };
 
