@@ -149,6 +149,7 @@ pub(super) fn seal(
         stop: &shared.stop,
     };
     let file = sign_shard(&job, &records)?;
+    shared.lineage.record(&shared.ledger, as_of)?;
     shared.publish(&[Publication::Segment {
         issuer: issuer.id,
         file,

@@ -15,6 +15,7 @@ mod clerk;
 mod error;
 mod issuer;
 mod keeper;
+mod lineage;
 mod live;
 mod observer;
 mod renewal;

@@ -216,6 +216,7 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
     }
     shared.ledger.raise_signing_high_water(now)?;
     shared.signing.signed(now);
+    shared.lineage.record(&shared.ledger, as_of)?;
     shared.publish(&publications)?;
     shared
         .counters

@@ -150,6 +150,14 @@ impl Catalog {
         self.current.load()
     }
 
+    /// Whether the manifest names any segment, of whatever issuer, withheld ones included.
+    #[must_use]
+    pub fn has_segments(&self) -> bool {
+        let writer = self.lock();
+        let mut holdings = writer.holdings.values();
+        holdings.any(|holdings| !holdings.shards.listing().is_empty())
+    }
+
     /// The folder that segments are written into.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -801,6 +801,36 @@ fn without_the_key_what_was_revoked_is_never_good() {
     assert_revoked(&server, &[signed, masked, third]);
 }
 
+#[test]
+fn a_ledger_that_the_catalog_was_not_signed_from_is_refused() {
+    let site = Site::imported(&small_ca(20));
+    site.serve_settled().terminate().expect(0);
+    fs::rename(site.path("state/ledger"), site.path("newest")).unwrap();
+    let refused = || {
+        site.start_fails(site.command(&["serve"])).expect(8).says(&[
+            "state/catalog",
+            "restore",
+            "backup",
+        ]);
+    };
+    // As from a backup of before the import, and then gone on with to the same numbers.
+    refused();
+    site.import_index().expect(0);
+    refused();
+
+    fs::rename(site.path("state/ledger"), site.path("other")).unwrap();
+    fs::rename(site.path("newest"), site.path("state/ledger")).unwrap();
+    site.serve().terminate().expect(0);
+
+    fs::remove_dir_all(site.path("state/ledger")).unwrap();
+    fs::rename(site.path("other"), site.path("state/ledger")).unwrap();
+    fs::rename(site.path("state/catalog"), site.path("set aside")).unwrap();
+    let server = site.serve_settled();
+    for certificate in site.ca.certificates() {
+        server.answers(&certificate);
+    }
+}
+
 fn small_ca(bulk: usize) -> Arc<OpensslCa> {
     Arc::new(OpensslCa::new(Plan {
         every_form: false,
