@@ -32,8 +32,9 @@ use aws_lc_rs::{
 };
 use estelam::{
     asn1::{Certificate, CrlReason, SignatureAlgorithm, UnixTime},
+    change::{Action, Change, Inventory, RevocationClaim, Source},
     identity::{IssuerId, SerialNumber},
-    ledger::{Action, Change, Inventory, IssuerIdentity, Ledger, RevocationClaim, Source},
+    ledger::{IssuerIdentity, Ledger},
     ocsp::{CertStatus, HashAlgorithm, IssuerHashes, ResponderId, Template, TemplateParams},
     presign::{ShardJob, ShardRecord, SigningWindow, sign_shard},
     segment::{RecordStatus, SegmentKind},
