@@ -20,11 +20,9 @@ use std::{
 
 use estelam::{
     asn1::UnixTime,
+    change::{Action, Change, Inventory, Outcome, RevocationClaim, Source, Verdict},
     identity::{IssuerId, SerialNumber},
-    ledger::{
-        Action, Change, Inventory, IssuerIdentity, Ledger, Outcome, RevocationClaim, Source,
-        Verdict,
-    },
+    ledger::{IssuerIdentity, Ledger},
 };
 
 const CERTIFICATES: u64 = 1_000_000;

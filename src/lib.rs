@@ -16,6 +16,7 @@
 //! - [`authority`] keeps the catalog true to the ledger;
 //! - [`responder`] decides what a request is answered;
 //! - [`http`] carries it, and the operator's commands over a local socket;
+//! - `octets` reads the fields of our own file formats;
 //! - [`observe`], [`clock`], [`config`] and [`cli`] are what the name says.
 
 pub mod asn1;
@@ -34,6 +35,7 @@ pub mod identity;
 pub mod ledger;
 pub mod observe;
 pub mod ocsp;
+mod octets;
 pub mod presign;
 pub mod responder;
 pub mod segment;

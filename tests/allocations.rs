@@ -1,5 +1,5 @@
 //! On a presigned hit, HTTP allocates no more than a bare hyper server which makes a body and an
-//! ETag per request (DESIGN rule 2). Every allocation of the serving thread is counted.
+//! ETag per request. Every allocation of the serving thread is counted.
 #![allow(unsafe_code, reason = "a counting allocator is an unsafe trait")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the numbers are worth reading")]

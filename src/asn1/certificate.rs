@@ -8,13 +8,9 @@ use std::ops::Range;
 
 use const_oid::{
     ObjectIdentifier,
-    db::{
-        rfc5280::{
-            ID_AD_OCSP, ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS,
-            ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE, ID_CE_SUBJECT_KEY_IDENTIFIER,
-            ID_PE_AUTHORITY_INFO_ACCESS,
-        },
-        rfc6960::ID_PKIX_OCSP_NOCHECK,
+    db::rfc5280::{
+        ID_AD_OCSP, ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_EXT_KEY_USAGE,
+        ID_CE_KEY_USAGE, ID_CE_SUBJECT_KEY_IDENTIFIER, ID_PE_AUTHORITY_INFO_ACCESS,
     },
 };
 
@@ -183,14 +179,6 @@ impl Certificate {
     #[must_use]
     pub const fn is_ca(&self) -> bool {
         self.is_ca
-    }
-
-    /// Whether id-pkix-ocsp-nocheck is there with its value NULL (RFC 6960 §4.2.2.2.1). With another
-    /// value it does not count: whoever relies on it sees it missing and refuses.
-    #[must_use]
-    pub fn has_ocsp_nocheck(&self) -> bool {
-        self.extension(&ID_PKIX_OCSP_NOCHECK)
-            .is_some_and(|extension| extension.value == [tag::NULL, 0x00])
     }
 
     /// keyIdentifier of authorityKeyIdentifier.
@@ -545,11 +533,11 @@ mod tests {
             IssuerId::new(ca.subject_der(), ca.spki_der())
         );
 
-        assert!(ca.is_ca() && !ca.has_ocsp_nocheck() && ca.extended_key_usage().is_empty());
+        assert!(ca.is_ca() && ca.extended_key_usage().is_empty());
         let usage = ca.key_usage().unwrap();
         assert!(usage.contains(KeyUsage::KEY_CERT_SIGN) && usage.contains(KeyUsage::CRL_SIGN));
 
-        assert!(!delegate.is_ca() && delegate.has_ocsp_nocheck());
+        assert!(!delegate.is_ca());
         assert_eq!(delegate.key_usage(), Some(KeyUsage::DIGITAL_SIGNATURE));
         assert_eq!(delegate.extended_key_usage(), [ID_KP_OCSP_SIGNING]);
         assert_eq!(delegate.authority_key_id(), ca.subject_key_id());
@@ -658,18 +646,6 @@ mod tests {
             Certificate::from_der(built(&duplicate, NOT_BEFORE)),
             Err(CertificateError::Extensions(ExtensionError::Duplicate))
         );
-    }
-
-    #[test]
-    fn nocheck_with_another_value_does_not_count() {
-        for (value, counts) in [(&hex!("0402 0500")[..], true), (&hex!("0400"), false)] {
-            let mut content = hex!("0609 2b0601050507300105").to_vec();
-            content.extend(value);
-            let mut extension = Vec::new();
-            crate::asn1::put_tlv(&mut extension, tag::SEQUENCE, &content);
-            let certificate = Certificate::from_der(built(&extension, NOT_BEFORE)).unwrap();
-            assert_eq!(certificate.has_ocsp_nocheck(), counts);
-        }
     }
 
     #[test]

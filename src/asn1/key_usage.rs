@@ -9,10 +9,6 @@ pub struct KeyUsage(u16);
 impl KeyUsage {
     /// digitalSignature (0), alone.
     pub const DIGITAL_SIGNATURE: Self = Self(1 << 15);
-    /// nonRepudiation (1), alone.
-    pub const NON_REPUDIATION: Self = Self(1 << 14);
-    /// keyEncipherment (2), alone.
-    pub const KEY_ENCIPHERMENT: Self = Self(1 << 13);
     /// keyCertSign (5), alone.
     pub const KEY_CERT_SIGN: Self = Self(1 << 10);
     /// cRLSign (6), alone.

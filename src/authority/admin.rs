@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::clerk::{ChangeRequest, Clerk, StatusRequest};
 use super::observer::{AuthorityStats, observe};
 use super::{Authority, ErrorClass, OperationError};
+use crate::change::Source;
 use crate::http::admin::{
     AdminBackend, AdminReply, AdminRequest, BodyError, ClientGone, LineSender, Peer,
 };
-use crate::ledger::Source;
 use crate::observe::{Counters, HttpStats};
 use crate::responder::QuestionQueue;
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use super::AuthorityError;
 use super::issuer::Issuer;
-use super::keeper::{SEALED_AT, seal};
+use super::keeper::seal;
 use super::runtime::{Shared, mask_entry};
-use crate::catalog::{IssuerTable, MaskEntry, Publication};
+use crate::catalog::{IssuerTable, MaskEntry, OVERLAY_ENTRIES_MAX, Publication};
 
 /// Publishes the issuers. Every one begins as catching up; those that the catalog lacks nothing of are
 /// released at once, so that their presigned answers are served from the first request.
@@ -61,7 +61,7 @@ pub(super) fn run(shared: &Shared) -> Result<(), AuthorityError> {
                     issuer: issuer.id,
                     changes,
                 }])?;
-                if shared.overlay_len(issuer) > SEALED_AT {
+                if shared.overlay_len(issuer) > OVERLAY_ENTRIES_MAX {
                     // Of this issuer, nothing up to here is missing any more.
                     seal(shared, issuer, applied.record.sequence)?;
                 }

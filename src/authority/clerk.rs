@@ -228,7 +228,7 @@ pub struct ChangeRequest {
 
 /// What is done to a certificate.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum ClerkAction {
     /// Revoke it for good.
     Revoke {
@@ -316,7 +316,7 @@ pub struct ChangeReply {
 
 /// Whether the ledger changed.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum ChangeOutcome {
     /// It did.
     Applied,
@@ -326,7 +326,7 @@ pub enum ChangeOutcome {
 
 /// When clients see a change.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Visible {
     /// Every request that begins now does.
     Now,

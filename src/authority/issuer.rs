@@ -75,8 +75,8 @@ impl Issuer {
         })
     }
 
-    /// Loads (or loads again) the signer and judges it (DESIGN rule 7). The one loaded before stays
-    /// when this fails.
+    /// Loads (or loads again) the signer and judges it. The one loaded before stays when this
+    /// fails.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -101,7 +101,8 @@ impl Issuer {
         self.signer.load_full()
     }
 
-    /// Whether a CertID names this issuer, under any hash that is understood (STANDARDS ).
+    /// Whether a CertID names this issuer, under any hash that is understood: both its name and its
+    /// key, since a key under another name is another issuer (RFC 6960 §4.1.1).
     #[must_use]
     pub fn is_named_by(&self, cert_id: &CertId<'_>) -> bool {
         self.every.iter().any(|hashes| cert_id.is_of(hashes))

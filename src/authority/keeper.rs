@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::AuthorityError;
 use super::issuer::Issuer;
 use super::runtime::{Shared, Wake};
-use crate::catalog::{OverlayEntry, OverlayTruth, Publication};
+use crate::catalog::{OVERLAY_ENTRIES_MAX, OverlayEntry, OverlayTruth, Publication};
 use crate::identity::SerialNumber;
 use crate::presign::{AnswerSigner, ShardJob, ShardRecord, SigningWindow, sign_shard};
 use crate::segment::SegmentKind;
@@ -59,7 +59,7 @@ fn tend(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Tended, AuthorityError>
         return Ok(Tended::Later);
     };
     let masked_up_to = masked_up_to.max(caught_up);
-    if view.overlay_len() > SEALED_AT {
+    if view.overlay_len() > OVERLAY_ENTRIES_MAX {
         seal(shared, issuer, masked_up_to)?;
         shared.renewal_wake.notify();
         return Ok(Tended::Done);
@@ -168,8 +168,6 @@ pub(super) fn seal(
     Ok(())
 }
 
-/// Overlay entries at which it is sealed (DESIGN §5).
-pub(super) const SEALED_AT: usize = 65_536;
 /// More masks than this at once are an import: a tenth of a second of P-256 on one core.
 const IMPORTED: usize = 2_048;
 /// Fresh answers that become visible in one swap.

@@ -192,15 +192,11 @@ enum Refusal {
 
 impl Refusal {
     fn response(&self) -> Response {
-        let (status, kind) = match self {
-            Self::Malformed => (
-                OcspResponseStatus::MalformedRequest,
-                AnswerKind::MalformedRequest,
-            ),
-            Self::NotAuthoritative => (OcspResponseStatus::Unauthorized, AnswerKind::Unauthorized),
-            Self::CannotSign => (OcspResponseStatus::TryLater, AnswerKind::TryLater),
-            Self::Inconsistent => (OcspResponseStatus::InternalError, AnswerKind::InternalError),
-        };
-        Response::unsigned(status, kind)
+        Response::unsigned(match self {
+            Self::Malformed => OcspResponseStatus::MalformedRequest,
+            Self::NotAuthoritative => OcspResponseStatus::Unauthorized,
+            Self::CannotSign => OcspResponseStatus::TryLater,
+            Self::Inconsistent => OcspResponseStatus::InternalError,
+        })
     }
 }

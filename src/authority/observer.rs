@@ -34,7 +34,7 @@ pub struct IssuerStats {
 
 /// Whether an issuer's answers can be signed.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(tag = "state", rename_all = "kebab-case")]
+#[serde(tag = "state", rename_all = "snake_case")]
 pub enum SignerState {
     /// Loaded; its certificate ends then (RFC 3339).
     Ready {

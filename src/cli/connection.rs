@@ -14,13 +14,14 @@ use crate::authority::{
     ChangeReply, ChangeRequest, Clerk, ErrorClass, Issuer, Issuers, OperationError, StatusReply,
     StatusRequest, with_causes,
 };
+use crate::change::Source;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::feed::{ImportReport, Progress};
 use crate::http::admin::Query;
 use crate::http::admin_client::{AdminClient, AdminClientError, Upload};
 use crate::identity::SerialNumber;
-use crate::ledger::{IssuerIdentity, Ledger, LedgerError, Source};
+use crate::ledger::{IssuerIdentity, Ledger, LedgerError};
 
 /// The configuration that `--config` names.
 pub(super) fn load_config(common: &Common) -> Result<Config, Failure> {

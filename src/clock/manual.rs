@@ -32,12 +32,6 @@ impl ManualClock {
         self.monotonic_millis.fetch_add(millis, Ordering::SeqCst);
     }
 
-    /// Somebody sets the wall; no time passes.
-    pub fn set_wall(&self, now: UnixTime) {
-        self.wall_millis
-            .store(now.as_secs() * 1_000, Ordering::SeqCst);
-    }
-
     /// Somebody moves the wall by so many milliseconds, forwards or back; no time passes.
     pub fn step_wall_millis(&self, millis: i64) {
         let wall = self.wall_millis.load(Ordering::SeqCst);

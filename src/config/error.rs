@@ -2,7 +2,7 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{duration::text, file::CertificateFileError, place::Place};
+use super::{duration::text, place::Place};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -36,25 +36,6 @@ pub enum ConfigError {
         /// What is wrong, at least one.
         found: Vec<Finding>,
     },
-    /// The certificate of an issuer cannot be read.
-    #[error("issuer {issuer:?}: {source}")]
-    Certificate {
-        /// The issuer's name in the configuration.
-        issuer: String,
-        /// Why.
-        source: CertificateFileError,
-    },
-    /// Two issuers that no request could tell apart.
-    #[error(
-        "the issuers {first:?} and {second:?} have the same name and the same key in their \
-         certificates: they are one issuer, leave one of them"
-    )]
-    SameIssuer {
-        /// The first of them, by its name in the configuration.
-        first: String,
-        /// The other.
-        second: String,
-    },
 }
 
 /// One value that cannot be used.
@@ -86,6 +67,12 @@ pub enum Problem {
         "this issuer has no signer: add an [[issuer.signer]] table with the certificate and the key"
     )]
     NoSigner,
+    /// More than one to sign.
+    #[error(
+        "this issuer has another signer already: one key signs for an issuer at a time, leave the one \
+         that is meant"
+    )]
+    SeveralSigners,
     /// Nowhere to answer.
     #[error("no listener is configured: add a [[listen]] table with an address")]
     NoListener,

@@ -173,10 +173,13 @@ impl Judge<'_> {
                 judge.report(Problem::NoSigner);
             }
             for (index, signer) in issuer.signers.iter().enumerate() {
-                let mut earlier = issuer.signers.iter().take(index);
-                let twin = earlier.position(|other| other.certificate == signer.certificate);
-                let twin_line = twin.map(|twin| judge.line(&[Step::Index(twin)]));
-                judge.index(index, |judge| judge.signer(signer, twin_line));
+                judge.index(index, |judge| {
+                    // A second one would never sign: better refused than silently left aside.
+                    if index > 0 {
+                        judge.report(Problem::SeveralSigners);
+                    }
+                    judge.signer(signer);
+                });
             }
         });
     }
@@ -227,15 +230,9 @@ impl Judge<'_> {
         });
     }
 
-    fn signer(&mut self, signer: &Signer, twin_line: Option<usize>) {
+    fn signer(&mut self, signer: &Signer) {
         self.key("certificate", |judge| {
             judge.not_empty(signer.certificate.as_os_str().is_empty());
-            if let Some(first_line) = twin_line {
-                judge.report(Problem::Twice {
-                    value: signer.certificate.display().to_string(),
-                    first_line,
-                });
-            }
         });
         self.key("key", |judge| {
             judge.not_empty(signer.key.as_os_str().is_empty());
@@ -547,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn twins_are_named_with_the_line_of_the_first() {
+    fn what_is_there_twice_is_named_with_its_line() {
         let text = "[[issuer]]\nname = \"a\"\ncertificate = \"1\"\n\
                     signer = [{ certificate = \"s\", key = \"k\" }, { certificate = \"s\", key = \"l\" }]\n\
                     [[issuer]]\ncertificate = \"2\"\nname = \"a\"\n";
@@ -559,7 +556,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                "4:47: issuer.signer.certificate: s is set twice, first in line 4",
+                "4:45: issuer.signer: this issuer has another signer already: one key signs for an \
+                 issuer at a time, leave the one that is meant",
                 "7:1: issuer.name: the name \"a\" is set twice, first in line 2",
                 "5:1: issuer.signer: this issuer has no signer: add an [[issuer.signer]] table with \
                  the certificate and the key",

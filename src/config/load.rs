@@ -1,20 +1,17 @@
 //! From a file to a [`Config`].
 
 use std::{
-    collections::HashMap,
     fs,
     path::{Path, PathBuf, absolute},
 };
 
 use super::{
     error::ConfigError,
-    file::read_certificate,
     judge::judge,
     near_miss::near_miss,
     place::{Map, Place},
     settings::Config,
 };
-use crate::asn1::Certificate;
 
 impl Config {
     /// Reads, judges and resolves a configuration.
@@ -47,33 +44,6 @@ impl Config {
                 found,
             })
         }
-    }
-
-    /// Reads the certificate of every issuer, in their order.
-    ///
-    /// # Errors
-    /// [`ConfigError::Certificate`] for the first that cannot be read, [`ConfigError::SameIssuer`]
-    /// when two have the same name and key.
-    pub fn issuer_certificates(&self) -> Result<Vec<Certificate>, ConfigError> {
-        let mut first = HashMap::new();
-        let mut certificates = Vec::with_capacity(self.issuers.len());
-        for issuer in &self.issuers {
-            let certificate = read_certificate(&issuer.certificate).map_err(|source| {
-                ConfigError::Certificate {
-                    issuer: issuer.name.clone(),
-                    source,
-                }
-            })?;
-            let first = *first.entry(certificate.issuer_id()).or_insert(&issuer.name);
-            if first != &issuer.name {
-                return Err(ConfigError::SameIssuer {
-                    first: first.clone(),
-                    second: issuer.name.clone(),
-                });
-            }
-            certificates.push(certificate);
-        }
-        Ok(certificates)
     }
 
     /// Makes every relative path one below `folder`. An empty path stays empty, to be refused.
@@ -227,9 +197,11 @@ mod tests {
     fn paths_are_below_the_folder_of_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("estelam.toml");
-        let absolute = "[[issuer.signer]]\ncertificate = \"/etc/t.pem\"\nkey = \"k\"\n\
-                        passphrase_file = \"p\"\n";
-        fs::write(&path, format!("{ISSUER}{absolute}")).unwrap();
+        let absolute = ISSUER
+            .replace("\"a\"", "\"b\"")
+            .replace("s.pem", "/etc/t.pem");
+        let text = format!("{ISSUER}{absolute}passphrase_file = \"p\"\n");
+        fs::write(&path, text).unwrap();
 
         let config = Config::load(&path).unwrap();
         let at = |name| folder.path().join(name);
@@ -237,11 +209,9 @@ mod tests {
         assert_eq!(config.admin_socket(), at("state/admin.sock"));
         assert_eq!(config.issuers[0].certificate, at("ca.pem"));
         assert_eq!(config.issuers[0].signers[0].key, at("keys/s.key"));
-        assert_eq!(
-            config.issuers[0].signers[1].certificate,
-            Path::new("/etc/t.pem")
-        );
-        assert_eq!(config.issuers[0].signers[1].passphrase_file, Some(at("p")));
+        let signer = &config.issuers[1].signers[0];
+        assert_eq!(signer.certificate, Path::new("/etc/t.pem"));
+        assert_eq!(signer.passphrase_file, Some(at("p")));
     }
 
     #[test]
@@ -339,37 +309,6 @@ mod tests {
             Config::load(&binary),
             Err(ConfigError::Read { .. })
         ));
-    }
-
-    #[test]
-    fn two_issuers_of_one_name_and_key_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = include_bytes!("../../fixtures/ocsp/ca.pem");
-        let config = |names: [&str; 2]| Config {
-            issuers: names
-                .map(|name| {
-                    let path = folder.path().join(name);
-                    fs::write(&path, ca).unwrap();
-                    Issuer::new(name, &path)
-                })
-                .into(),
-            ..Config::default()
-        };
-        let error = config(["one", "two"])
-            .issuer_certificates()
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("\"one\" and \"two\""), "{error}");
-
-        let mut missing = config(["one", "two"]);
-        fs::remove_file(folder.path().join("one")).unwrap();
-        let error = missing.issuer_certificates().unwrap_err().to_string();
-        assert!(
-            error.contains("issuer \"one\"") && error.contains("does not exist"),
-            "{error}"
-        );
-        missing.issuers.remove(0);
-        assert_eq!(missing.issuer_certificates().unwrap().len(), 1);
     }
 
     #[test]

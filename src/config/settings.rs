@@ -106,13 +106,14 @@ pub struct Limits {
     pub cert_ids: usize,
     /// The most connections open at once, over all listeners. Default 10000.
     pub connections: usize,
-    /// How long a client may take to send the head of a request. Default 10 s.
+    /// How long a client may take to send the head of a request, and as long again for its body.
+    /// Default 10 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub header_timeout: Duration,
     /// How long a connection may stay open without a request. Default 60 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub idle_timeout: Duration,
-    /// How long a client may take to read an answer. Default 10 s.
+    /// How long a client may take to read an answer, or each 16 KiB of it. Default 10 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub write_timeout: Duration,
     /// The most questions that wait for a fresh signature; the next is answered `tryLater`.
@@ -178,7 +179,7 @@ pub struct Issuer {
     /// octets or more a certificate. Default both.
     #[serde(default = "Issuer::default_cert_id_hashes")]
     pub cert_id_hashes: Vec<CertIdHash>,
-    /// Who signs. At least one.
+    /// Who signs: exactly one.
     #[serde(default, rename = "signer")]
     pub signers: Vec<Signer>,
 }

@@ -4,8 +4,9 @@ use std::borrow::Borrow;
 
 use rocksdb::WriteBatch;
 
+use crate::change::{Action, Change, Outcome, Refusal, Source};
+
 use super::{
-    change::{Action, Change, Outcome, Refusal, Source},
     engine::{Count, Engine},
     entry::{CertificateEntry, EntryError, Statement, encode_certificate},
     error::LedgerError,

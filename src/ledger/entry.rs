@@ -45,14 +45,12 @@
 
 use crate::{
     asn1::{CrlReason, UnixTime},
+    change::{Inventory, RevocationClaim, Source},
     identity::{IssuerId, SerialNumber, SerialNumberError},
+    octets::Octets,
 };
 
-use super::{
-    change::{Inventory, RevocationClaim, Source},
-    octets::{Octets, put_time},
-    record::MILLIS_MAX,
-};
+use super::record::{MILLIS_MAX, put_time};
 
 /// One entry of the ledger.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -21,8 +21,9 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::change::{Change, Outcome, Source};
+
 use super::{
-    change::{Change, Outcome, Source},
     error::LedgerError,
     store::{AppliedEntry, CHANGES_MAX, Committed, Ledger, Submission},
 };
@@ -130,12 +131,6 @@ impl GroupCommit {
             TrySendError::Disconnected(_) => SubmitError::Stopped,
         })?;
         Ok(Receipt(outcome))
-    }
-
-    /// How many changes wait or are being written.
-    #[must_use]
-    pub fn waiting_changes(&self) -> usize {
-        self.waiting.changes.load(Ordering::Relaxed)
     }
 }
 

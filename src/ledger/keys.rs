@@ -12,7 +12,6 @@
 //!           "last_sequence"                                  → u64, number of the last entry
 //!           "writes"                                         → u64, number of the last batch
 //!           "signing_high_water"                             → u64, seconds since 1970
-//!           "catalog_generation"                             → u64
 //!           "count" ‖ issuer number u32                      → u64 known, u64 revoked certificates
 //! ```
 //!
@@ -31,7 +30,6 @@ pub(super) const FORMAT: &[u8] = b"format";
 pub(super) const LAST_SEQUENCE: &[u8] = b"last_sequence";
 pub(super) const WRITES: &[u8] = b"writes";
 pub(super) const SIGNING_HIGH_WATER: &[u8] = b"signing_high_water";
-pub(super) const CATALOG_GENERATION: &[u8] = b"catalog_generation";
 const COUNT: &[u8] = b"count";
 
 /// A key built on the stack: at most 28 octets.

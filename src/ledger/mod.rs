@@ -1,6 +1,6 @@
 //! The ledger: every status change ever recorded, and the status that follows from them.
 //!
-//! A change is judged by what is known ([`Refusal`] names why one is refused), recorded as an
+//! A change is judged by what is known ([`Refusal`](crate::change::Refusal) names why one is refused), recorded as an
 //! [`Entry`] with the next sequence number, and acknowledged only after it is on the disk. Entries are
 //! never edited or removed. What is known of a certificate now ([`StatusRecord`]), which ones are
 //! revoked and how many there are is written in the same atomic batch, so that nothing in the folder
@@ -20,7 +20,6 @@ mod group;
 mod high_water;
 mod issuers;
 mod keys;
-mod octets;
 mod options;
 mod plan;
 mod record;
@@ -31,12 +30,6 @@ mod transition;
 #[cfg(test)]
 mod tests;
 
-use crate::change;
-
-pub use change::{
-    Action, Change, Inventory, Outcome, REVOCATION_AHEAD_MAX, Refusal, RevocationClaim, Source,
-    SourceTooLong, Verdict,
-};
 pub use engine::FORMAT_VERSION;
 pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, Statement};
 pub use error::{Damage, LedgerError, StorageError};

@@ -9,10 +9,10 @@ use std::borrow::Borrow;
 
 use rocksdb::ReadOptions;
 
+use crate::change::Change;
 use crate::identity::SerialNumber;
 
 use super::{
-    change::Change,
     engine::{Count, Engine},
     error::LedgerError,
     issuers::IssuerTable,

@@ -26,12 +26,9 @@
 
 use crate::{
     asn1::{CrlReason, UnixTime},
-    identity::SerialNumber,
-};
-
-use super::{
     change::{Inventory, RevocationClaim},
-    octets::{Octets, put_time},
+    identity::SerialNumber,
+    octets::Octets,
 };
 
 /// What the ledger knows of one certificate.
@@ -233,6 +230,12 @@ fn optional<T>(present: bool, read: impl FnOnce() -> Option<T>) -> Option<Option
     } else {
         Some(None)
     }
+}
+
+/// The five low octets of a time: 9999 needs 38 bits.
+pub(super) fn put_time(out: &mut Vec<u8>, time: UnixTime) {
+    let [_, _, _, octets @ ..] = time.as_secs().to_be_bytes();
+    out.extend_from_slice(&octets);
 }
 
 fn time(octets: &mut Octets<'_>) -> Option<UnixTime> {

@@ -140,28 +140,6 @@ impl LedgerSnapshot {
         self.rows(keys::STATUS, range)
     }
 
-    /// How many certificates [`LedgerSnapshot::shard_records`] gives: counted by reading the keys,
-    /// but for the one shard of depth 0.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when reading fails.
-    pub fn shard_count(
-        &self,
-        issuer: &IssuerId,
-        depth: u8,
-        shard: u32,
-    ) -> Result<u64, LedgerError> {
-        if (depth, shard) == (0, 0) {
-            return self.record_count(issuer);
-        }
-        let mut rows = self.shard_records(issuer, depth, shard)?;
-        let mut count = 0_u64;
-        while rows.next_raw(|_, _| Ok(()))?.is_some() {
-            count = count.saturating_add(1);
-        }
-        Ok(count)
-    }
-
     /// The revoked certificates of an issuer, those on hold among them, sorted by serial number.
     ///
     /// # Errors

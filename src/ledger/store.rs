@@ -10,12 +10,12 @@ use rocksdb::WriteBatch;
 
 use crate::{
     asn1::UnixTime,
+    change::{Change, Outcome, Refusal, Source, Verdict},
     identity::{IssuerId, SerialNumber},
 };
 
 use super::{
     batch::{Batch, Said},
-    change::{Change, Outcome, Refusal, Source, Verdict},
     engine::{Closed, Engine, OwnerLock, probe},
     entry::{Entry, EntryError, EntryKind, IssuerIdentity},
     error::{Damage, LedgerError},
@@ -315,23 +315,6 @@ impl Ledger {
     pub fn raise_signing_high_water(&self, time: UnixTime) -> Result<UnixTime, LedgerError> {
         let secs = self.raise_meta(keys::SIGNING_HIGH_WATER, time.as_secs())?;
         Ok(UnixTime::from_secs(secs).unwrap_or(UnixTime::MAX))
-    }
-
-    /// The highest generation of the catalog that may have been used.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when reading fails.
-    pub fn catalog_generation(&self) -> Result<u64, LedgerError> {
-        self.engine()?.meta_u64(keys::CATALOG_GENERATION)
-    }
-
-    /// Raises the catalog's generation to at least `generation`, synced; gives what it is now. One
-    /// call may reserve many.
-    ///
-    /// # Errors
-    /// What reading or writing gives: then the generation may not be used.
-    pub fn raise_catalog_generation(&self, generation: u64) -> Result<u64, LedgerError> {
-        self.raise_meta(keys::CATALOG_GENERATION, generation)
     }
 
     fn raise_meta(&self, key: &[u8], value: u64) -> Result<u64, LedgerError> {

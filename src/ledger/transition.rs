@@ -15,11 +15,9 @@
 //! stays as it was; the entry keeps what was said.
 
 use crate::asn1::CrlReason;
+use crate::change::{Action, Inventory, REVOCATION_AHEAD_MAX, Refusal, RevocationClaim};
 
-use super::{
-    change::{Action, Inventory, REVOCATION_AHEAD_MAX, Refusal, RevocationClaim},
-    record::{Revocation, StatusRecord},
-};
+use super::record::{Revocation, StatusRecord};
 
 /// A certificate's status without the numbers of its entries.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::{
+    AnswerKind,
     histogram::{Histogram, HistogramSnapshot},
     stats::{AnswerTimes, ConnectionStats, HttpStats, MethodCounts},
 };
-use crate::responder::AnswerKind;
 
 /// How an OCSP request came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

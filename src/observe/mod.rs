@@ -1,10 +1,12 @@
 //! What happens now: counters that every part may touch without a lock, and the snapshot that
 //! `estelam stats` prints.
 
+mod answer_kind;
 mod counters;
 mod histogram;
 mod stats;
 
+pub use answer_kind::AnswerKind;
 pub use counters::{Counters, HttpError, Method, Timeout};
 pub use histogram::{Histogram, HistogramSnapshot};
 pub use stats::{AnswerTimes, ConnectionStats, HttpStats, MethodCounts};

@@ -150,7 +150,7 @@ impl fmt::Display for Rounded {
 mod tests {
     use super::super::{Counters, HttpError, Method};
     use super::*;
-    use crate::responder::AnswerKind;
+    use crate::observe::AnswerKind;
 
     fn some_stats() -> HttpStats {
         let counters = Counters::default();

@@ -176,7 +176,7 @@ fn verify(signer: &Certificate, tbs: &[u8], r_s: &[u8]) {
 
 #[test]
 fn error_bodies_are_what_another_parser_expects() {
-    for (status, expected) in OcspResponseStatus::ALL.into_iter().skip(1).zip([
+    for (status, expected) in OcspResponseStatus::ALL.into_iter().zip([
         theirs::OcspResponse::malformed_request(),
         theirs::OcspResponse::internal_error(),
         theirs::OcspResponse::try_later(),
@@ -457,8 +457,6 @@ proptest! {
             .assemble(&case.serial, &case.status, extensions, &case.signature, &mut response)
             .unwrap();
         prop_assert_eq!(response.capacity(), response.len(), "reserved more than once or too much");
-        let len = template.response_len(&case.serial, &case.status, extensions, &case.signature);
-        prop_assert_eq!(len, Ok(response.len()));
         let basic = parse(&response);
         case.check(&basic)?;
 

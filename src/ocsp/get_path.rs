@@ -50,12 +50,6 @@ pub fn decode_get_path(raw: &[u8], out: &mut [u8]) -> Result<usize, GetPathError
     }
 }
 
-/// Whether a path that was decoded uses the base64url alphabet, which no RFC allows: worth a log line.
-#[must_use]
-pub fn uses_base64url(raw: &[u8]) -> bool {
-    raw.iter().any(|octet| matches!(octet, b'-' | b'_'))
-}
-
 /// The path without the slash that separates it from the mount path and one more. A request is a
 /// SEQUENCE (0x30), so its base64 begins with `M`: a slash in front never belongs to it.
 fn without_leading_slashes(raw: &[u8]) -> &[u8] {
@@ -360,10 +354,5 @@ mod tests {
             decode_get_path(b"MAAAAA", &mut out),
             Err(GetPathError::TooLong)
         );
-    }
-
-    #[test]
-    fn base64url_is_told_apart() {
-        assert!(uses_base64url(b"MA_-") && !uses_base64url(b"MA/+"));
     }
 }

@@ -1,10 +1,9 @@
 //! OCSPResponseStatus, and the whole responses that consist of nothing else (RFC 6960 §4.2.1).
 
-/// responseStatus of an OCSPResponse.
+/// responseStatus of an OCSPResponse that is refused. `successful` (0) is not among them: it comes with
+/// responseBytes, and without them no client could use it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum OcspResponseStatus {
-    /// successful (0): the response carries responseBytes.
-    Successful,
     /// malformedRequest (1)
     MalformedRequest,
     /// internalError (2)
@@ -19,8 +18,7 @@ pub enum OcspResponseStatus {
 
 impl OcspResponseStatus {
     /// Every status.
-    pub const ALL: [Self; 6] = [
-        Self::Successful,
+    pub const ALL: [Self; 5] = [
         Self::MalformedRequest,
         Self::InternalError,
         Self::TryLater,
@@ -32,7 +30,6 @@ impl OcspResponseStatus {
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
-            Self::Successful => 0,
             Self::MalformedRequest => 1,
             Self::InternalError => 2,
             Self::TryLater => 3,
@@ -41,12 +38,10 @@ impl OcspResponseStatus {
         }
     }
 
-    /// The whole OCSPResponse without responseBytes, unsigned: what is sent for every status but
-    /// `successful`, which no client can use without responseBytes.
+    /// The whole OCSPResponse: unsigned, without responseBytes.
     #[must_use]
     pub const fn der(self) -> &'static [u8] {
         match self {
-            Self::Successful => &[0x30, 0x03, 0x0a, 0x01, 0],
             Self::MalformedRequest => &[0x30, 0x03, 0x0a, 0x01, 1],
             Self::InternalError => &[0x30, 0x03, 0x0a, 0x01, 2],
             Self::TryLater => &[0x30, 0x03, 0x0a, 0x01, 3],
@@ -59,7 +54,6 @@ impl OcspResponseStatus {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Successful => "successful",
             Self::MalformedRequest => "malformedRequest",
             Self::InternalError => "internalError",
             Self::TryLater => "tryLater",

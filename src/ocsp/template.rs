@@ -37,8 +37,9 @@ use super::{
     extensions::{put_wrapped, wrapped_len},
     response_data::put_updates,
 };
-use crate::asn1::{
-    Elements, SignatureAlgorithm, UnixTime, put_header, put_tlv, tag, tlv_len, total,
+use crate::{
+    asn1::{Elements, SignatureAlgorithm, UnixTime, put_header, put_tlv, tag, tlv_len, total},
+    octets::Octets,
 };
 
 /// The constant octets of presigned responses.
@@ -194,22 +195,6 @@ impl Template {
         Ok(())
     }
 
-    /// Octets of the response that [`Self::assemble`] gives for the same arguments.
-    ///
-    /// # Errors
-    /// As [`Self::assemble`].
-    pub fn response_len(
-        &self,
-        serial: &[u8],
-        status: &CertStatus,
-        single_extensions: Option<&[u8]>,
-        signature: &[u8],
-    ) -> Result<usize, EncodeError> {
-        let lengths = self.lengths(serial, status, single_extensions)?;
-        let signature = SignatureBits::new(self.signature_algorithm, signature)?;
-        Ok(self.envelope(&lengths, &signature).len())
-    }
-
     /// Puts the whole OCSPResponse for one certificate into `out`, which is cleared first.
     ///
     /// The arguments are those that [`Self::tbs_response_data`] was given and the signature that was
@@ -349,8 +334,9 @@ fn put_sized(out: &mut Vec<u8>, octets: &[u8]) {
 }
 
 fn read_stored_form(stored: &[u8]) -> Result<Template, TemplateError> {
-    let mut fields = Fields { rest: stored };
-    let len = fields.usize()?;
+    let mut fields = Fields(Octets::new(stored));
+    let len = u32::from_be_bytes(fields.array()?);
+    let len = usize::try_from(len).map_err(|_| TemplateError::Truncated)?;
     if len != stored.len() {
         return Err(TemplateError::Length {
             expected: len,
@@ -378,7 +364,7 @@ fn read_stored_form(stored: &[u8]) -> Result<Template, TemplateError> {
         Elements::only(certificate, tag::SEQUENCE).map_err(|_| TemplateError::Certificate)?;
         certificates.push(certificate);
     }
-    if !fields.rest.is_empty() {
+    if !fields.0.is_empty() {
         return Err(TemplateError::TrailingOctets);
     }
     Ok(Template::new(&TemplateParams {
@@ -413,37 +399,20 @@ fn read_responder_id(der: &[u8]) -> Result<ResponderId, TemplateError> {
     Ok(ResponderId::ByKey(key_hash))
 }
 
-struct Fields<'a> {
-    rest: &'a [u8],
-}
+/// [`Octets`] whose end is an error of its own.
+struct Fields<'a>(Octets<'a>);
 
 impl<'a> Fields<'a> {
     fn take(&mut self, len: usize) -> Result<&'a [u8], TemplateError> {
-        let (field, rest) = self
-            .rest
-            .split_at_checked(len)
-            .ok_or(TemplateError::Truncated)?;
-        self.rest = rest;
-        Ok(field)
+        self.0.take(len).ok_or(TemplateError::Truncated)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], TemplateError> {
-        let (field, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or(TemplateError::Truncated)?;
-        self.rest = rest;
-        Ok(*field)
-    }
-
-    fn usize(&mut self) -> Result<usize, TemplateError> {
-        let value = u32::from_be_bytes(self.array()?);
-        usize::try_from(value).map_err(|_| TemplateError::Truncated)
+        self.0.array().ok_or(TemplateError::Truncated)
     }
 
     fn sized(&mut self) -> Result<&'a [u8], TemplateError> {
-        let len = self.usize()?;
-        self.take(len)
+        self.0.counted_u32().ok_or(TemplateError::Truncated)
     }
 
     fn time(&mut self) -> Result<UnixTime, TemplateError> {

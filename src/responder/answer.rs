@@ -199,18 +199,12 @@ enum Refusal {
 }
 
 impl Refusal {
-    /// The one place where a refusal becomes an OCSPResponseStatus and a metric label.
+    /// The one place where a refusal becomes an OCSPResponseStatus.
     fn response(&self) -> Response {
-        let (status, kind) = match self {
-            Self::Malformed(_) => (
-                OcspResponseStatus::MalformedRequest,
-                AnswerKind::MalformedRequest,
-            ),
-            Self::NotAuthoritative | Self::NotIssued => {
-                (OcspResponseStatus::Unauthorized, AnswerKind::Unauthorized)
-            }
-        };
-        Response::unsigned(status, kind)
+        Response::unsigned(match self {
+            Self::Malformed(_) => OcspResponseStatus::MalformedRequest,
+            Self::NotAuthoritative | Self::NotIssued => OcspResponseStatus::Unauthorized,
+        })
     }
 }
 

@@ -10,7 +10,8 @@ mod question;
 mod response;
 mod service;
 
+pub use crate::observe::AnswerKind;
 pub use answer::{Answer, answer};
 pub use question::{AskedQuestion, Question, QuestionQueue, question_queue};
-pub use response::{AnswerKind, Backend, EntityTag, Freshness, Reply, Response};
+pub use response::{Backend, EntityTag, Freshness, Reply, Response};
 pub use service::Responder;

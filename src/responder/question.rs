@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{AnswerKind, Response};
+use super::Response;
 use crate::ocsp::OcspResponseStatus;
 
 /// A request that no presigned answer fits, octet for octet.
@@ -91,5 +91,5 @@ impl QuestionQueue {
 }
 
 fn try_later() -> Response {
-    Response::unsigned(OcspResponseStatus::TryLater, AnswerKind::TryLater)
+    Response::unsigned(OcspResponseStatus::TryLater)
 }

@@ -3,7 +3,7 @@
 
 use std::{pin::Pin, time::Duration};
 
-use crate::{asn1::UnixTime, ocsp::OcspResponseStatus};
+use crate::{asn1::UnixTime, observe::AnswerKind, ocsp::OcspResponseStatus};
 
 /// One OCSPResponse, ready to be sent with HTTP status 200 (RFC 6960 A.1).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,13 +17,20 @@ pub struct Response {
 }
 
 impl Response {
-    /// One of the constant bodies that carry no signature.
+    /// One of the constant bodies that carry no signature. Here status and metric label are tied, so
+    /// that they cannot disagree.
     #[must_use]
-    pub fn unsigned(status: OcspResponseStatus, kind: AnswerKind) -> Self {
+    pub fn unsigned(status: OcspResponseStatus) -> Self {
         Self {
             body: status.der().to_vec(),
             freshness: None,
-            kind,
+            kind: match status {
+                OcspResponseStatus::MalformedRequest => AnswerKind::MalformedRequest,
+                OcspResponseStatus::InternalError => AnswerKind::InternalError,
+                OcspResponseStatus::TryLater => AnswerKind::TryLater,
+                OcspResponseStatus::SigRequired => AnswerKind::SigRequired,
+                OcspResponseStatus::Unauthorized => AnswerKind::Unauthorized,
+            },
         }
     }
 }
@@ -66,71 +73,6 @@ impl EntityTag {
     }
 }
 
-/// How an answer came to be, or which OCSPResponseStatus it is: the label of its metric.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum AnswerKind {
-    /// Assembled from a segment.
-    Presigned,
-    /// Assembled from the overlay of fresh answers.
-    Overlay,
-    /// Signed for this request.
-    Live,
-    /// OCSPResponseStatus malformedRequest.
-    MalformedRequest,
-    /// OCSPResponseStatus internalError.
-    InternalError,
-    /// OCSPResponseStatus tryLater.
-    TryLater,
-    /// OCSPResponseStatus sigRequired.
-    SigRequired,
-    /// OCSPResponseStatus unauthorized.
-    Unauthorized,
-}
-
-impl AnswerKind {
-    /// Every kind, in the order of [`AnswerKind::index`].
-    pub const ALL: [Self; 8] = [
-        Self::Presigned,
-        Self::Overlay,
-        Self::Live,
-        Self::MalformedRequest,
-        Self::InternalError,
-        Self::TryLater,
-        Self::SigRequired,
-        Self::Unauthorized,
-    ];
-
-    /// Place in [`AnswerKind::ALL`], for tables of counters.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        match self {
-            Self::Presigned => 0,
-            Self::Overlay => 1,
-            Self::Live => 2,
-            Self::MalformedRequest => 3,
-            Self::InternalError => 4,
-            Self::TryLater => 5,
-            Self::SigRequired => 6,
-            Self::Unauthorized => 7,
-        }
-    }
-
-    /// The metric label, in lower case with underscores.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Presigned => "presigned",
-            Self::Overlay => "overlay",
-            Self::Live => "live",
-            Self::MalformedRequest => "malformed_request",
-            Self::InternalError => "internal_error",
-            Self::TryLater => "try_later",
-            Self::SigRequired => "sig_required",
-            Self::Unauthorized => "unauthorized",
-        }
-    }
-}
-
 /// What stands behind the OCSP route: a decision, and perhaps a question to the live signer.
 pub trait Backend: Send + Sync + 'static {
     /// Answers one DER OCSPRequest. Called on the socket's thread: it must not block.
@@ -163,14 +105,5 @@ mod tests {
         let tag = EntityTag::new(0x0012_abff, &[0x9a; 64]);
         assert_eq!(&tag.0[..8], b"0012abff");
         assert_eq!(&tag.0[8..], "9a".repeat(16).as_bytes());
-    }
-
-    #[test]
-    fn every_kind_has_its_own_place_and_label() {
-        for (place, kind) in AnswerKind::ALL.into_iter().enumerate() {
-            assert_eq!(kind.index(), place);
-            let same_label = |other: &&AnswerKind| other.label() == kind.label();
-            assert_eq!(AnswerKind::ALL.iter().filter(same_label).count(), 1);
-        }
     }
 }

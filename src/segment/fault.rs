@@ -274,7 +274,6 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
 mod tests {
     use std::fs::OpenOptions;
     use std::os::unix::process::ExitStatusExt;
-    use std::path::PathBuf;
     use std::process::Command;
     use std::{env, fs};
 
@@ -282,58 +281,76 @@ mod tests {
     use super::super::{Lookup, RecordStatus, Segment, SegmentFile};
     use super::*;
 
+    /// Names the folder to the process that is to die.
     const FOLDER: &str = "ESTELAM_TEST_FAULT_FOLDER";
 
-    /// Runs one of the ignored tests below in a process of its own; true when SIGBUS ended it.
-    fn dies_of_sigbus(test: &str, folder: &Path) -> bool {
-        let status = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "--ignored", "--test-threads=1"])
+    /// Runs `deed` on a folder with one segment in a process of its own: the test's binary again, told
+    /// to run this one test. Gives the segment and the markers that are left, once SIGBUS has ended it.
+    fn left_by_dying_of_sigbus(test: &str, deed: fn(&Path)) -> (SegmentFile, Vec<[u8; 32]>) {
+        if let Some(folder) = env::var_os(FOLDER) {
+            // The death is wanted; nobody wants its core.
+            let none = rustix::process::Rlimit {
+                current: Some(0),
+                maximum: Some(0),
+            };
+            rustix::process::setrlimit(rustix::process::Resource::Core, none).unwrap();
+            deed(Path::new(&folder));
+            panic!("SIGBUS should have ended this process");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = segment(folder.path());
+        let output = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "--test-threads=1"])
             .arg(format!("segment::fault::tests::{test}"))
-            .env(FOLDER, folder)
+            .env(FOLDER, folder.path())
             .output()
-            .unwrap()
-            .status;
-        status.signal() == Some(libc::SIGBUS)
-    }
-
-    /// `None` when the test is not run as a child.
-    fn folder() -> Option<PathBuf> {
-        let folder = env::var_os(FOLDER).map(PathBuf::from)?;
-        let none = rustix::process::Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        };
-        // The death is wanted; nobody wants its core.
-        rustix::process::setrlimit(rustix::process::Resource::Core, none).unwrap();
-        Some(folder)
+            .unwrap();
+        assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{output:?}");
+        (file, pending_markers(folder.path()).unwrap())
     }
 
     #[test]
     fn a_page_that_cannot_be_read_leaves_a_marker() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = segment(folder.path());
-        assert!(dies_of_sigbus(
-            "child_reads_a_truncated_segment",
-            folder.path()
-        ));
-        assert_eq!(pending_markers(folder.path()).unwrap(), [file.sha256]);
+        let (file, markers) =
+            left_by_dying_of_sigbus("a_page_that_cannot_be_read_leaves_a_marker", |folder| {
+                let segment = only_segment(folder);
+                truncate(segment.path());
+                let serial = testing::serial(1);
+                let found = segment.lookup(testing::hash(&serial), serial.as_bytes());
+                assert!(matches!(found, Lookup::Found(_)));
+            });
+        assert_eq!(markers, [file.sha256]);
     }
 
     #[test]
-    fn other_causes_of_sigbus_leave_none() {
-        for child in [
-            "child_sends_itself_the_signal",
-            "child_reads_another_truncated_file",
-        ] {
-            let folder = tempfile::tempdir().unwrap();
-            segment(folder.path());
-            assert!(dies_of_sigbus(child, folder.path()), "{child}");
-            assert_eq!(
-                pending_markers(folder.path()).unwrap(),
-                [[0; 32]; 0],
-                "{child}"
-            );
-        }
+    fn a_page_of_another_file_leaves_none() {
+        let (_, markers) =
+            left_by_dying_of_sigbus("a_page_of_another_file_leaves_none", |folder| {
+                let _segment = only_segment(folder);
+                let path = folder.join("other");
+                fs::write(&path, [1; 4096]).unwrap();
+                let file = File::open(&path).unwrap();
+                // SAFETY: the file does change, and that is the test: the process ends at the read.
+                let map = unsafe { memmap2::Mmap::map(&file) }.unwrap();
+                truncate(&path);
+                assert_eq!(map[0], 1);
+            });
+        assert_eq!(markers, [[0; 32]; 0]);
+    }
+
+    #[test]
+    fn a_signal_that_somebody_sent_leaves_none() {
+        let (_, markers) =
+            left_by_dying_of_sigbus("a_signal_that_somebody_sent_leaves_none", |folder| {
+                let _segment = only_segment(folder);
+                // The Rust runtime, which gets it after us, restores the default action at the first
+                // and waits for the fault to come again.
+                for _ in 0..2 {
+                    // SAFETY: raising a signal has no precondition.
+                    let _result = unsafe { libc::raise(libc::SIGBUS) };
+                }
+            });
+        assert_eq!(markers, [[0; 32]; 0]);
     }
 
     fn segment(folder: &Path) -> SegmentFile {
@@ -359,46 +376,5 @@ mod tests {
             .unwrap()
             .set_len(0)
             .unwrap();
-    }
-
-    #[test]
-    #[ignore = "a child of the tests above"]
-    fn child_reads_a_truncated_segment() {
-        let Some(folder) = folder() else { return };
-        let segment = only_segment(&folder);
-        truncate(segment.path());
-        let serial = testing::serial(1);
-        let found = segment.lookup(testing::hash(&serial), serial.as_bytes());
-        assert!(
-            matches!(found, Lookup::Found(_)),
-            "the page should not have been readable"
-        );
-    }
-
-    #[test]
-    #[ignore = "a child of the tests above"]
-    fn child_reads_another_truncated_file() {
-        let Some(folder) = folder() else { return };
-        let _segment = only_segment(&folder);
-        let path = folder.join("other");
-        fs::write(&path, [1; 4096]).unwrap();
-        let file = File::open(&path).unwrap();
-        // SAFETY: the file does change, and that is the test: the process ends at the read.
-        let map = unsafe { memmap2::Mmap::map(&file) }.unwrap();
-        truncate(&path);
-        assert_eq!(map[0], 1, "the page should not have been readable");
-    }
-
-    #[test]
-    #[ignore = "a child of the tests above"]
-    fn child_sends_itself_the_signal() {
-        let Some(folder) = folder() else { return };
-        let _segment = only_segment(&folder);
-        // The Rust runtime, which gets it after us, restores the default action at the first and waits
-        // for the fault to come again.
-        for _ in 0..2 {
-            // SAFETY: raising a signal has no precondition.
-            let _result = unsafe { libc::raise(libc::SIGBUS) };
-        }
     }
 }

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::checksum::FileId;
 use super::error::HeaderError;
-use super::octets::{Fields, Pen, long};
+use super::octets::{Pen, long};
 use crate::asn1::{SignatureAlgorithm, UnixTime};
 use crate::identity::IssuerId;
+use crate::octets::Octets;
 
 pub(super) const HEADER_LEN: usize = 256;
 /// The newest version that this program reads, and the one it writes.
@@ -108,7 +109,7 @@ impl Header {
 
     /// Reads a header and refuses what [`super`] says a reader must refuse in it.
     pub(super) fn decode(octets: &[u8; HEADER_LEN]) -> Result<Self, HeaderError> {
-        let mut fields = Fields(octets);
+        let mut fields = Octets::new(octets);
         if fields.array() != Some(MAGIC) {
             return Err(HeaderError::Magic);
         }
@@ -128,7 +129,7 @@ impl Header {
         Self::decode_fields(fields)
     }
 
-    fn decode_fields(mut fields: Fields<'_>) -> Result<Self, HeaderError> {
+    fn decode_fields(mut fields: Octets<'_>) -> Result<Self, HeaderError> {
         use HeaderError::Field;
 
         if fields.u16().map(usize::from) != Some(HEADER_LEN) {
@@ -190,7 +191,10 @@ impl Header {
         let file_id = fields.array().ok_or(Field("file id"))?;
         let issuer = fields.array().ok_or(Field("issuer id"))?;
         let signer = fields.array().ok_or(Field("signer"))?;
-        let zeros = fields.0.split_last_chunk::<4>().map(|(zeros, _)| zeros);
+        let zeros = fields
+            .rest()
+            .split_last_chunk::<4>()
+            .map(|(zeros, _)| zeros);
         if !zeros.is_some_and(|zeros| zeros.iter().all(|octet| *octet == 0)) {
             return Err(Field("zeros"));
         }

@@ -2,7 +2,8 @@
 
 use super::checksum::Seed;
 use super::format::{SIDE_ENTRY_LEN, SIDE_LEN_MAX, SINGLE_EXTENSIONS_LEN_MAX};
-use super::octets::{Fields, index};
+use super::octets::index;
+use crate::octets::Octets;
 
 /// Collects entries and writes them out. In memory until then: 16 octets and the extensions, for rare
 /// records.
@@ -49,7 +50,7 @@ pub(super) struct SideEntry {
 impl SideEntry {
     pub(super) fn decode(octets: &[u8; SIDE_ENTRY_LEN]) -> Option<Self> {
         let (checked, _) = octets.split_first_chunk::<12>()?;
-        let mut fields = Fields(octets);
+        let mut fields = Octets::new(octets);
         Some(Self {
             record: fields.u32()?,
             offset: fields.u32()?,

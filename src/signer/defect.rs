@@ -18,7 +18,7 @@ pub enum Defect {
          meant?"
     )]
     IssuerNotCa,
-    /// A CA that could speak for its parent's other children (STANDARDS A-005; Mozilla §5.2).
+    /// A CA that could speak for its parent's other children (Mozilla Root Store Policy §5.2).
     #[error(
         "the issuer's CA certificate carries the extended key usage OCSPSigning, so it could answer \
          for certificates of the CA above it: no answers are signed for such a CA. It must be \
@@ -135,7 +135,8 @@ pub enum Defect {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Warning {
-    /// No id-pkix-ocsp-nocheck, so clients look for the delegate's own status (A-003, P-25).
+    /// No id-pkix-ocsp-nocheck, so clients look for the delegate's own status (BR
+    /// §7.1.2.8 requires it).
     #[error(
         "the certificate lacks id-pkix-ocsp-nocheck: clients will ask for its own status, and some \
          will fail. Have the CA issue one with it"
@@ -168,7 +169,7 @@ pub enum Warning {
         /// Its notAfter.
         not_after: UnixTime,
     },
-    /// Two thirds of the certificate's life are over (P-26).
+    /// Two thirds of the certificate's life are over.
     #[error(
         "the certificate expires at {not_after}, and no answer may outlive it: have a new one issued"
     )]

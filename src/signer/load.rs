@@ -1,4 +1,5 @@
-//! Which certificate and key may sign for an issuer (RFC 6960 §4.2.2.2; STANDARDS ).
+//! Which certificate and key may sign for an issuer (RFC 6960 §4.2.2.2, BR §7.1.2.8, Mozilla
+//! Root Store Policy §5.2 and §6).
 
 use std::{fmt, sync::Arc};
 

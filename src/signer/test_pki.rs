@@ -26,7 +26,7 @@ pub(super) const ED25519: &[&str] = &["ED25519"];
 pub(super) const CA: &str = "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign,\
                              digitalSignature\nsubjectKeyIdentifier=hash\n";
 
-/// What a certificate for OCSP signing has (STANDARDS A-003).
+/// What a certificate for OCSP signing has (BR §7.1.2.8).
 pub(super) const DELEGATE: &str = "basicConstraints=critical,CA:false\nkeyUsage=critical,\
                                    digitalSignature\nextendedKeyUsage=OCSPSigning\nnoCheck=ignored\n";
 

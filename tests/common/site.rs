@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -418,13 +418,15 @@ impl Server {
         self.wait()
     }
 
-    /// From now on kills it when one of its threads enters its `when`th `call`, which is then not
-    /// carried out.
+    /// From now on does this to one of its system calls: `error=EIO:when=2` lets the second call of
+    /// each thread fail, `signal=KILL:when=2` kills the server before it. With `only` none but the
+    /// calls on that file count.
     #[track_caller]
-    pub fn kill_at(&self, call: &str, when: usize) -> Tracer {
+    pub fn inject(&self, call: &str, what: &str, only: Option<&Path>) -> Tracer {
         let mut command = Command::new("strace");
+        command.args(only.iter().flat_map(|file| ["-P", text(file)]));
         command.args(["-f", "-o", "/dev/null", "-e", &format!("trace={call}")]);
-        command.args(["-e", &format!("inject={call}:signal=KILL:when={when}")]);
+        command.args(["-e", &format!("inject={call}:{what}")]);
         command.args(["-p", &self.child.id().to_string()]);
         let what = line(&command);
         let strace = command

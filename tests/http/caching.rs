@@ -1,4 +1,4 @@
-//! Caching fields and conditional requests (STANDARDS H-006 to H-014).
+//! Caching fields and conditional requests (RFC 9919 §6, §7; RFC 9110 §13).
 
 use estelam::http::Limits;
 

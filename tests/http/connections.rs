@@ -1,4 +1,4 @@
-//! Deadlines, caps and the end (PITFALLS P-04, M-10).
+//! Deadlines, caps and the end: a client that is slow, or one too many, costs others nothing.
 
 use std::{
     net::TcpStream,

@@ -1,4 +1,4 @@
-//! Heads and bodies that no two servers may read differently (STANDARDS H-016).
+//! Heads and bodies that no two servers may read differently (RFC 9112 §6).
 
 use estelam::http::Limits;
 

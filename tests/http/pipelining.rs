@@ -1,4 +1,5 @@
-//! Each answer matches its question, whatever else happens on the connection (PITFALLS P-02).
+//! Each answer matches its question, whatever else happens on the connection (a CDN once gave out
+//! other clients' answers after `Expect: 100-continue`).
 
 use std::{net::Shutdown, thread};
 

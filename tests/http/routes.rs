@@ -1,4 +1,4 @@
-//! Methods, paths and what is refused (STANDARDS H-001 to H-005, H-015).
+//! Methods, paths and what is refused (RFC 6960 A.1, RFC 9919 §6, RFC 9110 §10.1.1).
 
 use estelam::http::Limits;
 
@@ -79,7 +79,8 @@ fn a_path_that_is_no_base64_is_malformed_with_status_200() {
     assert_eq!(server.stats().answers["malformed_request"].get, 6);
 }
 
-/// PITFALLS P-01: every way of writing a path asks the same question as the POST.
+/// Every way of writing a path asks the same question as the POST: servers that merged slashes failed
+/// clients for hours.
 #[test]
 fn every_way_of_writing_a_path_gets_the_answer_to_its_question() {
     use base64::{

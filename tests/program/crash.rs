@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::common::judge::ask_with_openssl;
-use crate::common::tools::{run, text};
+use crate::common::tools::text;
 use crate::common::{Answer, Hash, OpensslCa, Plan, Random, Server, Settings, Site, Status};
 
 #[test]
@@ -65,7 +65,7 @@ fn killed_between_system_calls_of_an_import_through_the_server() {
         let when = 1 + random.below(most);
         let site = Site::new(&ca);
         let mut server = site.serve();
-        let tracer = server.kill_at(call, when);
+        let tracer = server.inject(call, &format!("signal=KILL:when={when}"), None);
         let index = ca.path("index.txt");
         let said = site.run(&["import", "index", text(&index)]);
         let killed = server.has_ended();
@@ -194,7 +194,9 @@ impl Round {
             _ => Some(self.site.serve()),
         };
         let tracer = match (&server, death) {
-            (Some(server), Death::At { call, when }) => Some(server.kill_at(call, when)),
+            (Some(server), Death::At { call, when }) => {
+                Some(server.inject(call, &format!("signal=KILL:when={when}"), None))
+            }
             _ => None,
         };
         let mut good: Vec<String> = Vec::new();
