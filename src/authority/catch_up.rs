@@ -62,7 +62,8 @@ pub(super) fn run(shared: &Shared) -> Result<(), AuthorityError> {
                     changes,
                 }])?;
                 if shared.overlay_len(issuer) > OVERLAY_ENTRIES_MAX {
-                    seal(shared, issuer)?;
+                    // Of this issuer, nothing up to here is missing any more.
+                    seal(shared, issuer, applied.record.sequence)?;
                 }
             }
         }

@@ -94,8 +94,8 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let told = error.to_string();
-        // A transparent error repeats its source.
-        if !text.ends_with(&told) {
+        // Some messages tell their cause themselves.
+        if !text.contains(&told) {
             text.push_str(": ");
             text.push_str(&told);
         }

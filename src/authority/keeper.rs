@@ -48,12 +48,19 @@ enum Tended {
 }
 
 fn tend(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Tended, AuthorityError> {
+    // Before the snapshot, so that the snapshot has every mask up to it.
+    let masked_up_to = shared.masked_up_to();
     let snapshot = shared.catalog.snapshot();
     let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
         return Ok(Tended::Done);
     };
+    // Until it has caught up, the overlay has gaps.
+    let Some(caught_up) = view.caught_up() else {
+        return Ok(Tended::Later);
+    };
+    let masked_up_to = masked_up_to.max(caught_up);
     if view.overlay_len() > OVERLAY_ENTRIES_MAX {
-        seal(shared, issuer)?;
+        seal(shared, issuer, masked_up_to)?;
         shared.renewal_wake.notify();
         return Ok(Tended::Done);
     }
@@ -101,15 +108,20 @@ fn tend(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Tended, AuthorityError>
 
 /// Moves the overlay as it is now into an unsigned patch segment. The status of each entry stays known
 /// and outranks the shard's; its signature comes with the shard's renewal or a question.
-pub(super) fn seal(shared: &Shared, issuer: &Arc<Issuer>) -> Result<(), AuthorityError> {
+///
+/// `as_of` is the sequence up to which the overlay and the segments lack nothing of the issuer: the
+/// next start takes the patch's word for it and masks later changes only. It is not the newest entry's:
+/// a signed answer, or a change made while catching up, may be ahead of masks still to come.
+pub(super) fn seal(
+    shared: &Shared,
+    issuer: &Arc<Issuer>,
+    as_of: u64,
+) -> Result<(), AuthorityError> {
     let snapshot = shared.catalog.snapshot();
     let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
         return Ok(());
     };
     let entries: Vec<&OverlayEntry> = view.overlay_entries().collect();
-    let Some(as_of) = entries.iter().map(|entry| entry.sequence()).max() else {
-        return Ok(());
-    };
     let records = entries
         .into_iter()
         .map(|entry| {
@@ -137,6 +149,7 @@ pub(super) fn seal(shared: &Shared, issuer: &Arc<Issuer>) -> Result<(), Authorit
         stop: &shared.stop,
     };
     let file = sign_shard(&job, &records)?;
+    shared.lineage.record(&shared.ledger, as_of)?;
     shared.publish(&[Publication::Segment {
         issuer: issuer.id,
         file,

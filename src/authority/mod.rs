@@ -9,11 +9,13 @@
 //! Signing stops while the clock is not trusted or the key is missing; masks do not need either.
 
 mod admin;
+mod bustle;
 mod catch_up;
 mod clerk;
 mod error;
 mod issuer;
 mod keeper;
+mod lineage;
 mod live;
 mod observer;
 mod renewal;

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::AuthorityError;
+use super::bustle::Bustle;
 use super::issuer::Issuer;
 use super::runtime::{Shared, Wake, shard_record};
 use crate::asn1::UnixTime;
@@ -89,6 +90,9 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
         .iter()
         .map(|segment| (segment.depth(), segment.shard()))
         .collect();
+    if !shared.bustle.is_settled(shared.signing.clock().monotonic()) {
+        return Ok(None);
+    }
     if let Some((depth, shard)) = uncovered(&covered, shard_depth(certificates)) {
         let count = 1_u32.checked_shl(u32::from(depth)).unwrap_or(1);
         // An issuer of one shard takes its place among the issuers instead.
@@ -212,6 +216,7 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
     }
     shared.ledger.raise_signing_high_water(now)?;
     shared.signing.signed(now);
+    shared.lineage.record(&shared.ledger, as_of)?;
     shared.publish(&publications)?;
     shared
         .counters
@@ -300,7 +305,11 @@ fn pause(shared: &Shared) -> Duration {
         .filter(|segment| segment.kind() == SegmentKind::Base)
         .map(|segment| segment.next_sign().since(now))
         .min();
-    next.unwrap_or(LOOK).clamp(Duration::from_secs(1), LOOK)
+    let settled = shared.bustle.is_settled(shared.signing.clock().monotonic());
+    let longest = if settled { LOOK } else { Bustle::QUIET };
+    next.unwrap_or(longest)
+        .min(longest)
+        .max(Duration::from_millis(100))
 }
 
 /// Masks that the keeper does not sign one by one.

@@ -1,13 +1,16 @@
 //! The authority's threads, and what they share.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::bustle::Bustle;
 use super::error::with_causes;
 use super::issuer::{Issuer, Issuers};
+use super::lineage::Lineage;
 use super::signing::SigningClock;
 use super::{Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
 use crate::catalog::{Catalog, CatalogError, IssuerTableError, MaskEntry, Publication};
@@ -43,6 +46,7 @@ impl Authority {
         questions: tokio::sync::mpsc::Receiver<AskedQuestion>,
         limits: RequestLimits,
     ) -> Result<Self, AuthorityError> {
+        let lineage = Lineage::open(catalog.folder(), &ledger, catalog.has_segments())?;
         let high_water = ledger.signing_high_water()?;
         let (keeper_wake, keeper_woken) = wake_pair();
         let (renewal_wake, renewal_woken) = wake_pair();
@@ -51,6 +55,7 @@ impl Authority {
             issuers,
             ledger,
             catalog,
+            lineage,
             signing: SigningClock::new(clock, high_water),
             limits,
             stop: AtomicBool::new(false),
@@ -58,6 +63,8 @@ impl Authority {
             renewal_wake,
             scrub_wake,
             counters: Counters::default(),
+            masked_up_to: AtomicU64::new(0),
+            bustle: Bustle::default(),
         });
         super::catch_up::announce(&shared)?;
 
@@ -144,6 +151,7 @@ pub(super) struct Shared {
     pub(super) issuers: Issuers,
     pub(super) ledger: Arc<Ledger>,
     pub(super) catalog: Arc<Catalog>,
+    pub(super) lineage: Lineage,
     pub(super) signing: SigningClock,
     pub(super) limits: RequestLimits,
     pub(super) stop: AtomicBool,
@@ -151,9 +159,17 @@ pub(super) struct Shared {
     pub(super) renewal_wake: Waker,
     pub(super) scrub_wake: Waker,
     pub(super) counters: Counters,
+    /// The last change that [`Shared::mask`] made visible, with all before it since the start.
+    masked_up_to: AtomicU64,
+    /// Tells an import under way from single changes.
+    pub(super) bustle: Bustle,
 }
 
 impl Shared {
+    pub(super) fn masked_up_to(&self) -> u64 {
+        self.masked_up_to.load(Ordering::Acquire)
+    }
+
     pub(super) fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -185,6 +201,11 @@ impl Shared {
             }
         }
         self.publish(&publications)?;
+        if let Some(last) = entries.last() {
+            self.masked_up_to
+                .store(last.record.sequence, Ordering::Release);
+        }
+        self.bustle.changed(self.signing.clock().monotonic());
         self.keeper_wake.notify();
         Ok(())
     }
@@ -322,6 +343,31 @@ pub enum AuthorityError {
         /// The serial.
         serial: SerialNumber,
     },
+    /// The catalog's segments speak for an entry that the ledger does not have.
+    #[error(
+        "the catalog in {} was signed from another ledger, or from a later state of this one: this \
+         ledger has not the entry {sequence} that answers in the catalog speak for. If the ledger was \
+         restored from a backup, restore the newest one; to go on with this one, though the changes \
+         after the backup are lost, move the catalog's folder away, and everything is signed again",
+        folder.display()
+    )]
+    OtherLedger {
+        /// The catalog's folder.
+        folder: PathBuf,
+        /// The entry.
+        sequence: u64,
+    },
+    /// Nothing says which ledger the catalog's segments were signed from.
+    #[error(
+        "the file ledger.lineage in {} is missing or damaged, so nothing says whether the catalog there \
+         was signed from this ledger: put it back, or move the catalog's folder away, and everything is \
+         signed again",
+        folder.display()
+    )]
+    NoLineage {
+        /// The catalog's folder.
+        folder: PathBuf,
+    },
     /// The system gives no more threads.
     #[error("cannot start a thread: {source}")]
     Thread {
@@ -342,6 +388,7 @@ impl From<&AuthorityError> for ErrorClass {
                 }),
             ) => Self::NewerState,
             AuthorityError::Catalog(_) => Self::Storage,
+            AuthorityError::OtherLedger { .. } | AuthorityError::NoLineage { .. } => Self::Damaged,
             AuthorityError::Signer(_) | AuthorityError::Window(_) => Self::Key,
             _ => Self::Internal,
         }

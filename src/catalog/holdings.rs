@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::overlay::{Overlay, OverlayEntry, OverlayTruth};
 use super::shards::{Holding, Newer, Shards};
 use super::snapshot::Finding;
-use crate::identity::{IssuerId, SerialHash};
-use crate::segment::{Damage, Lookup, Record, SegmentKind};
+use crate::identity::{IssuerId, SerialHash, SerialNumber};
+use crate::segment::{Damage, Lookup, Record, RecordStatus, SegmentKind};
 
 /// Segments and overlay of one issuer; immutable once in a snapshot, cheap to clone.
 #[derive(Clone, Debug)]
@@ -71,21 +71,31 @@ impl Holdings {
         }
     }
 
-    /// See [`super::IssuerSnapshot::patch_records`].
-    pub(super) fn patch_records(&self) -> impl Iterator<Item = Result<Record<'_>, Damage>> {
+    /// See [`super::IssuerSnapshot::changes`].
+    pub(super) fn changes(
+        &self,
+    ) -> impl Iterator<Item = Result<(SerialNumber, RecordStatus), Damage>> {
+        let overlay = self.overlay.iter();
+        let overlay = overlay.map(|entry| Ok((*entry.serial(), entry.status())));
         let patches = self.shards.patches();
-        patches.iter().enumerate().flat_map(move |(place, patch)| {
-            let newer = patches.iter().take(place);
-            let records = patch.segment.iter().flat_map(|segment| segment.iter());
-            records.filter_map(move |record| match record {
+        let sealed = patches.iter().enumerate().flat_map(move |(place, patch)| {
+            let records = patch
+                .segment
+                .iter()
+                .flat_map(|segment| (0..).zip(segment.iter()));
+            records.filter_map(move |(number, record)| match record {
                 Ok(record) => {
+                    let newer = patches.iter().take(place);
                     let hash = SerialHash::new(&self.issuer, record.serial());
-                    let outranked = self.is_outranked(hash, &record, patch, newer.clone());
-                    (!outranked).then_some(Ok(record))
+                    let serial = SerialNumber::from_content(record.serial());
+                    let change = serial.map(|serial| (serial, record.status()));
+                    let current = !self.is_outranked(hash, &record, patch, newer);
+                    current.then_some(change.map_err(|_| Damage::Record(number)))
                 }
                 Err(damage) => Some(Err(damage)),
             })
-        })
+        });
+        overlay.chain(sealed)
     }
 
     /// Whether anything but this patch is asked for the serial before it, or instead.
@@ -136,7 +146,7 @@ impl Holdings {
 
     /// Forgets a patch, or withholds the shard of a base. False when there is no such segment.
     pub(super) fn retire(&mut self, sha256: &[u8; 32]) -> bool {
-        let Some(shards) = self.shards.withhold(sha256, false) else {
+        let Some(shards) = self.shards.retire(sha256) else {
             return false;
         };
         self.shards = Arc::new(shards);
@@ -148,7 +158,7 @@ impl Holdings {
     pub(super) fn quarantine(&mut self, sha256: &[u8; 32]) -> bool {
         let mut patches = self.shards.patches().iter();
         let is_patch = patches.any(|patch| patch.listed.sha256 == *sha256);
-        let Some(shards) = self.shards.withhold(sha256, true) else {
+        let Some(shards) = self.shards.withhold(sha256) else {
             return false;
         };
         self.shards = Arc::new(shards);
@@ -169,13 +179,11 @@ impl Holdings {
         }
         !self.shards.patches().iter().any(|patch| {
             let segment = patch.segment.as_deref().filter(|patch| patch.covers(hash));
-            let found = segment.is_some_and(|segment| {
-                matches!(
-                    segment.lookup(hash, entry.serial().as_bytes()),
-                    Lookup::Found(_)
-                )
+            // A damaged record may be the serial's: nothing older is believed in its stead.
+            let may_know = segment.is_some_and(|segment| {
+                segment.lookup(hash, entry.serial().as_bytes()) != Lookup::Absent
             });
-            found && !outranks(entry, patch)
+            may_know && !outranks(entry, patch)
         })
     }
 }

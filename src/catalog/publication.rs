@@ -53,7 +53,7 @@ pub enum Publication {
         /// The ledger sequence.
         as_of: u64,
     },
-    /// A segment leaves service and disk. A patch is forgotten; the shard of a base is withheld (no
+    /// A segment leaves service and disk. A patch is forgotten, also a withheld one; the shard of a base is withheld (no
     /// serial of it is taken for one never issued) until another base covers it. Unknown ones are
     /// ignored.
     Retire {

@@ -85,23 +85,28 @@ impl Shards {
         Ok(Self::new(listing))
     }
 
-    /// With a segment out of service: forgotten, when it is a patch and `keep_patch` is false, else
-    /// withheld. `None` when there is no such segment in service.
-    pub(super) fn withhold(&self, sha256: &[u8; 32], keep_patch: bool) -> Option<Self> {
-        let at = self
-            .listing
-            .iter()
-            .position(|holding| holding.segment.is_some() && holding.listed.sha256 == *sha256)?;
+    /// With a segment withheld. `None` when there is no such segment in service.
+    pub(super) fn withhold(&self, sha256: &[u8; 32]) -> Option<Self> {
         let mut listing = self.listing.clone();
-        let holding = listing.get_mut(at)?;
-        if holding.is_base() || keep_patch {
-            *holding = Arc::new(Holding {
-                listed: holding.listed.withheld(),
-                segment: None,
-            });
-        } else {
-            listing.remove(at);
+        let holding = listing
+            .iter_mut()
+            .find(|holding| holding.segment.is_some() && holding.listed.sha256 == *sha256)?;
+        *holding = Arc::new(Holding {
+            listed: holding.listed.withheld(),
+            segment: None,
+        });
+        Some(Self::new(listing))
+    }
+
+    /// With a base withheld, or without a patch, in service or not. `None` when there is no such
+    /// segment.
+    pub(super) fn retire(&self, sha256: &[u8; 32]) -> Option<Self> {
+        let mut patches = self.patches.iter();
+        if !patches.any(|patch| patch.listed.sha256 == *sha256) {
+            return self.withhold(sha256);
         }
+        let mut listing = self.listing.clone();
+        listing.retain(|holding| holding.listed.sha256 != *sha256);
         Some(Self::new(listing))
     }
 

@@ -6,7 +6,7 @@ use super::holdings::Holdings;
 use super::issuer_table::{IssuerEntry, IssuerTable};
 use super::overlay::OverlayEntry;
 use super::publication::FreshAnswer;
-use crate::identity::{IssuerId, SerialHash};
+use crate::identity::{IssuerId, SerialHash, SerialNumber};
 use crate::ocsp::CertId;
 use crate::segment::{Damage, Record, RecordStatus, Segment};
 
@@ -91,7 +91,7 @@ impl IssuerSnapshot {
         self.holdings.overlay.len()
     }
 
-    /// The overlay's entries, to seal: sorted by hash, so shard by shard.
+    /// The overlay's entries, to seal into one more patch: sorted by hash, so shard by shard.
     pub fn overlay_entries(&self) -> impl Iterator<Item = &OverlayEntry> {
         self.holdings.overlay.iter()
     }
@@ -109,14 +109,21 @@ impl IssuerSnapshot {
         patches.filter_map(|holding| holding.segment.as_ref())
     }
 
-    /// What a merged patch must hold: the records of all patches that [`IssuerSnapshot::find`] would
-    /// give, so none that a base, a newer patch or the overlay has outranked. The merged patch is as of
-    /// the newest one's sequence, and is published together with the retirement of those it replaces.
+    /// The digests of all patches, withheld ones included.
+    pub fn patch_digests(&self) -> impl Iterator<Item = &[u8; 32]> {
+        let patches = self.holdings.shards.patches().iter();
+        patches.map(|patch| &patch.listed.sha256)
+    }
+
+    /// What a patch must hold that takes the place of all others: each serial that the overlay or a
+    /// patch in service knows better than its base, once, in no order. It is as of the sequence up to
+    /// which the overlay is complete, and is published together with a
+    /// [`Retire`](super::Publication::Retire) for each of [`IssuerSnapshot::patch_digests`].
     ///
-    /// A record of an outranked status in a merged patch would come back to life; do not merge by
-    /// [`Segment::iter`].
-    pub fn patch_records(&self) -> impl Iterator<Item = Result<Record<'_>, Damage>> {
-        self.holdings.patch_records()
+    /// Do not merge patches by [`Segment::iter`]: what a base or the overlay has outranked would come
+    /// back to life.
+    pub fn changes(&self) -> impl Iterator<Item = Result<(SerialNumber, RecordStatus), Damage>> {
+        self.holdings.changes()
     }
 
     /// The base in service for serials with this hash.

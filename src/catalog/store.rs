@@ -150,6 +150,14 @@ impl Catalog {
         self.current.load()
     }
 
+    /// Whether the manifest names any segment, of whatever issuer, withheld ones included.
+    #[must_use]
+    pub fn has_segments(&self) -> bool {
+        let writer = self.lock();
+        let mut holdings = writer.holdings.values();
+        holdings.any(|holdings| !holdings.shards.listing().is_empty())
+    }
+
     /// The folder that segments are written into.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -407,7 +415,12 @@ impl Draft<'_> {
                 self.holdings(issuer).caught_up = Some(*as_of);
             }
             Publication::Retire { sha256 } => {
-                if let Some(issuer) = self.owner(sha256) {
+                let has_patch = |holdings: &Holdings| {
+                    let mut patches = holdings.shards.patches().iter();
+                    patches.any(|patch| patch.listed.sha256 == *sha256)
+                };
+                let issuer = self.owner(sha256).or_else(|| self.issuer_where(has_patch));
+                if let Some(issuer) = issuer {
                     self.segments_changed |= self.holdings(&issuer).retire(sha256);
                 }
             }
@@ -462,15 +475,18 @@ impl Draft<'_> {
         })
     }
 
-    /// The issuer that has a segment in service.
+    /// The issuer that has this segment in service.
     fn owner(&self, sha256: &[u8; 32]) -> Option<IssuerId> {
+        self.issuer_where(|holdings| in_service(holdings).any(|other| other == *sha256))
+    }
+
+    fn issuer_where(&self, condition: impl Fn(&Holdings) -> bool) -> Option<IssuerId> {
         let unchanged = self.writer.holdings.iter();
         let unchanged = unchanged.filter(|(issuer, _)| !self.changed.contains_key(issuer));
-        let mut all = unchanged
-            .map(|(_, holdings)| &**holdings)
-            .chain(self.changed.values());
-        let owner = all.find(|holdings| in_service(holdings).any(|other| other == *sha256));
-        owner.map(|holdings| holdings.issuer)
+        let all = unchanged.map(|(_, holdings)| &**holdings);
+        let mut all = all.chain(self.changed.values());
+        let found = all.find(|holdings| condition(holdings));
+        found.map(|holdings| holdings.issuer)
     }
 }
 

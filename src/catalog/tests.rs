@@ -726,22 +726,12 @@ fn a_merged_patch_holds_nothing_that_was_outranked() {
         .unwrap();
     let snapshot = catalog.snapshot();
     let issuer = snapshot.issuer_by_id(&ISSUER).unwrap();
-    let merged: Vec<_> = issuer
-        .patch_records()
-        .map(|record| SerialNumber::from_content(record.unwrap().serial()).unwrap())
-        .collect();
-    assert!(
-        !merged.contains(&serial(1)) && !merged.contains(&serial(99)),
-        "{merged:?}"
-    );
-    assert_eq!(
-        merged
-            .iter()
-            .filter(|merged| **merged == serial(98))
-            .count(),
-        1
-    );
-    assert!(merged.contains(&serial(other)));
+    let merged: BTreeMap<_, _> = issuer.changes().map(Result::unwrap).collect();
+    assert_eq!(issuer.changes().count(), merged.len());
+    let expected = [(other, GOOD), (98, at), (99, at)];
+    let expected = expected.map(|(number, status)| (serial(number), status));
+    assert_eq!(merged, BTreeMap::from(expected));
+    assert_eq!(issuer.patch_digests().count(), 2);
 }
 
 #[test]
@@ -777,6 +767,22 @@ fn opening_removes_what_no_manifest_names_and_nothing_else() {
     let named = segment_name(&named);
     let expected = kept.into_iter().chain([manifest::NAME, &named]);
     assert_eq!(files(folder.path()), set(expected));
+}
+
+#[test]
+fn an_old_mask_does_not_stand_in_for_a_damaged_patch_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = revoked(time(5));
+    let (catalog, _) = opened(folder.path());
+    let file = patch(folder.path(), 8, &[(1, at)]);
+    // The header ends at 256, and the only record follows.
+    overwrite(&file, |octets| octets[260] ^= 1);
+    catalog.publish(&[published(&file), caught_up(8)]).unwrap();
+    assert_eq!(find(&catalog, 1), Found::Damaged);
+    catalog.publish(&[mask(1, 5, GOOD)]).unwrap();
+    assert_eq!(find(&catalog, 1), Found::Damaged);
+    catalog.publish(&[mask(1, 9, GOOD)]).unwrap();
+    assert_eq!(find(&catalog, 1), Found::Masked(GOOD));
 }
 
 #[test]
@@ -1206,29 +1212,23 @@ fn take(catalog: Catalog, folder: &Path, ledger: &mut Ledger, step: &Step) -> Ca
         Step::Merge => {
             let mut statuses = BTreeMap::new();
             let mut publications = Vec::new();
-            let mut as_of = None;
             {
                 let snapshot = catalog.snapshot();
                 let issuer = snapshot.issuer_by_id(&ISSUER).unwrap();
-                for record in issuer.patch_records().map(Result::unwrap) {
+                for (changed, status) in issuer.changes().map(Result::unwrap) {
                     let number = (0..SERIALS)
-                        .find(|number| serial(*number).as_bytes() == record.serial())
+                        .find(|number| serial(*number) == changed)
                         .unwrap();
-                    let other = statuses.insert(number, record.status());
-                    assert_eq!(other, None);
+                    assert_eq!(statuses.insert(number, status), None);
                 }
-                for patch in issuer.patches() {
-                    as_of = as_of.max(Some(patch.as_of()));
-                    publications.push(Publication::Retire {
-                        sha256: *patch.sha256(),
-                    });
-                }
+                publications.extend(issuer.patch_digests().map(|sha256| {
+                    let sha256 = *sha256;
+                    Publication::Retire { sha256 }
+                }));
             }
-            if let Some(as_of) = as_of {
-                let statuses: Vec<_> = statuses.into_iter().collect();
-                publications.insert(0, published(&patch(folder, as_of, &statuses)));
-                catalog.publish(&publications).unwrap();
-            }
+            let statuses: Vec<_> = statuses.into_iter().collect();
+            publications.insert(0, published(&patch(folder, ledger.last(), &statuses)));
+            catalog.publish(&publications).unwrap();
         }
         Step::Restart => {
             let generation = catalog.snapshot().generation();

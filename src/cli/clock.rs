@@ -8,7 +8,6 @@ use crate::authority::ClockReply;
 
 /// Confirm the system's clock after a step
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  estelam clock accept")]
 pub(super) struct ClockArguments {
     #[command(subcommand)]
     command: ClockCommand,
@@ -17,6 +16,7 @@ pub(super) struct ClockArguments {
 #[derive(Debug, Subcommand)]
 enum ClockCommand {
     /// Take the system's clock as right from now on, record that, and sign again
+    #[command(after_help = "Example:\n  estelam clock accept")]
     Accept,
 }
 

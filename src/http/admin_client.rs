@@ -239,7 +239,11 @@ fn refusal(value: &Value) -> AdminClientError {
 #[non_exhaustive]
 pub enum AdminClientError {
     /// Nobody listens: there is no socket, or that of a process that is gone.
-    #[error("no server is running at {}", socket.display())]
+    #[error(
+        "no server is running at {}: start it with `estelam serve`, or name its configuration with \
+         --config",
+        socket.display()
+    )]
     NotRunning {
         /// The socket.
         socket: PathBuf,

@@ -106,7 +106,10 @@ pub enum LedgerError {
         issuer: IssuerId,
     },
     /// The issuer has another label already.
-    #[error("the ledger knows the issuer {issuer} by the name {known:?}, not {given:?}")]
+    #[error(
+        "the ledger knows the issuer that is called {given:?} now by the name {known:?}: \
+         keep that name in the configuration"
+    )]
     LabelDiffers {
         /// The issuer.
         issuer: IssuerId,

@@ -288,6 +288,12 @@ mod tests {
     /// to run this one test. Gives the segment and the markers that are left, once SIGBUS has ended it.
     fn left_by_dying_of_sigbus(test: &str, deed: fn(&Path)) -> (SegmentFile, Vec<[u8; 32]>) {
         if let Some(folder) = env::var_os(FOLDER) {
+            // The death is wanted; nobody wants its core.
+            let none = rustix::process::Rlimit {
+                current: Some(0),
+                maximum: Some(0),
+            };
+            rustix::process::setrlimit(rustix::process::Resource::Core, none).unwrap();
             deed(Path::new(&folder));
             panic!("SIGBUS should have ended this process");
         }

@@ -1,8 +1,8 @@
 //! Segments: presigned answers of one issuer, one signer and one shard of serials, in one immutable
 //! file that is mapped into memory.
 //!
-//! Holds the file format ([`format`](self#the-file), its writer and its reader), the check of whole
-//! files, and what happens when a mapped page cannot be read. Promises that no damaged octet becomes
+//! Holds the file format drawn below, its writer and its reader, the check of whole files, and what
+//! happens when a mapped page cannot be read. Promises that no damaged octet becomes
 //! an answer: each block carries a checksum bound to the file, to the kind of block and to its number,
 //! and [`Segment::lookup`] says [`Lookup::Damaged`] rather than [`Lookup::Absent`] when in doubt.
 //! Leaves to others: which record exists and what it says (`presign`), which segment is current

@@ -1,0 +1,199 @@
+//! Whether the catalog was signed from this ledger.
+//!
+//! Segments say which ledger sequence they speak for, and masks at or below it are taken for known.
+//! That holds for one history only. Over a ledger that was restored from a backup, or that belongs to
+//! another installation, the same numbers are given to other changes, and a revocation could be
+//! acknowledged that the old segments outrank. So the catalog's folder names the newest entry that its
+//! segments speak for, by number and digest, and a ledger without that very entry is refused.
+//!
+//! `ledger.lineage` is one line: `estelam-lineage 1 SEQUENCE SHA-256`, the digest that of the entry's
+//! canonical octets, in hexadecimal. It is replaced as a whole, before the segment is published.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use aws_lc_rs::digest;
+
+use super::AuthorityError;
+use crate::ledger::{Ledger, LedgerError};
+use crate::segment::{
+    disk::{self, DiskError},
+    names,
+};
+
+/// The catalog's memory of the ledger.
+#[derive(Debug)]
+pub(super) struct Lineage {
+    folder: PathBuf,
+    /// The newest sequence on the disk.
+    newest: Mutex<u64>,
+}
+
+impl Lineage {
+    /// Compares the catalog in `folder` with the ledger. `speaks` says whether any segment is there: a
+    /// catalog without one contradicts no ledger.
+    ///
+    /// # Errors
+    /// [`AuthorityError::OtherLedger`], [`AuthorityError::NoLineage`], or a disk that refuses.
+    pub(super) fn open(
+        folder: &Path,
+        ledger: &Ledger,
+        speaks: bool,
+    ) -> Result<Self, AuthorityError> {
+        let path = folder.join(NAME);
+        let newest = if path.exists() {
+            let known = disk::read(&path).map_err(storage)?;
+            let (sequence, digest) = parse(&known).ok_or_else(|| AuthorityError::NoLineage {
+                folder: folder.to_owned(),
+            })?;
+            if entry_digest(ledger, sequence)? != Some(digest) {
+                return Err(AuthorityError::OtherLedger {
+                    folder: folder.to_owned(),
+                    sequence,
+                });
+            }
+            sequence
+        } else if speaks {
+            return Err(AuthorityError::NoLineage {
+                folder: folder.to_owned(),
+            });
+        } else {
+            0
+        };
+        Ok(Self {
+            folder: folder.to_owned(),
+            newest: Mutex::new(newest),
+        })
+    }
+
+    /// To be called before a segment as of `as_of` is published.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read or the disk refuses; nothing is to be published then.
+    pub(super) fn record(&self, ledger: &Ledger, as_of: u64) -> Result<(), AuthorityError> {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if as_of <= *newest {
+            return Ok(());
+        }
+        if let Some(digest) = entry_digest(ledger, as_of)? {
+            self.write(as_of, &digest).map_err(storage)?;
+            *newest = as_of;
+        }
+        Ok(())
+    }
+
+    fn write(&self, sequence: u64, digest: &[u8; 32]) -> Result<(), DiskError> {
+        let digest = names::hexadecimal(digest);
+        let line = format!("{MAGIC} {VERSION} {sequence} {digest}\n");
+        let temporary = self.folder.join(TEMPORARY);
+        if temporary.exists() {
+            disk::remove(&temporary)?;
+        }
+        let file = disk::create(&temporary)?;
+        disk::write_at(&file, &temporary, line.as_bytes(), 0)?;
+        disk::sync(&file, &temporary)?;
+        disk::rename(&temporary, &self.folder.join(NAME))?;
+        disk::sync_folder(&self.folder)
+    }
+}
+
+fn storage(error: DiskError) -> AuthorityError {
+    AuthorityError::Catalog(error.into())
+}
+
+/// SHA-256 of an entry; `None` when the ledger has no such entry.
+fn entry_digest(ledger: &Ledger, sequence: u64) -> Result<Option<[u8; 32]>, LedgerError> {
+    let snapshot = ledger.snapshot()?;
+    let before = match sequence.checked_sub(1) {
+        Some(before) if sequence <= snapshot.last_sequence() => before,
+        _ => return Ok(None),
+    };
+    let Some(entry) = snapshot.entries_since(before)?.next().transpose()? else {
+        return Ok(None);
+    };
+    let mut octets = Vec::new();
+    entry.encode(&mut octets)?;
+    let mut digest = [0; 32];
+    digest.copy_from_slice(digest::digest(&digest::SHA256, &octets).as_ref());
+    Ok((entry.sequence == sequence).then_some(digest))
+}
+
+fn parse(octets: &[u8]) -> Option<(u64, [u8; 32])> {
+    let line = str::from_utf8(octets).ok()?.strip_suffix('\n')?;
+    let mut words = line.split(' ');
+    let start = (words.next(), words.next());
+    let (sequence, digest, end) = (words.next()?, words.next()?, words.next());
+    (start == (Some(MAGIC), Some(VERSION)) && end.is_none()).then_some(())?;
+    Some((sequence.parse().ok()?, names::octets(digest)?))
+}
+
+const NAME: &str = "ledger.lineage";
+const TEMPORARY: &str = "ledger.lineage.tmp";
+const MAGIC: &str = "estelam-lineage";
+const VERSION: &str = "1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{Action, Change, Source};
+    use crate::identity::SerialNumber;
+    use crate::ledger::IssuerIdentity;
+
+    /// A ledger of an issuer and these certificates.
+    fn ledger(folder: &Path, serials: &[&str]) -> Ledger {
+        let ledger = Ledger::open(folder).unwrap();
+        let source = Source::new("test", "").unwrap();
+        let identity = IssuerIdentity {
+            subject_der: vec![0x30, 0],
+            spki_der: vec![0x30],
+            label: "test".to_owned(),
+        };
+        let issuer = ledger.define_issuer(&identity, &source, NOW_MS).unwrap();
+        for serial in serials {
+            let change = Change {
+                issuer: issuer.id,
+                serial: SerialNumber::from_hex(serial).unwrap(),
+                action: Action::Issue(crate::change::Inventory::default()),
+            };
+            ledger.commit(&[change], &source, NOW_MS).unwrap();
+        }
+        ledger
+    }
+
+    const NOW_MS: u64 = 1_790_000_000_500;
+
+    #[test]
+    fn a_ledger_without_the_entry_that_segments_speak_for_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |ledger: &Ledger, speaks| Lineage::open(folder.path(), ledger, speaks);
+        let at = |name: &str| folder.path().join(name);
+        let first = ledger(&at("first"), &["01", "02", "03"]);
+        assert!(matches!(
+            open(&first, true),
+            Err(AuthorityError::NoLineage { .. })
+        ));
+        let lineage = open(&first, false).unwrap();
+        lineage.record(&first, 3).unwrap();
+        lineage.record(&first, 2).unwrap();
+        assert_eq!(*open(&first, true).unwrap().newest.lock().unwrap(), 3);
+
+        // Restored from before, and gone on from there; and one that only reached the same number.
+        for (name, serials) in [("shorter", &["01"][..]), ("other", &["01", "09", "03"])] {
+            let ledger = ledger(&at(name), serials);
+            assert!(
+                matches!(
+                    open(&ledger, true),
+                    Err(AuthorityError::OtherLedger { sequence: 3, .. })
+                ),
+                "{name}"
+            );
+        }
+        for damaged in ["", "estelam-lineage 1 3 00\n", "estelam-lineage 2 3"] {
+            std::fs::write(at(NAME), damaged).unwrap();
+            assert!(matches!(
+                open(&first, true),
+                Err(AuthorityError::NoLineage { .. })
+            ));
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Drives the built program: one module a surface.
+//!
+//! Every tool that a test needs is installed by `./setup`; one that is missing fails the test. Tests
+//! wait for conditions, never for time, have folders and ports of their own and leave nothing behind.
+
+#![allow(
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::let_underscore_must_use,
+    reason = "a test may panic: that is how it fails"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "helpers are public to the other modules, and nobody else is there"
+)]
+
+mod cli;
+#[path = "../common/mod.rs"]
+mod common;
+mod crash;
+mod faults;
+mod http;
+mod import;
+mod openssl_ca;
