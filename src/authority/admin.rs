@@ -2,7 +2,7 @@
 
 use std::io::BufReader;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -172,6 +172,7 @@ fn accept_clock(authority: &Authority) -> Result<ClockReply, OperationError> {
     let source = Source::new("cli", "")
         .map_err(|error| OperationError::new(ErrorClass::Internal, error.to_string()))?;
     let clock = shared.signing.clock();
+    let _dating = shared.dating.lock().unwrap_or_else(PoisonError::into_inner);
     // Recorded before it takes effect: nothing is signed with a time that nobody answered for.
     let now = clock.now();
     shared

@@ -68,7 +68,6 @@ fn tend(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Tended, AuthorityError>
         .overlay_entries()
         .filter(|entry| matches!(entry.truth(), OverlayTruth::Masked(_)))
         .map(|entry| *entry.serial())
-        .take(SIGNED_ONE_BY_ONE.saturating_add(1))
         .collect();
     if masked.is_empty() {
         return Ok(Tended::Done);
@@ -76,13 +75,13 @@ fn tend(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Tended, AuthorityError>
     let Some(signer) = issuer.signer() else {
         return Ok(Tended::Later);
     };
-    if masked.len() > SIGNED_ONE_BY_ONE {
-        // The renewal signs the whole shard on all cores; the masks hold meanwhile.
-        shared.renewal_wake.notify();
-    }
     for some in masked.chunks(PUBLISHED_TOGETHER) {
         if shared.stopping() {
             break;
+        }
+        if masked.len() > IMPORTED && is_left_to_renewal(shared, issuer) {
+            shared.renewal_wake.notify();
+            return Ok(Tended::Later);
         }
         let truths = some
             .iter()
@@ -98,12 +97,23 @@ fn tend(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Tended, AuthorityError>
             .iter()
             .map(|(record, sequence)| answers.sign(record, *sequence))
             .collect::<Result<Vec<_>, _>>()?;
-        shared.publish(&[Publication::FreshAnswer {
+        let answers = Publication::FreshAnswer {
             issuer: issuer.id,
             answers: signed,
-        }])?;
+        };
+        if !shared.publish_signed(now, &[answers])? {
+            return Ok(Tended::Later);
+        }
     }
     Ok(Tended::Done)
+}
+
+/// Whether the changes of an import are better signed with their shard: more are coming and may be
+/// sealed, or the shards are being signed already, as of a time that must not lie behind what is signed
+/// here. The masks hold meanwhile.
+fn is_left_to_renewal(shared: &Shared, issuer: &Issuer) -> bool {
+    let now = shared.signing.clock().monotonic();
+    !shared.bustle.is_settled(now) || shared.is_renewing(&issuer.id)
 }
 
 /// Moves the overlay as it is now into an unsigned patch segment. The status of each entry stays known
@@ -158,8 +168,8 @@ pub(super) fn seal(
     Ok(())
 }
 
-/// Masks that are signed one by one: a tenth of a second of P-256 on one core.
-const SIGNED_ONE_BY_ONE: usize = 2_048;
+/// More masks than this at once are an import: a tenth of a second of P-256 on one core.
+const IMPORTED: usize = 2_048;
 /// Fresh answers that become visible in one swap.
 const PUBLISHED_TOGETHER: usize = 64;
 /// How soon to try again what could not be signed.

@@ -19,7 +19,7 @@ use crate::responder::{AnswerKind, AskedQuestion, EntityTag, Freshness, Question
 use crate::signer::LoadedSigner;
 
 /// Answers questions until the responder hangs up or the authority stops.
-pub(super) fn run(shared: &Shared, mut questions: Receiver<AskedQuestion>) {
+pub(super) fn run(shared: &Shared, questions: &mut Receiver<AskedQuestion>) {
     while let Some(asked) = questions.blocking_recv() {
         if shared.stopping() {
             return;

@@ -68,6 +68,9 @@ pub struct AuthorityStats {
     pub overlays_sealed: u64,
     /// Damaged segments taken out since the start.
     pub quarantined: u64,
+    /// Times that a thread panicked and was set going again.
+    #[serde(default)]
+    pub panics: u64,
     /// Each issuer.
     pub issuers: Vec<IssuerStats>,
 }
@@ -126,6 +129,7 @@ pub(super) fn observe(shared: &Shared) -> Result<AuthorityStats, AuthorityError>
         shards_signed: counters.shards_signed.load(Relaxed),
         overlays_sealed: counters.sealed.load(Relaxed),
         quarantined: counters.quarantined.load(Relaxed),
+        panics: counters.panics.load(Relaxed),
         issuers,
     })
 }

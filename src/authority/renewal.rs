@@ -13,7 +13,7 @@ use super::bustle::Bustle;
 use super::issuer::Issuer;
 use super::runtime::{Shared, Wake, shard_record};
 use crate::asn1::UnixTime;
-use crate::catalog::{IssuerSnapshot, OverlayEntry, OverlayTruth, Publication};
+use crate::catalog::{IssuerSnapshot, Publication};
 use crate::presign::{
     Phase, PresignError, ShardJob, ShardRecord, shard_depth, sign_shard, signer_fingerprint,
 };
@@ -22,6 +22,7 @@ use crate::signer::LoadedSigner;
 
 /// Runs until told to stop.
 pub(super) fn run(shared: &Shared, wake: &Wake) {
+    shared.set_renewing(None);
     let mut keys_looked_at = Instant::now();
     while !shared.stopping() {
         if keys_looked_at.elapsed() >= KEY_RETRY {
@@ -110,21 +111,18 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
             phase: Some(phase),
         }));
     }
-    let many_unsigned = view.patches().next().is_some()
-        || view
-            .overlay_entries()
-            .filter(|entry| is_masked(entry))
-            .count()
-            > MASKED_MAX;
+    let sealed_up_to = view.patches().map(|patch| patch.as_of()).max();
     let fingerprint = signer_fingerprint(&signer);
     let due = bases.into_iter().find(|segment| {
         *segment.signer() != fingerprint
             || segment.next_sign() <= now
+            // Signed by a clock that was set back since: nobody is given these answers.
+            || segment.snapshot_time() > now
             || issuer
                 .presigned
                 .iter()
                 .any(|hashes| segment.template(hashes.algorithm()).is_none())
-            || (many_unsigned && segment.as_of() < ledger.last_sequence())
+            || sealed_up_to.is_some_and(|sealed| segment.as_of() < sealed)
     });
     Ok(due.map(|segment| Due {
         depth: segment.depth(),
@@ -145,10 +143,6 @@ fn uncovered(shards: &[(u8, u32)], wanted: u8) -> Option<(u8, u32)> {
     })
 }
 
-fn is_masked(entry: &OverlayEntry) -> bool {
-    matches!(entry.truth(), OverlayTruth::Masked(_))
-}
-
 /// An issuer's place among all, as the phase of its first renewal.
 fn place(shared: &Shared, issuer: &Arc<Issuer>) -> Phase {
     let count = shared.issuers.iter().count();
@@ -167,7 +161,12 @@ fn place(shared: &Shared, issuer: &Arc<Issuer>) -> Phase {
 /// Signs the next shard that is due; false when none is.
 fn renew_next(shared: &Shared, issuer: &Arc<Issuer>) -> Result<bool, AuthorityError> {
     match next_due(shared, issuer)? {
-        Some(due) => renew(shared, issuer, due),
+        Some(due) => {
+            shared.set_renewing(Some(issuer.id));
+            let renewed = renew(shared, issuer, due);
+            shared.set_renewing(None);
+            renewed
+        }
         None => Ok(false),
     }
 }
@@ -177,6 +176,8 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
     let Some(signer) = issuer.signer() else {
         return Ok(false);
     };
+    // A certificate that has ended is found before a million records are read for nothing.
+    issuer.window(&signer, shared.signing.clock().now(), None)?;
     let started = Instant::now();
     let ledger = shared.ledger.snapshot()?;
     let mut records = Vec::new();
@@ -210,14 +211,12 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
             file,
         });
     }
-    // A clock that stepped meanwhile makes these times untrue; they are not published then.
-    if shared.signing.now().is_err() {
+    shared.lineage.record(&shared.ledger, as_of)?;
+    // A clock that stepped meanwhile makes these times untrue.
+    if !shared.publish_signed(now, &publications)? {
+        shared.catalog.discard(&publications);
         return Ok(false);
     }
-    shared.ledger.raise_signing_high_water(now)?;
-    shared.signing.signed(now);
-    shared.lineage.record(&shared.ledger, as_of)?;
-    shared.publish(&publications)?;
     shared
         .counters
         .shards_signed
@@ -312,8 +311,6 @@ fn pause(shared: &Shared) -> Duration {
         .max(Duration::from_millis(100))
 }
 
-/// Masks that the keeper does not sign one by one.
-const MASKED_MAX: usize = 2_048;
 /// How soon to try a failed shard again.
 const RETRY: Duration = Duration::from_secs(5);
 /// How often to look for a missing key.

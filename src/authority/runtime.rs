@@ -1,5 +1,6 @@
 //! The authority's threads, and what they share.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -13,9 +14,10 @@ use super::issuer::{Issuer, Issuers};
 use super::lineage::Lineage;
 use super::signing::SigningClock;
 use super::{Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
+use crate::asn1::UnixTime;
 use crate::catalog::{Catalog, CatalogError, IssuerTableError, MaskEntry, Publication};
 use crate::clock::Clock;
-use crate::identity::SerialNumber;
+use crate::identity::{IssuerId, SerialNumber};
 use crate::ledger::{AppliedEntry, GroupCommit, GroupOptions, Ledger, LedgerError, StatusRecord};
 use crate::ocsp::RequestLimits;
 use crate::presign::{PresignError, ShardRecord, WindowError};
@@ -57,6 +59,7 @@ impl Authority {
             catalog,
             lineage,
             signing: SigningClock::new(clock, high_water),
+            dating: Mutex::new(()),
             limits,
             stop: AtomicBool::new(false),
             keeper_wake,
@@ -64,6 +67,7 @@ impl Authority {
             scrub_wake,
             counters: Counters::default(),
             masked_up_to: AtomicU64::new(0),
+            renewing: Mutex::default(),
             bustle: Bustle::default(),
         });
         super::catch_up::announce(&shared)?;
@@ -79,13 +83,14 @@ impl Authority {
             move |entries| masks.mask(entries),
         )
         .map_err(|source| AuthorityError::Thread { source })?;
-        let spawn = |name: &str, work: Box<dyn FnOnce(&Shared) + Send>| {
+        let spawn = |name: &'static str, mut work: Box<dyn FnMut(&Shared) + Send>| {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new()
                 .name(name.to_owned())
-                .spawn(move || work(&shared))
+                .spawn(move || run_again_after_panics(name, &shared, &mut *work))
                 .map_err(|source| AuthorityError::Thread { source })
         };
+        let mut questions = questions;
         let threads = vec![
             spawn(
                 "keeper",
@@ -95,7 +100,10 @@ impl Authority {
                 "renewal",
                 Box::new(move |shared| renewal::run(shared, &renewal_woken)),
             )?,
-            spawn("live", Box::new(move |shared| live::run(shared, questions)))?,
+            spawn(
+                "live",
+                Box::new(move |shared| live::run(shared, &mut questions)),
+            )?,
             spawn(
                 "scrub",
                 Box::new(move |shared| scrub::run(shared, &scrub_woken)),
@@ -139,12 +147,33 @@ impl Authority {
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
+            thread.thread().unpark();
             if thread.join().is_err() {
                 tracing::error!("a thread of the authority had panicked");
             }
         }
     }
 }
+
+/// Does the work of a thread, anew after a panic: what panicked over one record or question must not
+/// end signing for all others until somebody looks.
+fn run_again_after_panics(name: &str, shared: &Shared, work: &mut dyn FnMut(&Shared)) {
+    // The state that the threads share is whole between any two steps, or behind a lock that says so.
+    while catch_unwind(AssertUnwindSafe(|| work(shared))).is_err() {
+        shared.counters.panics.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(
+            thread = name,
+            "panicked, which is a defect of this program: please report it; it goes on"
+        );
+        std::thread::park_timeout(AFTER_PANIC);
+        if shared.stopping() {
+            return;
+        }
+    }
+}
+
+/// So that a panic that comes back does not fill the log.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// What the threads share.
 pub(super) struct Shared {
@@ -153,6 +182,9 @@ pub(super) struct Shared {
     pub(super) catalog: Arc<Catalog>,
     pub(super) lineage: Lineage,
     pub(super) signing: SigningClock,
+    /// Held while a signing time is recorded and its answers are published, and while the clock is
+    /// accepted: a time from before the acceptance must not come after it.
+    pub(super) dating: Mutex<()>,
     pub(super) limits: RequestLimits,
     pub(super) stop: AtomicBool,
     pub(super) keeper_wake: Waker,
@@ -161,6 +193,8 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     /// The last change that [`Shared::mask`] made visible, with all before it since the start.
     masked_up_to: AtomicU64,
+    /// Whose shards are being signed at the moment.
+    renewing: Mutex<Option<IssuerId>>,
     /// Tells an import under way from single changes.
     pub(super) bustle: Bustle,
 }
@@ -170,8 +204,35 @@ impl Shared {
         self.masked_up_to.load(Ordering::Acquire)
     }
 
+    pub(super) fn set_renewing(&self, issuer: Option<IssuerId>) {
+        *self.renewing.lock().unwrap_or_else(PoisonError::into_inner) = issuer;
+    }
+
+    pub(super) fn is_renewing(&self, issuer: &IssuerId) -> bool {
+        let renewing = self.renewing.lock();
+        *renewing.unwrap_or_else(PoisonError::into_inner) == Some(*issuer)
+    }
+
     pub(super) fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Publishes answers signed at `signed_at`, after the ledger has remembered that time: nothing is
+    /// ever signed before it, also after a restart under a clock that was set back. False, and nothing
+    /// is published, when the clock is not trusted any more or was accepted as being behind that time.
+    pub(super) fn publish_signed(
+        &self,
+        signed_at: UnixTime,
+        publications: &[Publication],
+    ) -> Result<bool, AuthorityError> {
+        let _accepting = self.dating.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.signing.now().is_ok_and(|now| now >= signed_at) {
+            return Ok(false);
+        }
+        self.ledger.raise_signing_high_water(signed_at)?;
+        self.signing.signed(signed_at);
+        self.publish(publications)?;
+        Ok(true)
     }
 
     pub(super) fn publish(&self, publications: &[Publication]) -> Result<(), AuthorityError> {
@@ -279,6 +340,7 @@ pub(super) struct Counters {
     pub(super) live_answers: AtomicU64,
     pub(super) live_refused: AtomicU64,
     pub(super) quarantined: AtomicU64,
+    pub(super) panics: AtomicU64,
 }
 
 impl Counters {

@@ -170,14 +170,41 @@ impl Catalog {
     /// disk.
     ///
     /// # Errors
-    /// [`CatalogError`]; nothing is published then, and the files of refused segments stay until the
-    /// catalog is opened next.
+    /// [`CatalogError`]; nothing is published then, and the files of refused segments are removed: a
+    /// signer that tries again and again would fill the disk with them.
     pub fn publish(&self, publications: &[Publication]) -> Result<u64, CatalogError> {
-        self.change(|draft| {
+        let published = self.change(|draft| {
             publications
                 .iter()
                 .try_for_each(|publication| draft.apply(publication))
-        })
+        });
+        if published.is_err() {
+            self.discard(publications);
+        }
+        published
+    }
+
+    /// Removes the files of segments that were not published. One that the manifest on the disk names
+    /// stays: the writing of that may have failed at its very end.
+    pub fn discard(&self, publications: &[Publication]) {
+        let writer = self.lock();
+        let Ok(on_disk) = disk::read(&self.folder.join(manifest::NAME)) else {
+            return;
+        };
+        let Ok(on_disk) = Manifest::decode(&on_disk) else {
+            return;
+        };
+        let in_service = writer.manifest(&BTreeMap::new(), writer.generation_below);
+        let named = on_disk.segments.iter().chain(&in_service.segments);
+        for publication in publications {
+            if let Publication::Segment { file, .. } = publication
+                && !named.clone().any(|listed| listed.sha256 == file.sha256)
+            {
+                // What cannot be removed is removed at the next opening.
+                let _result =
+                    disk::remove(&self.folder.join(names::name(&file.sha256, names::SEGMENT)));
+            }
+        }
     }
 
     /// Takes a segment found damaged out of service: its serials become

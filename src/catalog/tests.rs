@@ -454,7 +454,9 @@ fn an_older_segment_is_refused_and_changes_nothing() {
             ),
             "{error}"
         );
+        assert!(!stale.path.exists());
     }
+    assert!(current.path.exists());
     let other = SegmentSpec {
         issuer: OTHER_ISSUER,
         ..spec(&[])
@@ -1190,7 +1192,7 @@ fn take(catalog: Catalog, folder: &Path, ledger: &mut Ledger, step: &Step) -> Ca
             );
             match catalog.publish(&[published(&file)]) {
                 Ok(_) => {}
-                Err(CatalogError::Stale { .. }) => fs::remove_file(&file.path).unwrap(),
+                Err(CatalogError::Stale { .. }) => assert!(!file.path.exists()),
                 Err(error) => panic!("{error}"),
             }
         }

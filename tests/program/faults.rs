@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::common::clock::generalized_time;
 use crate::common::http::post;
 use crate::common::tools::{run, text};
 use crate::common::{
@@ -829,6 +830,30 @@ fn a_ledger_that_the_catalog_was_not_signed_from_is_refused() {
     for certificate in site.ca.certificates() {
         server.answers(&certificate);
     }
+}
+
+#[test]
+fn the_newest_time_that_was_signed_with_outlives_the_server() {
+    let site = Site::imported(&small_ca(20));
+    let serial = site.ca.certificates()[0].serial.clone();
+    let server = site.serve_settled();
+    let this_update = || {
+        let answer = Answer::of(&server.ask(Hash::Sha256, &serial));
+        answer.single().this_update.clone()
+    };
+    let before = this_update();
+    let mut action = ["hold", "release"].iter().cycle();
+    // Until a change falls into a later second than the shard's signing.
+    while this_update() == before {
+        let action = action.next().expect("a cycle");
+        site.run(&[action, &serial]).expect(0);
+        site.settle();
+    }
+    let newest = this_update();
+    server.kill();
+    let ledger = estelam::ledger::Ledger::open(&site.path("state/ledger")).unwrap();
+    let high_water = ledger.signing_high_water().unwrap().as_secs();
+    assert!(generalized_time(high_water) >= newest, "{newest}");
 }
 
 fn small_ca(bulk: usize) -> Arc<OpensslCa> {

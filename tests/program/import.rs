@@ -1,6 +1,7 @@
 //! `estelam import index`: the whole file or nothing, and as often as one likes.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::common::tools::{Finished, read_text, run, text};
 use crate::common::{OpensslCa, Plan, Random, SHARED, Site, Status};
@@ -246,4 +247,39 @@ fn the_index_of_openssl_is_read_to_the_last_line() {
         "revoked"
     };
     assert_eq!(status(&site, &last.serial), due);
+}
+
+#[test]
+fn what_a_running_server_takes_in_is_signed_soon_however_much_it_is() {
+    let ca = Arc::new(OpensslCa::new(Plan {
+        every_form: false,
+        bulk: 3_000,
+    }));
+    let site = Site::new(&ca);
+    let server = site.serve();
+    site.import_index().expect(0);
+    site.settle();
+    // Now that there is a shard, as much again, none of which it knows.
+    let index = read_text(&ca.path("index.txt"));
+    let more: String = index
+        .lines()
+        .filter(|line| line.starts_with('V'))
+        .enumerate()
+        .map(|(number, line)| {
+            let mut columns: Vec<String> = line.split('\t').map(str::to_owned).collect();
+            columns[3] = format!("7F{number:06X}");
+            columns.join("\t") + "\n"
+        })
+        .collect();
+    let path = site.path("more.txt");
+    std::fs::write(&path, more).unwrap();
+    site.run(&["import", "index", text(&path)]).expect(0);
+    let began = Instant::now();
+    site.settle();
+    assert!(
+        began.elapsed() < Duration::from_secs(30),
+        "signing waited for something: {:?}",
+        began.elapsed()
+    );
+    drop(server);
 }
