@@ -18,10 +18,11 @@ pub(super) fn run(shared: &Shared, wake: &Wake) {
             .flat_map(|issuer| issuer.segments().cloned())
             .collect();
         for segment in segments {
+            check(shared, wake, &segment);
+            // Asked here: the check may have heard the bell that calls to stop.
             if shared.stopping() {
                 return;
             }
-            check(shared, wake, &segment);
         }
         wake.wait(ROUND);
     }
