@@ -217,6 +217,8 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
     shared.ledger.raise_signing_high_water(now)?;
     shared.signing.signed(now);
     shared.publish(&publications)?;
+    // An issuer signed for the first time can be caught up with now.
+    shared.keeper_wake.notify();
     shared
         .counters
         .shards_signed
