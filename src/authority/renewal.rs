@@ -22,6 +22,10 @@ use crate::signer::LoadedSigner;
 
 /// Runs until told to stop.
 pub(super) fn run(shared: &Shared, wake: &Wake) {
+    // For this thread and those it starts to sign: nobody waits for them, and answers, changes and live
+    // signatures go first. Where all cores are taken, a tenth of one is still left for signing. Refused,
+    // it signs as it is.
+    let _result = rustix::process::nice(10);
     let mut keys_looked_at = Instant::now();
     while !shared.stopping() {
         if keys_looked_at.elapsed() >= KEY_RETRY {
