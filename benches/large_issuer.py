@@ -5,7 +5,7 @@
 
 One CA with a P-256 delegate and an index.txt of that many lines, one in ten revoked. The steps:
 
-  host      fdatasync of 128 octets, p50 and p99, in the folder that is used: what all else rests on
+  host      what fdatasync and a P-256 signature cost here and now (benches/host.rs), first and last
   import    the index into a new state, without a server; and the same file again
   cold      start over that state, never presigned, until the first right OCSP answer; several times,
             ended by kill -9 each time
@@ -14,9 +14,10 @@ One CA with a P-256 delegate and an index.txt of that many lines, one in ten rev
   online    the index into a new state through a running server, with OCSP questions all the while:
             each answer must be right (what is acknowledged may not be denied, what is revoked may not
             be good), and how long they took
+  crash     the same, ended by kill -9 half-way; start, and the import again
 
 Starts are timed from before fork to the last octet of the first right answer, on a raw socket that
-tries to connect every millisecond. Needs nothing but Python and openssl.
+tries to connect every millisecond. Needs the built binary, cargo, Python and openssl.
 """
 
 import argparse
@@ -46,7 +47,7 @@ def main():
     parser.add_argument("--serial-octets", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keep", type=Path, help="work here and leave it")
-    parser.add_argument("--steps", default="import,cold,sign,warm,online")
+    parser.add_argument("--steps", default="import,cold,sign,warm,online,crash")
     parser.add_argument("--binary", type=Path, default=BINARY)
     arguments = parser.parse_args()
     steps = arguments.steps.split(",")
@@ -65,6 +66,8 @@ def main():
             warm(issuer, arguments.rounds)
         if "online" in steps:
             import_online(issuer)
+        if "crash" in steps:
+            crash(issuer, arguments.rounds)
         host(folder)
     finally:
         if not arguments.keep:
@@ -76,22 +79,16 @@ def say(step, text):
 
 
 def host(folder):
-    """What the disk is worth at this moment."""
-    took = []
-    descriptor = os.open(folder / "fdatasync", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-    for _ in range(400):
-        os.write(descriptor, b"x" * 128)
-        before = time.perf_counter()
-        os.fdatasync(descriptor)
-        took.append(time.perf_counter() - before)
-    os.close(descriptor)
-    took.sort()
-    load = os.getloadavg()[0]
-    say(
-        "host",
-        f"fdatasync p50 {took[200] * 1e3:.2f} ms, p99 {took[395] * 1e3:.2f} ms; load {load:.1f}, "
-        f"{os.cpu_count()} cores",
+    """What the machine is worth at this moment: all else is read beside it."""
+    bench = subprocess.run(
+        ["cargo", "bench", "--quiet", "--bench", "host"],
+        cwd=ROOT,
+        env=os.environ | {"BENCH_DIR": str(folder)},
+        check=True,
+        capture_output=True,
+        text=True,
     )
+    say("host", bench.stdout.strip())
 
 
 class Issuer:
@@ -254,10 +251,11 @@ class Server:
         self.began = time.perf_counter()
         self.process = subprocess.Popen(issuer.command("serve"), stderr=self.log)
 
-    def first_answer(self):
+    def first_answer(self, number=None):
         """Seconds to the first right answer, and how many others came before."""
         others = 0
-        number = random.randrange(self.issuer.count)
+        if number is None:
+            number = random.randrange(self.issuer.count)
         while True:
             assert self.process.poll() is None, "it ended; see serve.log"
             try:
@@ -383,6 +381,24 @@ def warm(issuer, rounds):
         starts(issuer, "warm", rounds, how)
 
 
+class Sampler(threading.Thread):
+    """The most memory of its own that a server had; the mapped segments are not in it."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server = server
+        self.peak = 0
+        self.start()
+
+    def run(self):
+        while self.server.process.poll() is None:
+            try:
+                self.peak = max(self.peak, self.server.status("RssAnon"))
+            except (KeyError, FileNotFoundError, ProcessLookupError):
+                return
+            time.sleep(0.02)
+
+
 class Asker(threading.Thread):
     """Asks all the while about certificates whose import was acknowledged, and about others."""
 
@@ -417,6 +433,7 @@ def import_online(issuer):
     server = Server(issuer)
     try:
         server.stats()
+        sampler = Sampler(server)
         asker = Asker(issuer)
         asker.start()
         took, cpu, peak, output = measured(
@@ -425,12 +442,12 @@ def import_online(issuer):
         asker.known_up_to = issuer.count
         report = json.loads(output)
         server_cpu, server_peak = server.cpu(), server.status("VmHWM")
-        anonymous = server.status("RssAnon")
+        anonymous = sampler.peak
         stats = server.stats()
         say(
             "online",
             f"{took:.2f} s, {cpu:.2f} s of CPU and peak {peak:.0f} MB in the command, "
-            f"{server_cpu:.2f} s and peak {server_peak:.0f} MB (anonymous at the end {anonymous:.0f}) "
+            f"{server_cpu:.2f} s and peak {server_peak:.0f} MB ({anonymous:.0f} without maps) "
             f"in the server; {report['applied']} applied; {stats['overlays_sealed']} overlays sealed, "
             f"{stats['shards_signed']} shards signed meanwhile",
         )
@@ -442,13 +459,45 @@ def import_online(issuer):
         say(
             "online",
             f"all presigned {signed:.1f} s after the start, {server.cpu():.1f} s of CPU, peak "
-            f"{server.status('VmHWM'):.0f} MB; {count} questions meanwhile: {asker.counts}, p50 "
+            f"{server.status('VmHWM'):.0f} MB ({sampler.peak:.0f} without maps); {count} questions meanwhile: {asker.counts}, p50 "
             f"{asker.took[count // 2] * 1e3:.1f} ms, p99 {asker.took[count * 99 // 100] * 1e3:.1f} ms, "
             f"max {asker.took[-1] * 1e3:.0f} ms; wrong: {asker.wrong[:3] or 'none'}",
         )
         assert not asker.wrong
     finally:
         server.end(signal.SIGTERM)
+
+
+def crash(issuer, rounds):
+    took = []
+    for _ in range(rounds):
+        issuer.remove_state()
+        server = Server(issuer)
+        try:
+            server.stats()
+            command = issuer.command("import", "index", str(issuer.index))
+            child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            while server.stats()["issuers"][0]["certificates"] < issuer.count // 2:
+                assert child.poll() is None, "the import ended too early"
+        finally:
+            server.end(signal.SIGKILL)
+        assert child.wait() != 0
+        server = Server(issuer)
+        try:
+            # Imported first, so durable.
+            took.append(server.first_answer(0)[0])
+            say("crash", f"{server.stats()['issuers'][0]['certificates']} certificates were kept")
+            seconds, _, _, output = measured(issuer.command("import", "index", str(issuer.index), "--json"))
+            say("crash", f"{json.loads(output)['applied']} applied by the second run in {seconds:.1f} s")
+            server.check(1000)
+        finally:
+            server.end(signal.SIGKILL)
+    took.sort()
+    say(
+        "crash",
+        f"first answer after {took[0] * 1e3:.0f} to {took[-1] * 1e3:.0f} ms, median "
+        f"{took[len(took) // 2] * 1e3:.0f} ms, in {rounds} starts amid an import",
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::AuthorityError;
 use super::issuer::Issuer;
 use super::runtime::{Shared, Wake};
-use crate::catalog::{OVERLAY_ENTRIES_MAX, OverlayEntry, OverlayTruth, Publication};
+use crate::catalog::{OVERLAY_ENTRIES_MAX, OverlayTruth, Publication};
 use crate::identity::SerialNumber;
 use crate::presign::{AnswerSigner, ShardJob, ShardRecord, SigningWindow, sign_shard};
 use crate::segment::SegmentKind;
@@ -131,15 +131,15 @@ pub(super) fn seal(
     let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
         return Ok(());
     };
-    let entries: Vec<&OverlayEntry> = view.overlay_entries().collect();
-    let records = entries
-        .into_iter()
-        .map(|entry| {
-            shared
-                .truth(issuer, *entry.serial())
-                .map(|(record, _)| record)
+    // Nothing unsigned is ever assembled into an answer, so the extensions can stay in the ledger.
+    let records: Vec<ShardRecord> = view
+        .overlay_entries()
+        .map(|entry| ShardRecord {
+            serial: *entry.serial(),
+            status: entry.status(),
+            invalidity_date: None,
         })
-        .collect::<Result<Vec<ShardRecord>, _>>()?;
+        .collect();
     let now = shared.signing.clock().now();
     let job = ShardJob {
         dir: shared.catalog.folder(),

@@ -85,15 +85,7 @@ impl Lineage {
     fn write(&self, sequence: u64, digest: &[u8; 32]) -> Result<(), DiskError> {
         let digest = names::hexadecimal(digest);
         let line = format!("{MAGIC} {VERSION} {sequence} {digest}\n");
-        let temporary = self.folder.join(TEMPORARY);
-        if temporary.exists() {
-            disk::remove(&temporary)?;
-        }
-        let file = disk::create(&temporary)?;
-        disk::write_at(&file, &temporary, line.as_bytes(), 0)?;
-        disk::sync(&file, &temporary)?;
-        disk::rename(&temporary, &self.folder.join(NAME))?;
-        disk::sync_folder(&self.folder)
+        disk::replace(&self.folder, NAME, TEMPORARY, line.as_bytes())
     }
 }
 
@@ -103,19 +95,12 @@ fn storage(error: DiskError) -> AuthorityError {
 
 /// SHA-256 of an entry; `None` when the ledger has no such entry.
 fn entry_digest(ledger: &Ledger, sequence: u64) -> Result<Option<[u8; 32]>, LedgerError> {
-    let snapshot = ledger.snapshot()?;
-    let before = match sequence.checked_sub(1) {
-        Some(before) if sequence <= snapshot.last_sequence() => before,
-        _ => return Ok(None),
-    };
-    let Some(entry) = snapshot.entries_since(before)?.next().transpose()? else {
-        return Ok(None);
-    };
-    let mut octets = Vec::new();
-    entry.encode(&mut octets)?;
-    let mut digest = [0; 32];
-    digest.copy_from_slice(digest::digest(&digest::SHA256, &octets).as_ref());
-    Ok((entry.sequence == sequence).then_some(digest))
+    let octets = ledger.snapshot()?.entry_octets(sequence)?;
+    Ok(octets.map(|octets| {
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(digest::digest(&digest::SHA256, &octets).as_ref());
+        sha256
+    }))
 }
 
 fn parse(octets: &[u8]) -> Option<(u64, [u8; 32])> {

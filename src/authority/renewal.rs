@@ -23,6 +23,10 @@ use crate::signer::LoadedSigner;
 /// Runs until told to stop.
 pub(super) fn run(shared: &Shared, wake: &Wake) {
     shared.set_renewing(None);
+    // For this thread and those it starts to sign: nobody waits for them, and answers, changes and live
+    // signatures go first. Where all cores are taken, a tenth of one is still left for signing. Refused,
+    // it signs as it is.
+    let _result = rustix::process::nice(10);
     let mut keys_looked_at = Instant::now();
     while !shared.stopping() {
         if keys_looked_at.elapsed() >= KEY_RETRY {
@@ -217,6 +221,8 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
         shared.catalog.discard(&publications);
         return Ok(false);
     }
+    // An issuer signed for the first time can be caught up with now.
+    shared.keeper_wake.notify();
     shared
         .counters
         .shards_signed

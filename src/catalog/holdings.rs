@@ -177,13 +177,14 @@ impl Holdings {
         if base.is_some_and(|base| !outranks(entry, base)) {
             return false;
         }
-        !self.shards.patches().iter().any(|patch| {
+        let patches = self.shards.patches().iter();
+        let mut newer = patches.filter(|patch| !outranks(entry, patch));
+        !newer.any(|patch| {
             let segment = patch.segment.as_deref().filter(|patch| patch.covers(hash));
             // A damaged record may be the serial's: nothing older is believed in its stead.
-            let may_know = segment.is_some_and(|segment| {
+            segment.is_some_and(|segment| {
                 segment.lookup(hash, entry.serial().as_bytes()) != Lookup::Absent
-            });
-            may_know && !outranks(entry, patch)
+            })
         })
     }
 }

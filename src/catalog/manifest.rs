@@ -146,24 +146,7 @@ impl Manifest {
 
     /// Replaces the folder's manifest.
     pub(super) fn store(&self, folder: &Path) -> Result<(), DiskError> {
-        let temporary = folder.join(TEMPORARY);
-        let written = self.write(&temporary);
-        if written.is_err() {
-            // What stays is in nobody's way: it is removed before the next one is written.
-            let _result = disk::remove(&temporary);
-        }
-        written?;
-        disk::rename(&temporary, &folder.join(NAME))?;
-        disk::sync_folder(folder)
-    }
-
-    fn write(&self, temporary: &Path) -> Result<(), DiskError> {
-        if temporary.exists() {
-            disk::remove(temporary)?;
-        }
-        let file = disk::create(temporary)?;
-        disk::write_at(&file, temporary, &self.encode(), 0)?;
-        disk::sync(&file, temporary)
+        disk::replace(folder, NAME, TEMPORARY, &self.encode())
     }
 }
 

@@ -88,6 +88,31 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), DiskError> {
     })
 }
 
+/// Replaces the file `name` in `folder` as a whole: written beside as `temporary`, synced, renamed, the
+/// folder synced. After a crash at any moment the old octets or the new ones are there.
+pub(crate) fn replace(
+    folder: &Path,
+    name: &str,
+    temporary: &str,
+    octets: &[u8],
+) -> Result<(), DiskError> {
+    let temporary = folder.join(temporary);
+    if temporary.exists() {
+        remove(&temporary)?;
+    }
+    let written = create(&temporary).and_then(|file| {
+        write_at(&file, &temporary, octets, 0)?;
+        sync(&file, &temporary)
+    });
+    if written.is_err() {
+        // What stays is in nobody's way: it is removed before the next one is written.
+        let _result = remove(&temporary);
+    }
+    written?;
+    rename(&temporary, &folder.join(name))?;
+    sync_folder(folder)
+}
+
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), DiskError> {
     run("rename to", to, || fs::rename(from, to))
 }

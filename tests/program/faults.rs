@@ -603,6 +603,45 @@ fn a_damaged_ledger_is_refused_or_answered_from_rightly() {
     }
 }
 
+/// Restored from a copy, the ledger would give its next changes the numbers of entries that answers
+/// were signed from already; these would hide them.
+#[test]
+fn a_ledger_that_the_answers_were_not_signed_from_is_refused() {
+    let ca = small_ca(50);
+    let site = Site::imported(&ca);
+    let (ledger, copy) = (site.path("state/ledger"), site.path("copy"));
+    run(std::process::Command::new("cp").args(["-a", text(&ledger), text(&copy)])).expect(0);
+    let serials = ca.issue(2, "-rand_serial");
+    site.import_index().expect(0);
+    site.serve_settled().terminate().expect(0);
+    fs::remove_dir_all(&ledger).unwrap();
+    fs::rename(&copy, &ledger).unwrap();
+    for serial in [&ca.certificates()[3].serial, &serials[0], &serials[1]] {
+        let ended = site.start_fails(site.command(&["serve"]));
+        ended
+            .expect(8)
+            .says(&["ledger", "restore", "state/catalog"]);
+        // As many entries as were signed from, and then more, but other ones.
+        site.run(&[
+            "revoke",
+            serial,
+            "--allow-unissued",
+            "--revocation-time",
+            "2026-02-03T04:05:06Z",
+        ])
+        .expect(0);
+    }
+
+    // What the message says to do.
+    fs::rename(site.path("state/catalog"), site.path("away")).unwrap();
+    let server = site.serve();
+    for serial in &serials {
+        let answer = Answer::of(&server.ask(Hash::Sha256, serial));
+        assert!(matches!(answer.single().status, Status::Revoked { .. }));
+    }
+    server.answers(&ca.certificates()[4]);
+}
+
 /// Every k-th write, sync, rename… fails once or from then on: the command says so and a later run
 /// finds nothing half done.
 #[test]

@@ -420,6 +420,80 @@ fn a_certificate_issued_and_revoked_later_arrives_with_the_next_import() {
     }
 }
 
+/// Serials are an issuer's own: two CAs of one name use the same ones, and differ in their keys.
+#[test]
+fn two_cas_with_the_same_serials_are_kept_apart() {
+    let plan = Plan {
+        every_form: false,
+        bulk: 40,
+    };
+    let (one, other) = (
+        std::sync::Arc::new(OpensslCa::new(plan)),
+        OpensslCa::new(plan),
+    );
+    let site = Site::new(&one);
+    let mut config = read_text(&site.path("estelam.toml"));
+    config.push_str(&format!(
+        "[[issuer]]\nname = \"other\"\ncertificate = {:?}\n[[issuer.signer]]\ncertificate = {:?}\n\
+         key = {:?}\n",
+        other.path("ca.pem"),
+        other.path("ocsp.pem"),
+        other.path("ocsp.key"),
+    ));
+    std::fs::write(site.path("estelam.toml"), config).unwrap();
+    site.import_index().expect(2).says(&["--issuer", "other"]);
+    let import = |ca: &OpensslCa, name| {
+        let index = ca.path("index.txt");
+        site.run(&["import", "index", text(&index), "--issuer", name])
+            .expect(0);
+    };
+    import(&one, "ca");
+    let server = site.serve();
+    let serials: Vec<String> = good(&one).map(|certificate| certificate.serial).collect();
+    let status = |ca: &OpensslCa, hash, serial: &str| {
+        let request = request_of(ca, hash, &[serial]);
+        Answer::of(&server.connect().post("/ocsp", &request).body)
+    };
+    for serial in &serials {
+        assert_eq!(
+            status(&one, Hash::Sha1, serial).single().status,
+            Status::Good
+        );
+        assert_eq!(status(&other, Hash::Sha1, serial), Answer::UNAUTHORIZED);
+    }
+    import(&other, "other");
+    for (number, serial) in serials.iter().enumerate() {
+        let (name, untouched) = if number % 2 == 0 {
+            ("ca", &other)
+        } else {
+            ("other", &*one)
+        };
+        site.run(&["revoke", serial, "--issuer", name]).expect(0);
+        for hash in Hash::BOTH {
+            for ca in [&*one, &other] {
+                let answer = status(ca, hash, serial);
+                let good = answer.single().status == Status::Good;
+                assert_eq!(good, std::ptr::eq(ca, untouched), "{name} {serial}");
+                let starts_with = ca.cert_id_start(hash);
+                assert!(
+                    answer
+                        .single()
+                        .cert_id
+                        .windows(starts_with.len())
+                        .any(|it| it == starts_with)
+                );
+            }
+        }
+    }
+    // One signature cannot speak for both.
+    let both = [
+        cert_id(&one, Hash::Sha1, &serials[0]),
+        cert_id(&other, Hash::Sha1, &serials[0]),
+    ];
+    let reply = server.connect().post("/ocsp", &request_of_cert_ids(&both));
+    assert_eq!(Answer::of(&reply.body), Answer::UNAUTHORIZED);
+}
+
 #[test]
 fn the_judges_themselves_notice_a_wrong_status() {
     let ca = SHARED.get();

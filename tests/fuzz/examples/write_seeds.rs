@@ -1,0 +1,328 @@
+//! Writes `seeds/`, the first inputs of each target, and with `specimen` the segment that is damaged.
+//!
+//! The seeds are the same each time; the specimen is not, since segments have random parts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use estelam::ocsp::{HashAlgorithm, IssuerHashes, ResponderId, Template, TemplateParams};
+use estelam::{asn1::SignatureAlgorithm, config};
+use estelam_fuzz::der::tlv;
+use estelam_fuzz::{specimen, world};
+use hex_literal::hex;
+// Gives the coverage counters a home.
+use libfuzzer_sys as _;
+
+fn main() {
+    if std::env::args().nth(1).as_deref() == Some("specimen") {
+        write_specimen();
+        return;
+    }
+    ocsp_request();
+    answer();
+    get_path();
+    index_txt();
+    segment();
+    template();
+    catalog_manifest();
+    certificate();
+    config();
+    admin_query();
+    ledger_entry();
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn write(target: &str, name: &str, octets: impl AsRef<[u8]>) {
+    let folder = root().join("seeds").join(target);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(name), octets).unwrap();
+}
+
+/// Until a bucket of its index is full, so that the search goes on in the next one.
+fn write_specimen() {
+    loop {
+        let folder = tempfile::tempdir().unwrap();
+        let octets = fs::read(specimen::write(folder.path()).path).unwrap();
+        let index = &octets[octets.len() - 64 * 8..];
+        if index
+            .as_chunks::<64>()
+            .0
+            .iter()
+            .any(|bucket| bucket[60..] != [0xff; 4])
+        {
+            fs::write(root().join("src/specimen.seg"), octets).unwrap();
+            return;
+        }
+    }
+}
+
+fn cert_id(algorithm: HashAlgorithm, issuer: usize, serial: &[u8]) -> Vec<u8> {
+    let (subject, key) = world::ISSUERS[issuer];
+    let parts = [
+        algorithm.algorithm_identifier_der().to_vec(),
+        tlv(0x04, &[algorithm.digest(subject).as_bytes()]),
+        tlv(0x04, &[algorithm.digest(key).as_bytes()]),
+        tlv(0x02, &[serial]),
+    ];
+    tlv(0x30, &[&parts.concat()])
+}
+
+fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
+    let critical: &[u8] = if critical { &[0x01, 0x01, 0xff] } else { &[] };
+    tlv(0x30, &[&tlv(0x06, &[oid]), critical, &tlv(0x04, &[value])])
+}
+
+fn request(before: &[u8], requests: &[Vec<u8>], after: &[u8]) -> Vec<u8> {
+    let list = tlv(0x30, &[&requests.concat()]);
+    tlv(0x30, &[&tlv(0x30, &[before, &list, after])])
+}
+
+fn ocsp_request() {
+    let write = |name: &str, octets: Vec<u8>| write("ocsp_request", name, octets);
+    let (sha1, sha256) = (HashAlgorithm::Sha1, HashAlgorithm::Sha256);
+    for (place, (serial, _)) in world::SERIALS.iter().enumerate() {
+        let algorithm = if place % 2 == 0 { sha1 } else { sha256 };
+        let one = tlv(0x30, &[&cert_id(algorithm, place % 3, serial)]);
+        write(&format!("serial-{place}.der"), request(&[], &[one], &[]));
+    }
+    let one = tlv(0x30, &[&cert_id(sha1, 0, &[0x01])]);
+    let extensions = [
+        extension(&hex!("2b0601050507300102"), false, &tlv(0x04, &[&[7; 32]])),
+        extension(
+            &hex!("2b0601050507300104"),
+            false,
+            &hex!("300b06092b0601050507300101"),
+        ),
+        extension(
+            &hex!("2b0601050507300108"),
+            true,
+            &hex!("300e300c300a06082a8648ce3d040302"),
+        ),
+        extension(&hex!("2a0304"), false, b"x"),
+    ];
+    let extensions = tlv(0xa2, &[&tlv(0x30, &[&extensions.concat()])]);
+    let single = tlv(
+        0xa0,
+        &[&tlv(
+            0x30,
+            &[&extension(
+                &hex!("2b0601050507300107"),
+                false,
+                &[0x30, 0x00],
+            )],
+        )],
+    );
+    let with_single = tlv(0x30, &[&cert_id(sha256, 1, &[0x05]), &single]);
+    let before = [
+        hex!("a003 020100").to_vec(),
+        hex!("a107 8205 612e636f6d").to_vec(),
+    ]
+    .concat();
+    write(
+        "everything.der",
+        request(&before, &[one.clone(), with_single], &extensions),
+    );
+    write(
+        "extensions.der",
+        request(&[], std::slice::from_ref(&one), &extensions),
+    );
+    write("eight.der", request(&[], &vec![one.clone(); 8], &[]));
+    let absent = tlv(0x30, &[&cert_id(sha1, 0, &[0x55; 20])]);
+    write("not-issued.der", request(&[], &[absent], &[]));
+    let tbs_request = tlv(0x30, &[&tlv(0x30, &[&one])]);
+    let signature = tlv(
+        0x30,
+        &[&hex!("300a06082a8648ce3d040302"), &hex!("030300abcd")],
+    );
+    write(
+        "signed.der",
+        tlv(0x30, &[&tbs_request, &tlv(0xa0, &[&signature])]),
+    );
+}
+
+fn answer() {
+    write("answer", "one", [1, 1, 0, 0, 0, 0]);
+    write("answer", "sha256", [2, 1, 5, 1, 3, 0]);
+    write(
+        "answer",
+        "own-serial",
+        [
+            4, 1, 0, 0, 200, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+        ],
+    );
+    write(
+        "answer",
+        "three",
+        [5, 1, 0, 3, 0, 0, 1, 1, 1, 2, 2, 2, 2, 32],
+    );
+}
+
+fn get_path() {
+    for (name, path) in [
+        ("plain", "/MEIwQDA+MDwwOjAJBgUrDgMCGgUABBQ="),
+        ("escaped", "/MEIwQDA%2BMDwwOjAJBgUrDgMCGgUABBQ%3D"),
+        ("slashes", "//MA%2f%2F//++=="),
+        ("base64url", "/MA_-MA"),
+        ("short", "MA=="),
+        ("twice", "MA%253D%253D"),
+    ] {
+        write("get_path", name, path);
+    }
+}
+
+fn index_txt() {
+    write(
+        "index_txt",
+        "every-form",
+        "V\t301231235959Z\t\t01\tunknown\t/CN=a\n\
+         R\t301231235959Z\t260105120000Z\t02\tunknown\t/CN=b\n\
+         R\t20501231235959Z\t20500105120000Z,superseded\t0A03\tunknown\t/CN=c\n\
+         R\t301231235959Z\t260105120000Z,holdInstruction,1.2.840.10040.2.3\t04\tunknown\t/CN=d\n\
+         R\t301231235959Z\t260105120000Z,keyTime,20251224180000Z\t05\tunknown\t/CN=e\n\
+         R\t301231235959Z\t260105120000Z,CAkeyTime,20251224180000Z\t06\tunknown\t/CN=f\n\
+         R\t301231235959Z\t260105120000Z,removeFromCRL\t07\tunknown\t/CN=g\n\
+         R\t301231235959Z\t260105120000Z,certificateHold\t80\tunknown\t/CN=h\n\
+         E\t241231235959Z\t\tFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF\tunknown\t/CN=i\n\
+         # a comment\n",
+    );
+    write(
+        "index_txt",
+        "repetition",
+        "V\t301231235959Z\t\t01\tunknown\t/CN=a\nE\t301231235959Z\t\t01\tunknown\t/CN=a\n\
+         R\t301231235959Z\t260105120000Z,AACompromise\t02\tunknown\t/CN=b\n\
+         V\t301231235959Z\t\t0002\tunknown\t/CN=b\\\tc\nV\t",
+    );
+}
+
+fn segment() {
+    write("segment", "bit", [0, 10, 0, 3]);
+    write("segment", "octet", [2, 0, 33, 9]);
+    write("segment", "swap", [6, 4, 0, 100, 8, 0]);
+    write("segment", "copy", [5, 40, 0, 63, 41, 64]);
+    write("segment", "wipe", [3, 1, 0, 200]);
+    write("segment_forged", "specimen", specimen::OCTETS);
+}
+
+fn template() {
+    for (place, algorithm) in HashAlgorithm::ALL.into_iter().enumerate() {
+        let certificate = tlv(0x30, &[&[0x05, 0x00]]);
+        let responder_id = match place {
+            0 => ResponderId::ByKey([7; 20]),
+            _ => ResponderId::ByName(hex!("3000").to_vec()),
+        };
+        let template = Template::new(&TemplateParams {
+            responder_id: &responder_id,
+            issuer_hashes: &IssuerHashes::new(algorithm, b"a name", b"a key"),
+            produced_at: world::time(1_700_000_000),
+            this_update: world::time(1_700_000_000),
+            next_update: world::time(1_700_345_600),
+            signature_algorithm: match place {
+                0 => SignatureAlgorithm::EcdsaSha256P256,
+                1 => SignatureAlgorithm::EcdsaSha384P384,
+                2 => SignatureAlgorithm::Ed25519,
+                _ => SignatureAlgorithm::from_stored_code([4, 1, 0]).unwrap(),
+            },
+            certificates: &vec![&certificate[..]; place],
+        });
+        write("template", &place.to_string(), template.to_bytes());
+    }
+}
+
+fn catalog_manifest() {
+    let issuer = specimen::issuer();
+    let file_id: String = specimen::OCTETS[88..104]
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    let line = |withheld: bool| {
+        format!(
+            r#"{{"sha256":"{}","len":{},"file_id":"{file_id}","issuer":"{issuer}","kind":"base","depth":0,"shard":0,"as_of":100,"snapshot_time":1700000000,"withheld":{withheld}}}"#,
+            specimen::file_name().trim_end_matches(".seg"),
+            specimen::OCTETS.len(),
+        )
+    };
+    let body = |lines: &[String]| {
+        format!(
+            r#"{{"generation_below":1048577,"segments":[{}]}}"#,
+            lines.join(",")
+        )
+    };
+    let patch = line(false)
+        .replace("base", "patch")
+        .replace(r#""as_of":100"#, r#""as_of":101"#);
+    let bodies = [body(&[]), body(&[line(false)]), body(&[line(true), patch])];
+    for (place, body) in bodies.iter().enumerate() {
+        write("catalog_manifest", &format!("body-{place}"), body);
+    }
+    let whole = estelam_fuzz::forge::manifest(bodies[1].as_bytes());
+    write("catalog_manifest", "whole", [&b"="[..], &whole].concat());
+    write("catalog_manifest", "newer", "=estelam-catalog 2 00\n{}");
+}
+
+fn certificate() {
+    for name in ["ca", "delegate"] {
+        let pem = fs::read(root().join(format!("../../fixtures/ocsp/{name}.pem"))).unwrap();
+        let certificate = estelam::asn1::Certificate::from_pem(&pem).unwrap();
+        write("certificate", &format!("{name}.der"), certificate.der());
+        write("certificate", &format!("{name}.pem"), pem);
+    }
+}
+
+fn config() {
+    write("config", "default", config::EXAMPLE);
+    let uncommented: Vec<&str> = config::EXAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with([' ', '#']) => setting,
+            _ => line,
+        })
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .collect();
+    write("config", "everything", uncommented.join("\n"));
+    let issuer = "[[issuer]]\nname = \"a\"\ncertificate = \"ca.pem\"\n\
+                  [[issuer.signer]]\ncertificate = \"s.pem\"\nkey = \"keys/s.key\"\n";
+    write("config", "issuer", issuer);
+    write("config", "near-miss", "[limit]\nconections = 5\n");
+}
+
+fn admin_query() {
+    write(
+        "admin_query",
+        "issuer",
+        "issuer=%D8%B1%DB%8C%D8%B4%D9%87&x&issuer=b+c&z=100%",
+    );
+}
+
+fn ledger_entry() {
+    let head = "0000000000000105 00000123456789ab 05 696e646578 0002 c3a9".replace(' ', "");
+    for (name, kind, body) in [
+        (
+            "issuer",
+            "0101",
+            "00000002 02 6361 00000002 3000 00000003 300105",
+        ),
+        (
+            "issued",
+            "0102",
+            "00000002 0000000000000000 02 0080 07 0000000001 3afff4417f \
+             aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ),
+        (
+            "revoked",
+            "0103",
+            "00000002 0000000000000102 02 0080 1a 000000000c 000000000a 0a 000000000b",
+        ),
+        ("released", "0104", "00000002 0000000000000103 02 0080 00"),
+        ("clock", "0105", "000000000d"),
+    ] {
+        let digits: String = [kind, &head, body].concat().split_whitespace().collect();
+        let octets: Vec<u8> = (0..digits.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
+            .collect();
+        write("ledger_entry", name, octets);
+    }
+}
