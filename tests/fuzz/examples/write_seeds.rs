@@ -19,6 +19,7 @@ fn main() {
         return;
     }
     ocsp_request();
+    refused_requests();
     answer();
     get_path();
     index_txt();
@@ -141,6 +142,74 @@ fn ocsp_request() {
         "signed.der",
         tlv(0x30, &[&tbs_request, &tlv(0xa0, &[&signature])]),
     );
+}
+
+/// Next to what is accepted, on the other side.
+fn refused_requests() {
+    let write = |name: &str, octets: Vec<u8>| write("ocsp_request", name, octets);
+    let sha1 = HashAlgorithm::Sha1;
+    let one = tlv(0x30, &[&cert_id(sha1, 0, &[0x01])]);
+    let good = request(&[], std::slice::from_ref(&one), &[]);
+    for (name, serial) in [
+        ("padded", &[0x00, 0x01][..]),
+        ("padded-negative", &[0xff, 0xff]),
+        ("empty", &[]),
+    ] {
+        let one = tlv(0x30, &[&cert_id(sha1, 0, serial)]);
+        write(
+            &format!("refused-serial-{name}.der"),
+            request(&[], &[one], &[]),
+        );
+    }
+    let cut = tlv(0x30, &[&cert_id(sha1, 0, &[0x01])[..30]]);
+    write("refused-cut.der", request(&[], &[cut], &[]));
+    write(
+        "refused-long-length.der",
+        [&[0x30, 0x81], &good[1..]].concat(),
+    );
+    write(
+        "refused-indefinite.der",
+        [&[0x30, 0x80], &good[2..], &[0, 0]].concat(),
+    );
+    write("refused-trailing.der", [&good[..], &[0]].concat());
+    write(
+        "refused-version.der",
+        request(&hex!("a003 020101"), std::slice::from_ref(&one), &[]),
+    );
+    write("refused-none.der", request(&[], &[], &[]));
+    write("refused-nine.der", request(&[], &vec![one.clone(); 9], &[]));
+    let nonce = hex!("2b0601050507300102");
+    let of = |len: usize| extension(&nonce, false, &tlv(0x04, &[&vec![7; len]]));
+    let unknown = extension(&hex!("2a0304"), true, b"x");
+    let giant = extension(&[0x2a; 65], false, b"x");
+    for (name, extensions) in [
+        ("nonce-0", of(0)),
+        ("nonce-129", of(129)),
+        ("duplicate", [of(16), of(16)].concat()),
+        ("critical", unknown),
+        ("giant-oid", giant),
+        (
+            "acceptable",
+            extension(&hex!("2b0601050507300104"), false, &hex!("30050603 2a0304")),
+        ),
+    ] {
+        let extensions = tlv(0xa2, &[&tlv(0x30, &[&extensions])]);
+        let octets = request(&[], std::slice::from_ref(&one), &extensions);
+        write(&format!("refused-{name}.der"), octets);
+    }
+    // Beside them, what is just accepted.
+    let bare = extension(&nonce, false, &[7; 16]);
+    for (name, extensions) in [
+        ("nonce-128", of(128)),
+        ("bare-nonce", bare),
+        ("no-extension", Vec::new()),
+    ] {
+        let extensions = tlv(0xa2, &[&tlv(0x30, &[&extensions])]);
+        write(
+            &format!("{name}.der"),
+            request(&[], std::slice::from_ref(&one), &extensions),
+        );
+    }
 }
 
 fn answer() {
@@ -294,7 +363,7 @@ fn config() {
     let issuer = "[[issuer]]\nname = \"a\"\ncertificate = \"ca.pem\"\n\
                   [[issuer.signer]]\ncertificate = \"s.pem\"\nkey = \"keys/s.key\"\n";
     write("config", "issuer", issuer);
-    write("config", "near-miss", "[limit]\nconections = 5\n");
+    write("config", "near-miss", "[limit]\nconnection = 5\n");
 }
 
 fn admin_query() {
