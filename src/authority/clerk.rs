@@ -63,7 +63,8 @@ impl Clerk {
     pub fn change(&self, request: &ChangeRequest) -> Result<ChangeReply, OperationError> {
         let issuer = self.issuers.by_name(request.issuer.as_deref())?;
         let serial = serial(&request.serial)?;
-        if !request.allow_unissued && self.find(issuer, serial)?.is_none() {
+        let known = self.find(issuer, serial)?;
+        if !request.allow_unissued && known.is_none() {
             return Err(OperationError::new(
                 ErrorClass::Refused,
                 format!(
@@ -73,7 +74,9 @@ impl Clerk {
                 ),
             ));
         }
-        let action = request.action.to_ledger(self.clock.now())?;
+        let revoked = known.and_then(|record| record.revocation);
+        let claimed = revoked.map(|revocation| revocation.claim);
+        let action = request.action.to_ledger(self.clock.now(), claimed)?;
         let change = Change {
             issuer: issuer.id,
             serial,
@@ -246,7 +249,18 @@ pub enum ClerkAction {
 }
 
 impl ClerkAction {
-    fn to_ledger(&self, now: UnixTime) -> Result<Action, OperationError> {
+    /// What it asks of the ledger. A time that is not stated is `now`; but said again for the reason
+    /// that is `claimed` already it is the time claimed then, so that a command may be repeated.
+    fn to_ledger(
+        &self,
+        now: UnixTime,
+        claimed: Option<RevocationClaim>,
+    ) -> Result<Action, OperationError> {
+        let unstated = |reason: Option<CrlReason>| {
+            claimed
+                .filter(|claim| claim.reason == reason)
+                .map_or(now, |claim| claim.revocation_time)
+        };
         let time = |text: &Option<String>| {
             text.as_deref()
                 .map(|text| {
@@ -264,13 +278,16 @@ impl ClerkAction {
                 reason,
                 revocation_time,
                 invalidity_date,
-            } => revocation(RevocationClaim {
-                revocation_time: time(revocation_time)?.unwrap_or(now),
-                reason: reason.as_deref().map(reason_by_name).transpose()?.flatten(),
-                invalidity_date: time(invalidity_date)?,
-            }),
+            } => {
+                let reason = reason.as_deref().map(reason_by_name).transpose()?.flatten();
+                revocation(RevocationClaim {
+                    revocation_time: time(revocation_time)?.unwrap_or_else(|| unstated(reason)),
+                    reason,
+                    invalidity_date: time(invalidity_date)?,
+                })
+            }
             Self::Hold => revocation(RevocationClaim {
-                revocation_time: now,
+                revocation_time: unstated(Some(CrlReason::CertificateHold)),
                 reason: Some(CrlReason::CertificateHold),
                 invalidity_date: None,
             }),
@@ -394,6 +411,45 @@ impl StatusReply {
             not_before: issued.and_then(|it| it.not_before).map(text),
             not_after: issued.and_then(|it| it.not_after).map(text),
             sequence: record.map(|record| record.sequence),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revocation_said_again_keeps_its_time() {
+        let at = |secs| UnixTime::from_secs(secs).unwrap();
+        let claim = |reason, revocation_time| RevocationClaim {
+            revocation_time,
+            reason,
+            invalidity_date: None,
+        };
+        let superseded = ClerkAction::Revoke {
+            reason: Some("superseded".to_owned()),
+            revocation_time: None,
+            invalidity_date: None,
+        };
+        let hold = Some(CrlReason::CertificateHold);
+        let reason = Some(CrlReason::Superseded);
+        for (action, known, told) in [
+            (&superseded, None, claim(reason, at(9))),
+            (
+                &superseded,
+                Some(claim(reason, at(5))),
+                claim(reason, at(5)),
+            ),
+            (&superseded, Some(claim(hold, at(5))), claim(reason, at(9))),
+            (
+                &ClerkAction::Hold,
+                Some(claim(hold, at(5))),
+                claim(hold, at(5)),
+            ),
+            (&ClerkAction::Hold, None, claim(hold, at(9))),
+        ] {
+            assert_eq!(action.to_ledger(at(9), known).unwrap(), revocation(told));
         }
     }
 }
