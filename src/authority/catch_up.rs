@@ -102,7 +102,12 @@ fn behind(shared: &Shared) -> Result<Vec<(&Arc<Issuer>, u64)>, AuthorityError> {
             .is_some_and(|view| view.caught_up().is_none());
         if catching_up {
             let since = lacks_since(shared, issuer)?;
-            if since == Some(0) && certificates(shared, issuer)? > SIGNED_RATHER_THAN_MASKED {
+            let left =
+                since == Some(0) && certificates(shared, issuer)? > SIGNED_RATHER_THAN_MASKED;
+            // Before the ledger's snapshot is taken: a change that the snapshot has not is masked by
+            // its commit, which looks here after it is written.
+            issuer.leave_to_renewal(left);
+            if left {
                 continue;
             }
             behind.push((

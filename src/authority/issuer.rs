@@ -1,6 +1,7 @@
 //! The issuers that are answered for: their certificates, policies and signers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 
@@ -31,6 +32,8 @@ pub struct Issuer {
     every: Vec<IssuerHashes>,
     signer_config: Option<config::Signer>,
     signer: ArcSwapOption<LoadedSigner>,
+    /// See [`Issuer::is_left_to_renewal`].
+    left_to_renewal: AtomicBool,
 }
 
 impl Issuer {
@@ -71,6 +74,7 @@ impl Issuer {
             },
             signer_config: config.signers.first().cloned(),
             signer: ArcSwapOption::empty(),
+            left_to_renewal: AtomicBool::new(false),
             certificate: Arc::new(certificate),
         })
     }
@@ -99,6 +103,17 @@ impl Issuer {
     #[must_use]
     pub fn signer(&self) -> Option<Arc<LoadedSigner>> {
         self.signer.load_full()
+    }
+
+    /// Whether its changes need no masks: nothing of it was ever signed, so that every question about
+    /// it is answered from the ledger until its shards are. An import of any size then costs the
+    /// overlay nothing, also without the key.
+    pub(super) fn is_left_to_renewal(&self) -> bool {
+        self.left_to_renewal.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn leave_to_renewal(&self, left: bool) {
+        self.left_to_renewal.store(left, Ordering::SeqCst);
     }
 
     /// Whether a CertID names this issuer, under any hash that is understood: both its name and its

@@ -246,8 +246,13 @@ impl Shared {
     fn mask(&self, entries: &[AppliedEntry]) -> Result<(), AuthorityError> {
         let mut publications: Vec<Publication> = Vec::new();
         for entry in entries {
-            // An issuer that is no longer configured has nothing in the catalog.
-            if self.issuers.by_id(&entry.issuer).is_none() {
+            // An issuer that is no longer configured has nothing in the catalog, and one that waits for
+            // its first signing is answered from the ledger.
+            if self
+                .issuers
+                .by_id(&entry.issuer)
+                .is_none_or(|issuer| issuer.is_left_to_renewal())
+            {
                 continue;
             }
             let mask = mask_entry(entry);

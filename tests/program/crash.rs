@@ -277,7 +277,15 @@ impl Round {
                 });
             }
         });
-        let killed = server.as_mut().is_none_or(Server::has_ended);
+        let killed = match (&mut server, death) {
+            (None, _) => true,
+            (Some(server), Death::AfterAcknowledgement) => {
+                // Killed for certain, perhaps this very moment.
+                server.wait().expect(137);
+                true
+            }
+            (Some(server), _) => server.has_ended(),
+        };
         drop(server);
         drop(tracer);
         self.check(death);

@@ -268,6 +268,15 @@ fn certificate() {
         let certificate = estelam::asn1::Certificate::from_pem(&pem).unwrap();
         write("certificate", &format!("{name}.der"), certificate.der());
         write("certificate", &format!("{name}.pem"), pem);
+        for (place, bits) in [&[][..], &[0x00], &[0x07]].into_iter().enumerate() {
+            let parts = [certificate.tbs_der(), certificate.signature_algorithm_der()].concat();
+            let octets = tlv(0x30, &[&parts, &tlv(0x03, &[bits])]);
+            write(
+                "certificate",
+                &format!("{name}-no-signature-{place}.der"),
+                octets,
+            );
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! `index.txt`: every line is counted once, and what was understood of it, written as OpenSSL writes it,
-//! is understood in the same way.
+//! `index.txt`: every line is counted once, what is accepted is what the line says in so many words, and
+//! written again as OpenSSL writes it, it is understood in the same way.
 #![no_main]
 
 use std::collections::BTreeSet;
@@ -28,8 +28,10 @@ fuzz_target!(|text: &[u8]| {
     assert_eq!(serials.len(), records.len(), "a serial is there twice");
     assert!(records.is_sorted_by_key(|record| record.line));
 
+    let lines: Vec<_> = text.split(|octet| *octet == b'\n').collect();
     let mut printed = String::new();
     for record in &records {
+        check(lines[record.line as usize - 1], &record.change);
         print(&record.change, &mut printed);
     }
     let again = read(printed.as_bytes());
@@ -48,7 +50,76 @@ fn read(text: &[u8]) -> Index {
     Index::read(text, ISSUER).expect("memory can be read")
 }
 
-/// As `openssl ca` does: `make_revoked` and `do_updatedb` of `apps/ca.c`.
+/// Compares words, where the reader compares values.
+fn check(line: &[u8], change: &Change) {
+    // A tab behind a backslash is text, and none of the first four fields may have one.
+    let fields: Vec<_> = line.splitn(5, |octet| *octet == b'\t').collect();
+    let [status, not_after, revocation, serial, _] = fields[..] else {
+        panic!("a line with too few fields is accepted");
+    };
+    let (said_inventory, said_claim) = match change.action {
+        Action::Issue(inventory) => (Some(inventory), None),
+        Action::Revoke { claim, inventory } => (inventory, Some(claim)),
+        Action::Release => (None, None),
+    };
+    let said_not_after = said_inventory.and_then(|inventory| inventory.not_after);
+    assert_eq!(Some(long_form(not_after)), said_not_after.map(generalized));
+    let serial = std::str::from_utf8(serial)
+        .expect("ASCII")
+        .to_ascii_uppercase();
+    let said_serial = change.serial.to_string();
+    assert_eq!(
+        serial.trim_start_matches('0'),
+        said_serial.trim_start_matches('0')
+    );
+    assert_eq!(status == b"R", said_claim.is_some());
+    let Some(claim) = said_claim else {
+        assert!((status == b"V" || status == b"E") && revocation.is_empty());
+        return;
+    };
+    let words = std::str::from_utf8(revocation)
+        .expect("ASCII")
+        .to_ascii_lowercase();
+    let words: Vec<_> = words.splitn(3, ',').collect();
+    assert_eq!(
+        long_form(words[0].to_uppercase().as_bytes()),
+        generalized(claim.revocation_time)
+    );
+    let reason = claim.reason.map_or(0, CrlReason::code);
+    let expected = match words.get(1).copied().unwrap_or("unspecified") {
+        "unspecified" | "removefromcrl" => 0,
+        "keycompromise" | "keytime" => 1,
+        "cacompromise" | "cakeytime" => 2,
+        "affiliationchanged" => 3,
+        "superseded" => 4,
+        "cessationofoperation" => 5,
+        "certificatehold" | "holdinstruction" => 6,
+        "privilegewithdrawn" => 9,
+        "aacompromise" => 10,
+        other => panic!("{other} is no reason"),
+    };
+    assert_eq!(reason, expected);
+    let since = words.get(2).filter(|_| words[1].ends_with("keytime"));
+    assert_eq!(
+        since.map(|since| since.to_uppercase()),
+        claim.invalidity_date.map(generalized)
+    );
+}
+
+fn long_form(date: &[u8]) -> String {
+    let date = std::str::from_utf8(date).expect("ASCII");
+    match date.len() {
+        13 if date < "5" => format!("20{date}"),
+        13 => format!("19{date}"),
+        _ => date.to_owned(),
+    }
+}
+
+fn generalized(time: UnixTime) -> String {
+    String::from_utf8(time.to_generalized_time().to_vec()).expect("ASCII")
+}
+
+/// As `openssl ca` does: `make_revocation_str` of `apps/ca.c`.
 fn print(change: &Change, out: &mut String) {
     let (inventory, claim) = match change.action {
         Action::Issue(inventory) => (inventory, None),
@@ -72,9 +143,7 @@ fn print(change: &Change, out: &mut String) {
 
 fn revocation(claim: &RevocationClaim) -> String {
     let date = time(claim.revocation_time);
-    let key_time = claim
-        .invalidity_date
-        .map(|time| String::from_utf8(time.to_generalized_time().to_vec()).expect("ASCII"));
+    let key_time = claim.invalidity_date.map(generalized);
     match (claim.reason, key_time) {
         (None, None) => date,
         (Some(CrlReason::KeyCompromise), Some(since)) => format!("{date},keyTime,{since}"),
@@ -102,7 +171,7 @@ fn name(reason: CrlReason) -> &'static str {
 
 /// UTCTime until 2049, GeneralizedTime from then on.
 fn time(time: UnixTime) -> String {
-    let text = String::from_utf8(time.to_generalized_time().to_vec()).expect("ASCII");
+    let text = generalized(time);
     if ("1950".."2050").contains(&&text[..4]) {
         text[2..].to_owned()
     } else {
