@@ -1,5 +1,7 @@
 //! A catalog of presigned answers that nobody signed, and requests for them: shared by the bench and
-//! the allocation test of `responder::answer`.
+//! the allocation test of `responder::answer`, and the bench of HTTP.
+
+#![allow(dead_code, reason = "each of those that share this uses a part of it")]
 
 use std::sync::Arc;
 use std::time::Duration;
