@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use estelam::ocsp::{decode_get_path, uses_base64url};
+use estelam::ocsp::decode_get_path;
 use estelam_fuzz::budget;
 use libfuzzer_sys::fuzz_target;
 
@@ -16,8 +16,6 @@ fuzz_target!(|raw: &[u8]| {
     assert_eq!(ours, reference(raw));
 
     if let Some(ours) = ours {
-        let is_url_safe = raw.contains(&b'-') || raw.contains(&b'_');
-        assert_eq!(uses_base64url(raw), is_url_safe);
         // A buffer that is exactly large enough is, and one octet less is too small.
         let mut exact = vec![0; ours.len()];
         assert_eq!(decode_get_path(raw, &mut exact), Ok(ours.len()));
