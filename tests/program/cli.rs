@@ -232,7 +232,7 @@ fn what_is_asked_for_as_json_is_json() {
         assert_eq!(told["serial"], certificate.serial.as_str());
     }
     let unknown = site.run(&["status", "--json", "0BADC0DE"]).expect(0).json();
-    assert_eq!(unknown["status"], "not-issued");
+    assert_eq!(unknown["status"], "not_issued");
 
     server.answers(&certificates[0]);
     let stats = site.run(&["stats", "--json"]).expect(0).json();

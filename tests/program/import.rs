@@ -37,7 +37,7 @@ fn one_bad_line_and_nothing_is_applied() {
         ]);
         assert!(!said.to_string().contains("line 5"), "{said}");
         for serial in ["A1", "A2", "A3", "A4", "A5"] {
-            assert_eq!(status(&site, serial), "not-issued");
+            assert_eq!(status(&site, serial), "not_issued");
         }
         drop(server);
     }
@@ -52,8 +52,8 @@ fn one_bad_line_and_nothing_is_applied() {
     assert_eq!(report["errors"][1]["line"], 3);
     for (serial, due) in [
         ("A1", "good"),
-        ("A2", "not-issued"),
-        ("A3", "not-issued"),
+        ("A2", "not_issued"),
+        ("A3", "not_issued"),
         ("A5", "revoked"),
     ] {
         assert_eq!(status(&site, serial), due);
@@ -73,7 +73,7 @@ fn what_was_revoked_does_not_become_valid_again() {
         import(&site, older, &[])
             .expect(5)
             .says(&["line 2", "B1", "superseded", "line 3", "B2"]);
-        assert_eq!(status(&site, "B0"), "not-issued");
+        assert_eq!(status(&site, "B0"), "not_issued");
         import(&site, older, &["--skip-bad"])
             .expect(6)
             .says(&["B1"]);
@@ -131,7 +131,7 @@ fn lines_that_contradict_each_other_are_both_named() {
         .expect(11)
         .says(&["/nonexistent"]);
     for serial in ["C1", "C2"] {
-        assert_eq!(status(&site, serial), "not-issued");
+        assert_eq!(status(&site, serial), "not_issued");
     }
 }
 

@@ -1,60 +1,14 @@
-//! What operators may do to the ledger and read from it, the same with and without a running server.
-
-use std::sync::Arc;
+//! Revoking, holding and releasing one certificate.
 
 use serde::{Deserialize, Serialize};
 
-use super::error::with_causes;
-use super::{ErrorClass, Issuer, Issuers, OperationError};
+use super::{Clerk, StatusReply, serial, source};
 use crate::asn1::{CrlReason, UnixTime};
-use crate::change::{Action, Change, Outcome, RevocationClaim, Source};
-use crate::clock::Clock;
-use crate::feed::{
-    ImportError, ImportOptions, ImportReport, Index, LedgerSink, LedgerSinkError, Progress,
-    SinkFailure, StatusSink,
-};
-use crate::identity::SerialNumber;
-use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
-
-/// Carries changes to the ledger and statuses back.
-#[derive(Clone)]
-pub struct Clerk {
-    issuers: Issuers,
-    ledger: Arc<Ledger>,
-    clock: Arc<dyn Clock>,
-    /// The running authority's, so that changes are visible before they are acknowledged; `None` when
-    /// nobody serves.
-    commits: Option<Arc<GroupCommit>>,
-}
+use crate::authority::{ErrorClass, OperationError};
+use crate::change::{Action, Change, Outcome, RevocationClaim};
+use crate::feed::StatusSink;
 
 impl Clerk {
-    /// A clerk over a ledger that no server holds.
-    #[must_use]
-    pub fn direct(issuers: Issuers, ledger: Arc<Ledger>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            issuers,
-            ledger,
-            clock,
-            commits: None,
-        }
-    }
-
-    /// A clerk of the running authority.
-    #[must_use]
-    pub fn of_authority(
-        issuers: Issuers,
-        ledger: Arc<Ledger>,
-        commits: Arc<GroupCommit>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self {
-            issuers,
-            ledger,
-            clock,
-            commits: Some(commits),
-        }
-    }
-
     /// Revokes, holds or releases one certificate. When this returns the change is durable, and with a
     /// running server visible to every request that begins afterwards.
     ///
@@ -114,105 +68,6 @@ impl Clerk {
             status,
         })
     }
-
-    /// The current status of one certificate.
-    ///
-    /// # Errors
-    /// [`OperationError`] for an unknown issuer, a serial that is none, or a ledger that fails.
-    pub fn status(&self, request: &StatusRequest) -> Result<StatusReply, OperationError> {
-        let issuer = self.issuers.by_name(request.issuer.as_deref())?;
-        self.status_of(issuer, serial(&request.serial)?)
-    }
-
-    /// Imports an `index.txt` of `openssl ca`, named `name` in messages.
-    ///
-    /// # Errors
-    /// [`OperationError`] when nothing was applied; lines that were refused are in the report.
-    pub fn import_index(
-        &self,
-        issuer: Option<&str>,
-        name: &str,
-        input: impl std::io::BufRead,
-        skip_bad: bool,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<ImportReport, OperationError> {
-        let issuer = self.issuers.by_name(issuer)?;
-        let index = Index::read(input, issuer.id).map_err(|error| {
-            OperationError::new(ErrorClass::Storage, format!("{name}: {error}"))
-        })?;
-        let mut sink = self.sink(source("index", name)?);
-        let options = ImportOptions {
-            source: name,
-            skip_bad,
-        };
-        crate::feed::import(&index, &mut sink, options, progress)
-            .map_err(|error| import_error(&error))
-    }
-
-    /// The ledger as a sink of changes.
-    fn sink(&self, source: Source) -> LedgerSink<'_, impl Fn() -> u64> {
-        let now_ms = || self.clock.now_millis();
-        match &self.commits {
-            None => LedgerSink::alone(&self.ledger, source, now_ms),
-            Some(commits) => LedgerSink::shared(&self.ledger, commits, source, now_ms),
-        }
-    }
-
-    fn find(
-        &self,
-        issuer: &Issuer,
-        serial: SerialNumber,
-    ) -> Result<Option<StatusRecord>, OperationError> {
-        self.ledger
-            .status(&issuer.id, &serial)
-            .map_err(|error| OperationError::from(&error))
-    }
-
-    fn status_of(
-        &self,
-        issuer: &Issuer,
-        serial: SerialNumber,
-    ) -> Result<StatusReply, OperationError> {
-        let record = self.find(issuer, serial)?;
-        Ok(StatusReply::new(issuer, serial, record.as_ref()))
-    }
-}
-
-impl From<&LedgerSinkError> for OperationError {
-    fn from(error: &LedgerSinkError) -> Self {
-        let class = match error {
-            LedgerSinkError::Ledger(error) => error.into(),
-            LedgerSinkError::Commit(CommitError::Ledger(error)) => (&**error).into(),
-            _ => ErrorClass::Busy,
-        };
-        Self::new(class, with_causes(error))
-    }
-}
-
-fn import_error(error: &ImportError<LedgerSinkError>) -> OperationError {
-    let class = match error {
-        ImportError::Judge(SinkFailure::Sink(cause))
-        | ImportError::Apply {
-            failure: SinkFailure::Sink(cause),
-            ..
-        } => OperationError::from(cause).class,
-        _ => ErrorClass::Internal,
-    };
-    OperationError::new(class, with_causes(error))
-}
-
-fn source(name: &str, cursor: &str) -> Result<Source, OperationError> {
-    Source::new(name, cursor)
-        .map_err(|error| OperationError::new(ErrorClass::Usage, error.to_string()))
-}
-
-fn serial(digits: &str) -> Result<SerialNumber, OperationError> {
-    SerialNumber::from_hex(digits).map_err(|error| {
-        OperationError::new(
-            ErrorClass::Usage,
-            format!("{digits:?}: {error}; serials are written in hexadecimal, as `openssl x509 -serial` prints them"),
-        )
-    })
 }
 
 /// A change to one certificate's status, as asked for.
@@ -349,70 +204,6 @@ pub enum Visible {
     Now,
     /// No server runs; the next one starts with it.
     AtNextStart,
-}
-
-/// A certificate that is asked about.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct StatusRequest {
-    /// The issuer's configured name; needed when there are several.
-    pub issuer: Option<String>,
-    /// The serial number in hexadecimal.
-    pub serial: String,
-}
-
-/// A certificate's status in the ledger.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct StatusReply {
-    /// The issuer's configured name.
-    pub issuer: String,
-    /// The serial number in hexadecimal.
-    pub serial: String,
-    /// `good`, `revoked` or `not-issued`.
-    pub status: String,
-    /// CRLReason, when revoked with one.
-    pub reason: Option<String>,
-    /// The claimed revocation time, RFC 3339.
-    pub revocation_time: Option<String>,
-    /// The invalidityDate, RFC 3339.
-    pub invalidity_date: Option<String>,
-    /// When the ledger learned the current status, RFC 3339.
-    pub recorded: Option<String>,
-    /// The certificate's notBefore, where known.
-    pub not_before: Option<String>,
-    /// The certificate's notAfter, where known.
-    pub not_after: Option<String>,
-    /// The ledger entry it follows from.
-    pub sequence: Option<u64>,
-}
-
-impl StatusReply {
-    fn new(issuer: &Issuer, serial: SerialNumber, record: Option<&StatusRecord>) -> Self {
-        let revocation = record.and_then(|record| record.revocation);
-        let claim = revocation.map(|revocation| revocation.claim);
-        let issued = record.and_then(|record| record.issued);
-        let text = |time: UnixTime| time.to_string();
-        Self {
-            issuer: issuer.name.clone(),
-            serial: serial.to_string(),
-            status: match (record, revocation) {
-                (None, _) => "not-issued",
-                (Some(_), None) => "good",
-                (Some(_), Some(_)) => "revoked",
-            }
-            .to_owned(),
-            reason: claim
-                .and_then(|it| it.reason)
-                .map(|reason| reason.name().to_owned()),
-            revocation_time: claim.map(|it| text(it.revocation_time)),
-            invalidity_date: claim.and_then(|it| it.invalidity_date).map(text),
-            recorded: record
-                .and_then(|record| UnixTime::from_secs(record.recorded_ms / 1_000))
-                .map(text),
-            not_before: issued.and_then(|it| it.not_before).map(text),
-            not_after: issued.and_then(|it| it.not_after).map(text),
-            sequence: record.map(|record| record.sequence),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,103 @@
+//! What operators may do to the ledger and read from it, the same with and without a running server.
+//! A file for each kind of request, with its reply.
+
+mod change;
+mod import;
+mod status;
+
+use std::sync::Arc;
+
+use super::error::with_causes;
+use super::{ErrorClass, Issuer, Issuers, OperationError};
+use crate::change::Source;
+use crate::clock::Clock;
+use crate::feed::{LedgerSink, LedgerSinkError};
+use crate::identity::SerialNumber;
+use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
+
+pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
+pub use status::{StatusReply, StatusRequest};
+
+/// Carries changes to the ledger and statuses back.
+#[derive(Clone)]
+pub struct Clerk {
+    issuers: Issuers,
+    ledger: Arc<Ledger>,
+    clock: Arc<dyn Clock>,
+    /// The running authority's, so that changes are visible before they are acknowledged; `None` when
+    /// nobody serves.
+    commits: Option<Arc<GroupCommit>>,
+}
+
+impl Clerk {
+    /// A clerk over a ledger that no server holds.
+    #[must_use]
+    pub fn direct(issuers: Issuers, ledger: Arc<Ledger>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            issuers,
+            ledger,
+            clock,
+            commits: None,
+        }
+    }
+
+    /// A clerk of the running authority.
+    #[must_use]
+    pub fn of_authority(
+        issuers: Issuers,
+        ledger: Arc<Ledger>,
+        commits: Arc<GroupCommit>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            issuers,
+            ledger,
+            clock,
+            commits: Some(commits),
+        }
+    }
+
+    /// The ledger as a sink of changes.
+    fn sink(&self, source: Source) -> LedgerSink<'_, impl Fn() -> u64> {
+        let now_ms = || self.clock.now_millis();
+        match &self.commits {
+            None => LedgerSink::alone(&self.ledger, source, now_ms),
+            Some(commits) => LedgerSink::shared(&self.ledger, commits, source, now_ms),
+        }
+    }
+
+    fn find(
+        &self,
+        issuer: &Issuer,
+        serial: SerialNumber,
+    ) -> Result<Option<StatusRecord>, OperationError> {
+        self.ledger
+            .status(&issuer.id, &serial)
+            .map_err(|error| OperationError::from(&error))
+    }
+}
+
+impl From<&LedgerSinkError> for OperationError {
+    fn from(error: &LedgerSinkError) -> Self {
+        let class = match error {
+            LedgerSinkError::Ledger(error) => error.into(),
+            LedgerSinkError::Commit(CommitError::Ledger(error)) => (&**error).into(),
+            _ => ErrorClass::Busy,
+        };
+        Self::new(class, with_causes(error))
+    }
+}
+
+fn source(name: &str, cursor: &str) -> Result<Source, OperationError> {
+    Source::new(name, cursor)
+        .map_err(|error| OperationError::new(ErrorClass::Usage, error.to_string()))
+}
+
+fn serial(digits: &str) -> Result<SerialNumber, OperationError> {
+    SerialNumber::from_hex(digits).map_err(|error| {
+        OperationError::new(
+            ErrorClass::Usage,
+            format!("{digits:?}: {error}; serials are written in hexadecimal, as `openssl x509 -serial` prints them"),
+        )
+    })
+}
