@@ -372,7 +372,7 @@ fn is_ca(value: &[u8]) -> Result<bool, DerError> {
 
 /// `AuthorityKeyIdentifier ::= SEQUENCE { keyIdentifier [0] OPTIONAL, authorityCertIssuer [1]
 /// OPTIONAL, authorityCertSerialNumber [2] OPTIONAL }` (RFC 5280 §4.2.1.1)
-fn authority_key_id(value: &[u8]) -> Result<Option<&[u8]>, DerError> {
+pub(crate) fn authority_key_id(value: &[u8]) -> Result<Option<&[u8]>, DerError> {
     let mut fields = Elements::inside(value, tag::SEQUENCE)?;
     let key_id = fields.optional(tag::primitive(0))?;
     fields.optional(tag::constructed(1))?;
