@@ -9,6 +9,7 @@ pub mod index;
 mod ledger_sink;
 mod lines;
 mod problems;
+mod repetition;
 mod report;
 
 pub use import::{
@@ -17,5 +18,5 @@ pub use import::{
 pub use index::Index;
 #[cfg(feature = "rocksdb")]
 pub use ledger_sink::{LedgerSink, LedgerSinkError};
-pub use problems::{BadPart, PROBLEMS_SHOWN_MAX, Problem, Problems};
+pub use problems::{BadPart, PROBLEMS_SHOWN_MAX, Place, Problem, Problems, Unit};
 pub use report::{ImportReport, ImportResult};

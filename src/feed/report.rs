@@ -6,7 +6,7 @@ use crate::change::Refusal;
 
 use super::{
     import::{Findings, Record},
-    problems::{Problem, Problems},
+    problems::{Place, Problem, Problems, Unit},
 };
 
 /// What became of an import.
@@ -19,7 +19,10 @@ pub struct ImportReport {
     pub source: String,
     /// Whether it was applied.
     pub result: ImportResult,
-    /// Lines that speak of a certificate.
+    /// What the source consists of, and the counts count: lines, unless it says otherwise.
+    #[serde(default)]
+    pub unit: Unit,
+    /// Lines (certificates, entries) that speak of a certificate.
     pub lines: u64,
     /// Lines that brought something new, now recorded.
     pub applied: u64,
@@ -53,14 +56,19 @@ pub enum ImportResult {
 /// The summary in one line, then a line for each error.
 impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, lines, .. } = self;
+        let Self {
+            source,
+            unit,
+            lines,
+            ..
+        } = self;
         let result = match self.result {
             ImportResult::Complete => "imported",
             ImportResult::Skipped => "imported in part",
             ImportResult::NothingApplied => "nothing was applied",
             ImportResult::Unfinished => "not finished",
         };
-        write!(f, "{source}: {result}: {lines} lines")?;
+        write!(f, "{source}: {result}: {lines} {}", unit.of(*lines))?;
         for (count, word) in [
             (self.applied, "applied"),
             (self.unchanged, "unchanged"),
@@ -73,7 +81,10 @@ impl fmt::Display for ImportReport {
             }
         }
         for error in &self.errors {
-            write!(f, "\n{source}: {error}")?;
+            match error.place.file {
+                None => write!(f, "\n{source}: {error}")?,
+                Some(_) => write!(f, "\n{error}")?,
+            }
         }
         let errors = u64::try_from(self.errors.len()).unwrap_or(u64::MAX);
         match self.bad.saturating_add(self.refused).saturating_sub(errors) {
@@ -87,6 +98,7 @@ impl fmt::Display for ImportReport {
 #[derive(Debug)]
 pub(super) struct Tally {
     source: String,
+    unit: Unit,
     lines: u64,
     repeated: u64,
     bad: u64,
@@ -97,10 +109,11 @@ pub(super) struct Tally {
 
 impl Tally {
     /// What is known when the source has been read.
-    pub(super) fn new(source: &str, findings: &impl Findings) -> Self {
+    pub(super) fn new<F: Findings>(source: &str, findings: &F) -> Self {
         let problems = findings.problems().to_text();
         Self {
             source: source.to_owned(),
+            unit: F::UNIT,
             lines: findings.line_count(),
             repeated: findings.repeated(),
             bad: problems.total(),
@@ -133,11 +146,18 @@ impl Tally {
         self.unchanged = self.unchanged.saturating_add(1);
     }
 
-    pub(super) fn add_refused(&mut self, record: &Record, refusal: &Refusal) {
+    /// `place` tells where the record stands.
+    pub(super) fn add_refused(
+        &mut self,
+        record: &Record,
+        refusal: &Refusal,
+        place: impl FnOnce() -> Place,
+    ) {
         let Record { line, change } = record;
-        self.problems.push(*line, || {
-            let cause = format!("serial number {}: {refusal}", change.serial);
-            (None, cause)
+        self.problems.push_at(*line, || Problem {
+            place: place(),
+            part: None,
+            cause: format!("serial number {}: {refusal}", change.serial),
         });
     }
 
@@ -155,6 +175,7 @@ impl Tally {
         ImportReport {
             source: self.source,
             result,
+            unit: self.unit,
             lines: self.lines,
             applied: self.applied,
             unchanged: self.unchanged.saturating_add(self.repeated),
