@@ -47,9 +47,7 @@ pub enum CrlError {
         entries_max: u32,
     },
     /// The octets end before the length at their beginning says.
-    #[error(
-        "it ends after {read} octets, {expected} are due: it was cut short, fetch it again"
-    )]
+    #[error("it ends after {read} octets, {expected} are due: it was cut short, fetch it again")]
     Truncated {
         /// Octets of DER that were there.
         read: u64,

@@ -169,18 +169,21 @@ mod tests {
     #[test]
     fn odd_fields_are_errors_not_panics() {
         for value in [
-            &hex!("3002 8300")[..],       // onlySomeReasons without even the count of unused bits
-            &hex!("3003 830101"),         // unused bits of nothing
-            &hex!("3004 8302 0801"),      // eight unused bits
-            &hex!("3004 8302 0101"),      // an unused bit that is set
-            &hex!("3006 8304 00000000"),  // more reasons than exist
-            &hex!("3003 810101"),         // TRUE is 0xff
-            &hex!("3002 a000"),           // a CHOICE of nothing
-            &hex!("3004 a002 8200"),      // a choice that does not exist
-            &hex!("3006 8401ff 8101ff"),  // out of order
-            &hex!("3006 8101ff 8101ff"),  // twice
+            &hex!("3002 8300")[..], // onlySomeReasons without even the count of unused bits
+            &hex!("3003 830101"),   // unused bits of nothing
+            &hex!("3004 8302 0801"), // eight unused bits
+            &hex!("3004 8302 0101"), // an unused bit that is set
+            &hex!("3006 8304 00000000"), // more reasons than exist
+            &hex!("3003 810101"),   // TRUE is 0xff
+            &hex!("3002 a000"),     // a CHOICE of nothing
+            &hex!("3004 a002 8200"), // a choice that does not exist
+            &hex!("3006 8401ff 8101ff"), // out of order
+            &hex!("3006 8101ff 8101ff"), // twice
         ] {
-            assert!(IssuingDistributionPoint::decode(value).is_err(), "{value:02x?}");
+            assert!(
+                IssuingDistributionPoint::decode(value).is_err(),
+                "{value:02x?}"
+            );
         }
     }
 }

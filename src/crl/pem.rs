@@ -69,7 +69,11 @@ impl<R: BufRead> PemBody<R> {
         let whole = self.digits.len() - self.digits.len() % 4;
         if whole == 0 {
             // RFC 4648 §3.2: the last group is padded too.
-            return if self.digits.is_empty() { Ok(0) } else { Err(CrlError::Base64) };
+            return if self.digits.is_empty() {
+                Ok(0)
+            } else {
+                Err(CrlError::Base64)
+            };
         }
         if self.padded {
             return Err(CrlError::Base64);

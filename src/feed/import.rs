@@ -13,7 +13,7 @@
 
 use std::fmt;
 
-use crate::change::{Change, Outcome, Verdict};
+use crate::change::{Change, Outcome, Refusal, Verdict};
 
 use super::{
     problems::{Place, Problems, Unit},
@@ -40,6 +40,12 @@ pub trait Findings {
 
     /// The good lines without repetitions: no two of them speak of the same certificate.
     fn records(&self) -> impl Iterator<Item = Record> + '_;
+
+    /// Whether a record that the ledger refuses for this is left as the ledger has it, and counted as
+    /// unchanged.
+    fn passes_over(&self, _refusal: &Refusal) -> bool {
+        false
+    }
 
     /// The place that [`Record::line`] stands for.
     fn place(&self, line: u64) -> Place {
@@ -152,6 +158,9 @@ fn judge<F: Findings, S: StatusSink>(
             match verdict {
                 Verdict::Applies => {}
                 Verdict::Unchanged => tally.add_unchanged(),
+                Verdict::Refused(refusal) if findings.passes_over(&refusal) => {
+                    tally.add_differing();
+                }
                 Verdict::Refused(refusal) => {
                     tally.add_refused(&record, &refusal, || findings.place(record.line));
                 }
@@ -188,6 +197,9 @@ fn apply<F: Findings, S: StatusSink>(
             match outcome {
                 Outcome::Applied { .. } => tally.add_applied(),
                 Outcome::Unchanged => tally.add_unchanged(),
+                Outcome::Refused(refusal) if findings.passes_over(&refusal) => {
+                    tally.add_differing();
+                }
                 Outcome::Refused(refusal) => {
                     tally.add_refused(&record, &refusal, || findings.place(record.line));
                 }

@@ -34,7 +34,9 @@ impl From<SignatureAlgorithmError> for Defect {
     fn from(error: SignatureAlgorithmError) -> Self {
         match error {
             SignatureAlgorithmError::Weak { algorithm } => Self::WeakSignature { algorithm },
-            SignatureAlgorithmError::Unknown { algorithm } => Self::SignatureAlgorithm { algorithm },
+            SignatureAlgorithmError::Unknown { algorithm } => {
+                Self::SignatureAlgorithm { algorithm }
+            }
         }
     }
 }

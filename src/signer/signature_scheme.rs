@@ -115,10 +115,10 @@ fn unusable(algorithm: &[u8]) -> SignatureAlgorithmError {
 
 /// The OID of an AlgorithmIdentifier; 0.0 when it cannot be read.
 pub(super) fn oid(algorithm: &[u8]) -> ObjectIdentifier {
-    AlgorithmIdentifierRef::from_der(algorithm).map_or(
-        ObjectIdentifier::new_unwrap("0.0"),
-        |algorithm| algorithm.oid,
-    )
+    AlgorithmIdentifierRef::from_der(algorithm)
+        .map_or(ObjectIdentifier::new_unwrap("0.0"), |algorithm| {
+            algorithm.oid
+        })
 }
 
 /// Why a signature with some AlgorithmIdentifier is not verified.

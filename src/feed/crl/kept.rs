@@ -21,25 +21,18 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     octets: Vec<u8>,
+    count: u32,
+    /// Where every [`STRIDE`]-th entry begins, so that the number of one is found from its offset.
+    strides: Vec<u32>,
 }
+
+const STRIDE: u32 = 1024;
 
 /// One entry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct KeptEntry {
     pub(super) serial: SerialNumber,
     pub(super) claim: RevocationClaim,
-}
-
-/// An entry where it lies.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Placed {
-    /// Its place in the CRL, counted from 1.
-    pub(super) number: u64,
-    /// Where it is found again.
-    pub(super) offset: u32,
-    /// Whether nothing is left to do for it.
-    pub(super) is_settled: bool,
-    pub(super) entry: KeptEntry,
 }
 
 const LEN: u8 = 0x1f;
@@ -53,7 +46,7 @@ pub(super) struct Full;
 impl Kept {
     /// Adds the next entry.
     pub(super) fn push(&mut self, entry: &KeptEntry) -> Result<(), Full> {
-        self.check_room()?;
+        self.begin()?;
         let KeptEntry { serial, claim } = entry;
         let serial = serial.as_bytes();
         let len = u8::try_from(serial.len()).unwrap_or(LEN);
@@ -73,44 +66,70 @@ impl Kept {
 
     /// Counts a bad entry, so that those after it keep their numbers.
     pub(super) fn push_bad(&mut self) -> Result<(), Full> {
-        self.check_room()?;
+        self.begin()?;
         self.octets.push(0);
         Ok(())
     }
 
-    fn check_room(&self) -> Result<(), Full> {
-        u32::try_from(self.octets.len())
-            .map(|_| ())
-            .map_err(|_| Full)
+    /// The offset of the entry that comes next.
+    pub(super) fn end(&self) -> u64 {
+        u64::try_from(self.octets.len()).unwrap_or(u64::MAX)
     }
 
-    /// The good entries in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Placed> + '_ {
-        let mut rest = self.octets.as_slice();
-        let mut number = 0_u64;
+    /// Makes place for an entry.
+    fn begin(&mut self) -> Result<(), Full> {
+        let offset = u32::try_from(self.octets.len()).map_err(|_| Full)?;
+        if self.count.is_multiple_of(STRIDE) {
+            self.strides.push(offset);
+        }
+        self.count = self.count.checked_add(1).ok_or(Full)?;
+        Ok(())
+    }
+
+    /// The place in the CRL, counted from 1, of the entry at an offset.
+    pub(super) fn number(&self, offset: u32) -> u64 {
+        let strides = self.strides.partition_point(|start| *start <= offset);
+        let before = strides.saturating_sub(1);
+        let start = self.strides.get(before).copied().unwrap_or_default();
+        let within = self.from(start).take_while(|(at, _)| *at <= offset).count();
+        let before = u64::try_from(before).unwrap_or(u64::MAX);
+        before
+            .saturating_mul(u64::from(STRIDE))
+            .saturating_add(u64::try_from(within).unwrap_or(u64::MAX))
+    }
+
+    /// All entries from the one at `start` on with their offsets; `None` for a bad one.
+    fn from(&self, start: u32) -> impl Iterator<Item = (u32, Option<KeptEntry>)> + '_ {
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let mut rest = self.octets.get(start..).unwrap_or_default();
         std::iter::from_fn(move || {
-            loop {
-                let offset = self.octets.len().saturating_sub(rest.len());
-                let (head, _) = rest.split_first()?;
-                number = number.saturating_add(1);
-                let (entry, after) = decode(rest)?;
-                rest = after;
-                if let Some(entry) = entry {
-                    return Some(Placed {
-                        number,
-                        offset: u32::try_from(offset).ok()?,
-                        is_settled: head & SETTLED != 0,
-                        entry,
-                    });
-                }
-            }
+            let offset = self.octets.len().saturating_sub(rest.len());
+            let (entry, after) = decode(rest)?;
+            rest = after;
+            Some((u32::try_from(offset).ok()?, entry))
         })
+    }
+
+    /// The good entries in order, with their offsets.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, KeptEntry)> + '_ {
+        self.from(0)
+            .filter_map(|(offset, entry)| Some((offset, entry?)))
     }
 
     /// The entry at an offset.
     pub(super) fn at(&self, offset: u32) -> Option<KeptEntry> {
         let rest = self.octets.get(usize::try_from(offset).ok()?..)?;
         decode(rest)?.0
+    }
+
+    /// The entry at an offset, if something is left to do for it.
+    pub(super) fn unsettled_at(&self, offset: u32) -> Option<KeptEntry> {
+        let head = self.octets.get(usize::try_from(offset).ok()?)?;
+        if head & SETTLED == 0 {
+            self.at(offset)
+        } else {
+            None
+        }
     }
 
     /// The serial at an offset.
@@ -168,7 +187,8 @@ fn unix([a, b, c, d, e]: [u8; 5]) -> Option<UnixTime> {
     UnixTime::from_secs(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
 }
 
-/// Finds the entry of a serial number: the low half of its hash and its offset, sorted.
+/// The entries in the order of the ledger: the high half of each serial's hash and the entry's
+/// offset, sorted.
 #[derive(Debug)]
 pub(super) struct Table {
     issuer: IssuerId,
@@ -179,23 +199,28 @@ impl Table {
     /// The table of all entries.
     pub(super) fn new(kept: &Kept, count: usize, issuer: IssuerId) -> Self {
         let mut places = Vec::with_capacity(count);
-        places.extend(kept.iter().map(|placed| {
-            let hash = short_hash(&issuer, placed.entry.serial.as_bytes());
-            (u64::from(hash) << 32) | u64::from(placed.offset)
+        places.extend(kept.iter().map(|(offset, entry)| {
+            let hash = order(&issuer, entry.serial.as_bytes());
+            (hash << 32) | u64::from(offset)
         }));
         places.sort_unstable();
         Self { issuer, places }
     }
 
+    /// The offsets of all entries.
+    pub(super) fn offsets(&self) -> impl Iterator<Item = u32> + '_ {
+        self.places.iter().map(|place| offset(*place))
+    }
+
     /// Where the entry of a serial lies; the first, if it has several.
     pub(super) fn find(&self, kept: &Kept, serial: &SerialNumber) -> Option<u32> {
-        let hash = short_hash(&self.issuer, serial.as_bytes());
-        let first = u64::from(hash) << 32;
+        let hash = order(&self.issuer, serial.as_bytes());
+        let first = hash << 32;
         let start = self.places.partition_point(|place| *place < first);
         self.places
             .get(start..)?
             .iter()
-            .take_while(|place| **place >> 32 == u64::from(hash))
+            .take_while(|place| **place >> 32 == hash)
             .map(|place| offset(*place))
             .find(|offset| kept.serial_at(*offset) == Some(serial.as_bytes()))
     }
@@ -222,10 +247,9 @@ fn offset(place: u64) -> u32 {
     u32::try_from(place & u64::from(u32::MAX)).unwrap_or(u32::MAX)
 }
 
-/// The low half of the serial's hash.
-fn short_hash(issuer: &IssuerId, serial: &[u8]) -> u32 {
-    let [.., a, b, c, d] = SerialHash::new(issuer, serial).as_u64().to_be_bytes();
-    u32::from_be_bytes([a, b, c, d])
+/// The 32 bits of the serial's hash that order the ledger.
+fn order(issuer: &IssuerId, serial: &[u8]) -> u64 {
+    SerialHash::new(issuer, serial).shard(32)
 }
 
 #[cfg(test)]
@@ -248,7 +272,12 @@ mod tests {
         let issuer = IssuerId::new(b"name", b"key");
         let mut kept = Kept::default();
         let entries: Vec<KeptEntry> = (1..=200_u8)
-            .map(|n| entry(&vec![n % 100 + 1; usize::from(n % 20) + 1], u64::from(n) << 30))
+            .map(|n| {
+                entry(
+                    &vec![n % 100 + 1; usize::from(n % 20) + 1],
+                    u64::from(n) << 30,
+                )
+            })
             .collect();
         for (entry, n) in entries.iter().zip(0..) {
             if n % 7 == 0 {
@@ -256,16 +285,20 @@ mod tests {
             }
             kept.push(entry).unwrap();
         }
-        let placed: Vec<Placed> = kept.iter().collect();
+        let placed: Vec<(u32, KeptEntry)> = kept.iter().collect();
         assert_eq!(placed.len(), 200);
-        assert_eq!((placed[0].number, placed[199].number), (2, 229));
+        let numbers: Vec<u64> = placed.iter().map(|(at, _)| kept.number(*at)).collect();
+        assert_eq!(
+            (numbers[0], numbers[6], numbers[7], numbers[199]),
+            (2, 8, 10, 229)
+        );
         let table = Table::new(&kept, 200, issuer);
-        for (placed, entry) in placed.iter().zip(&entries) {
-            assert_eq!(placed.entry, *entry);
-            assert_eq!(kept.at(placed.offset), Some(*entry));
+        for ((offset, placed), entry) in placed.iter().zip(&entries) {
+            assert_eq!(placed, entry);
+            assert_eq!(kept.at(*offset), Some(*entry));
             let found = table.find(&kept, &entry.serial).unwrap();
             assert_eq!(kept.at(found).unwrap().serial, entry.serial);
-            assert!(found <= placed.offset);
+            assert!(found <= *offset);
         }
         let absent = SerialNumber::from_content(&[0x55; 3]).unwrap();
         assert_eq!(table.find(&kept, &absent), None);
@@ -277,12 +310,20 @@ mod tests {
             repeated += 1;
         });
         assert_eq!(repeated, 100);
-        kept.settle(placed[3].offset);
-        let settled: Vec<u64> = kept
-            .iter()
-            .filter(|placed| placed.is_settled)
-            .map(|placed| placed.number)
-            .collect();
-        assert_eq!(settled, [placed[3].number]);
+        kept.settle(placed[3].0);
+        assert_eq!(kept.unsettled_at(placed[3].0), None);
+        assert_eq!(kept.unsettled_at(placed[4].0), Some(placed[4].1));
+        assert_eq!(kept.at(placed[3].0), Some(placed[3].1));
+    }
+
+    #[test]
+    fn numbers_are_found_beyond_the_first_stride() {
+        let mut kept = Kept::default();
+        for n in 0..5000_u64 {
+            kept.push(&entry(&[(n % 100) as u8 + 1], n)).unwrap();
+        }
+        for ((offset, _), number) in kept.iter().zip(1..) {
+            assert_eq!(kept.number(offset), number);
+        }
     }
 }
