@@ -22,4 +22,5 @@ mod crash;
 mod faults;
 mod http;
 mod import;
+mod import_crl;
 mod openssl_ca;
