@@ -23,6 +23,13 @@ pub struct Issuer {
     pub name: String,
     /// Its certificate.
     pub certificate: Arc<Certificate>,
+    /// Certificates of its name, not its own, that may sign its CRLs as well. Their keys' right to do
+    /// so is judged with the CRL.
+    pub crl_signers: Vec<Arc<Certificate>>,
+    /// Whether its answers are as fresh as the ledger, or as the newest CRL taken for it.
+    pub evidence: config::Evidence,
+    /// How its answers name their signer.
+    pub responder_id: config::ResponderId,
     /// Its hashes under every algorithm that is signed ahead of time.
     pub presigned: Vec<IssuerHashes>,
     /// What the responder has to know of it.
@@ -40,14 +47,26 @@ impl Issuer {
     /// Reads the issuer's certificate. The signer is not loaded yet.
     ///
     /// # Errors
-    /// When the certificate cannot be read.
+    /// When a certificate cannot be read, or a signer of CRLs bears another name than the issuer.
     pub fn new(config: &config::Issuer) -> Result<Self, OperationError> {
-        let certificate = config::read_certificate(&config.certificate).map_err(|error| {
-            OperationError::new(
-                ErrorClass::Config,
-                format!("issuer {:?}: {error}", config.name),
-            )
-        })?;
+        let refused = |why: &dyn std::fmt::Display| {
+            let message = format!("issuer {:?}: {why}", config.name);
+            OperationError::new(ErrorClass::Config, message)
+        };
+        let read = |path| config::read_certificate(path).map_err(|error| refused(&error));
+        let certificate = read(&config.certificate)?;
+        let mut crl_signers = Vec::new();
+        for path in &config.crl_signers {
+            let signer = read(path)?;
+            if signer.subject_der() != certificate.subject_der() {
+                return Err(refused(&format_args!(
+                    "the certificate {} may not sign its CRLs: its subject is not the CA's, octet for \
+                     octet (CRLs of another name are indirect, which is not supported)",
+                    path.display()
+                )));
+            }
+            crl_signers.push(Arc::new(signer));
+        }
         let hashes = |algorithm: &HashAlgorithm| {
             IssuerHashes::new(
                 *algorithm,
@@ -75,6 +94,9 @@ impl Issuer {
             signer_config: config.signers.first().cloned(),
             signer: ArcSwapOption::empty(),
             left_to_renewal: AtomicBool::new(false),
+            crl_signers,
+            evidence: config.evidence,
+            responder_id: config.responder_id,
             certificate: Arc::new(certificate),
         })
     }
@@ -165,6 +187,7 @@ const fn not_issued(policy: config::NotIssued) -> NotIssued {
         config::NotIssued::Unauthorized => NotIssued::Unauthorized,
         config::NotIssued::Unknown => NotIssued::Unknown,
         config::NotIssued::ExtendedRevoked => NotIssued::ExtendedRevoked,
+        config::NotIssued::Good => NotIssued::Good,
     }
 }
 

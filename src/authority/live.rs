@@ -64,6 +64,7 @@ fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
                         extended_revoke = true;
                         (NEVER_ISSUED, None)
                     }
+                    NotIssued::Good => (CertStatus::Good, None),
                 }
             }
         });

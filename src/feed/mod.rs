@@ -3,6 +3,7 @@
 //! Each source is one file or folder here. A source is read whole and judged whole before its first
 //! change is applied.
 
+pub mod crl;
 mod import;
 pub mod index;
 #[cfg(feature = "rocksdb")]
@@ -10,13 +11,18 @@ mod ledger_sink;
 mod lines;
 mod order;
 mod problems;
+mod repetition;
 mod report;
 
+pub use crl::{
+    Authority, Crl, CrlImportError, CrlImportOptions, CrlRefusal, EvidenceOutcome, EvidenceSink,
+    KnownRevocation, UnjudgedCrl, import_crl,
+};
 pub use import::{
     Findings, ImportError, ImportOptions, Phase, Progress, Record, SinkFailure, StatusSink, import,
 };
 pub use index::Index;
 #[cfg(feature = "rocksdb")]
 pub use ledger_sink::{LedgerSink, LedgerSinkError};
-pub use problems::{BadPart, PROBLEMS_SHOWN_MAX, Problem, Problems};
+pub use problems::{BadPart, PROBLEMS_SHOWN_MAX, Place, Problem, Problems, Unit};
 pub use report::{ImportReport, ImportResult};

@@ -104,12 +104,13 @@ fn single(
     })
 }
 
-/// Unknown is never good: what was not issued is answered by the issuer's policy, and only the
-/// policies that need a signature go on to the authority.
+/// Unknown is never good, but where an operator wrote so for an issuer that is fed by CRLs alone. What
+/// was not issued is answered by the issuer's policy, and only the policies that need a signature go on
+/// to the authority.
 fn judge_not_issued(issuer: &IssuerSnapshot) -> Result<(), Refusal> {
     match issuer.entry().policy.not_issued {
         NotIssued::Unauthorized => Err(Refusal::NotIssued),
-        NotIssued::Unknown | NotIssued::ExtendedRevoked => Ok(()),
+        NotIssued::Unknown | NotIssued::ExtendedRevoked | NotIssued::Good => Ok(()),
     }
 }
 

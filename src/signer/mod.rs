@@ -19,6 +19,8 @@ mod passphrase;
 mod public_key;
 mod rsa;
 mod second_opinion;
+mod signature_scheme;
+mod signed_octets;
 mod software;
 #[cfg(test)]
 mod test_pki;
@@ -31,6 +33,8 @@ pub use key_file::KeyError;
 pub use load::{LoadedSigner, Role, load, open};
 pub use passphrase::{Passphrase, PassphraseError};
 pub use public_key::PublicKeyError;
+pub use signature_scheme::SignatureAlgorithmError;
+pub use signed_octets::{SignatureFault, SignedMessage, SignedOctets};
 pub use software::{PrivateKeyError, SoftwareSigner};
 pub use verify::verify;
 

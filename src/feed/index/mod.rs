@@ -29,7 +29,6 @@
 
 mod entry;
 mod line;
-mod repetition;
 mod revocation;
 
 use std::io::{self, BufRead};
@@ -47,6 +46,7 @@ use super::{
     lines::{Line, Lines},
     order::arrange,
     problems::{BadPart, Problems},
+    repetition::{Said as _, settle},
 };
 
 /// The longest line that is read, in octets without the line feed. All but the subject needs about
@@ -83,7 +83,20 @@ impl Index {
             let number = u32::try_from(number).map_err(|_| io::ErrorKind::FileTooLarge)?;
             index.read_line(number, line);
         }
-        index.repeated = repetition::settle(&mut index.entries, &issuer, &mut index.problems);
+        let problems = &mut index.problems;
+        index.repeated = settle(
+            &mut index.entries,
+            |_| issuer,
+            |entry, other| {
+                problems.push(entry.line(), || {
+                    let cause = IndexCause::Contradiction {
+                        serial: entry.serial(),
+                        other: other.line(),
+                    };
+                    (None, cause)
+                });
+            },
+        );
         arrange(&mut index.entries, |entry| (issuer, entry.serial()));
         Ok(index)
     }
