@@ -61,8 +61,7 @@ impl<Now: Fn() -> u64> StatusSink for LedgerSink<'_, Now> {
 
     fn apply(&mut self, changes: &[Change]) -> Result<Vec<Outcome>, LedgerSinkError> {
         let Some(commits) = self.commits else {
-            let committed = self.ledger.commit(changes, &self.source, (self.now_ms)())?;
-            return Ok(committed.outcomes);
+            return Ok(self.ledger.record(changes, &self.source, (self.now_ms)())?);
         };
         let deadline = Instant::now()
             .checked_add(TURN_WAIT)

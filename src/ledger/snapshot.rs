@@ -140,7 +140,7 @@ impl LedgerSnapshot {
         self.rows(keys::STATUS, range)
     }
 
-    /// The revoked certificates of an issuer, those on hold among them, sorted by serial number.
+    /// The revoked certificates of an issuer, those on hold among them, in the order of their hashes.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger is damaged; each item for itself when reading fails.
@@ -367,7 +367,7 @@ impl Iterator for Rows<'_, RevokedRecord> {
     fn next(&mut self) -> Option<Self::Item> {
         let (engine, family) = (self.engine, self.family);
         self.next_raw(|key, value| {
-            let serial = keys::revoked_serial(key);
+            let serial = keys::status_serial(key);
             let row = serial.and_then(|serial| RevokedRecord::decode(serial, value));
             row.ok_or_else(|| Self::unreadable(engine, family))
         })
