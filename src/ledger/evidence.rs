@@ -40,6 +40,17 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when reading fails.
     pub fn evidence(&self, issuer: &IssuerId) -> Result<Option<Evidence>, LedgerError> {
+        Ok(self.evidence_entry(issuer)?.map(|(_, evidence)| evidence))
+    }
+
+    /// The same, with the number of its entry.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn evidence_entry(
+        &self,
+        issuer: &IssuerId,
+    ) -> Result<Option<(u64, Evidence)>, LedgerError> {
         let engine = self.engine()?;
         let Some(number) = engine.issuers().number(issuer) else {
             return Ok(None);
@@ -66,8 +77,8 @@ impl Ledger {
         let number = engine.issuers().number(issuer);
         let number = number.ok_or(LedgerError::UnknownIssuer { issuer: *issuer })?;
         match newest(&engine, number)? {
-            Some(known) if known == *evidence => return Ok(Recorded::Unchanged),
-            Some(known) if is_older(evidence, &known) => return Ok(Recorded::Older { known }),
+            Some((_, known)) if known == *evidence => return Ok(Recorded::Unchanged),
+            Some((_, known)) if is_older(evidence, &known) => return Ok(Recorded::Older { known }),
             _ => {}
         }
         let sequence = next_sequence(&engine)?;
@@ -96,6 +107,17 @@ impl LedgerSnapshot {
     /// # Errors
     /// [`LedgerError`] when reading fails.
     pub fn evidence(&self, issuer: &IssuerId) -> Result<Option<Evidence>, LedgerError> {
+        Ok(self.evidence_entry(issuer)?.map(|(_, evidence)| evidence))
+    }
+
+    /// The same, with the number of its entry.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn evidence_entry(
+        &self,
+        issuer: &IssuerId,
+    ) -> Result<Option<(u64, Evidence)>, LedgerError> {
         let Some(number) = self.issuers.number(issuer) else {
             return Ok(None);
         };
@@ -112,7 +134,7 @@ fn is_older(given: &Evidence, known: &Evidence) -> bool {
     lower || given.this_update < known.this_update
 }
 
-fn newest(engine: &Engine, number: u32) -> Result<Option<Evidence>, LedgerError> {
+fn newest(engine: &Engine, number: u32) -> Result<Option<(u64, Evidence)>, LedgerError> {
     let value = engine
         .db()
         .get_pinned_cf(engine.family(keys::META)?, keys::evidence(number))
@@ -124,15 +146,18 @@ fn decode(
     engine: &Engine,
     number: u32,
     value: Option<&[u8]>,
-) -> Result<Option<Evidence>, LedgerError> {
+) -> Result<Option<(u64, Evidence)>, LedgerError> {
     let Some(octets) = value else {
         return Ok(None);
     };
-    match Entry::decode(octets).map(|entry| entry.kind) {
-        Ok(EntryKind::Evidence {
-            issuer_number,
-            evidence,
-        }) if issuer_number == number => Ok(Some(evidence)),
+    match Entry::decode(octets).map(|entry| (entry.sequence, entry.kind)) {
+        Ok((
+            sequence,
+            EntryKind::Evidence {
+                issuer_number,
+                evidence,
+            },
+        )) if issuer_number == number => Ok(Some((sequence, evidence))),
         _ => Err(engine.damaged(Damage::Evidence { number })),
     }
 }
@@ -211,7 +236,8 @@ mod tests {
 
         let ledger = Ledger::open(dir.path()).unwrap();
         let newest = evidence(1_003, Some(1));
-        assert_eq!(ledger.evidence(&issuer).unwrap(), Some(newest.clone()));
+        let expected = Some((7, newest.clone()));
+        assert_eq!(ledger.evidence_entry(&issuer).unwrap(), expected);
         assert_eq!(ledger.last_sequence().unwrap(), 7);
         let snapshot = ledger.snapshot().unwrap();
         let entry = snapshot.entry(7).unwrap().unwrap();

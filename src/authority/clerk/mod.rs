@@ -3,6 +3,7 @@
 
 mod change;
 mod crl;
+mod evidence;
 mod import;
 mod status;
 
@@ -29,6 +30,8 @@ pub struct Clerk {
     /// The running authority's, so that changes are visible before they are acknowledged; `None` when
     /// nobody serves.
     commits: Option<Arc<GroupCommit>>,
+    /// Called when evidence was recorded; `None` when nobody serves.
+    after_evidence: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl Clerk {
@@ -40,6 +43,7 @@ impl Clerk {
             ledger,
             clock,
             commits: None,
+            after_evidence: None,
         }
     }
 
@@ -56,7 +60,15 @@ impl Clerk {
             ledger,
             clock,
             commits: Some(commits),
+            after_evidence: None,
         }
+    }
+
+    /// The same, which calls somebody when it has recorded evidence.
+    #[must_use]
+    pub fn and_after_evidence(mut self, call: impl Fn() + Send + Sync + 'static) -> Self {
+        self.after_evidence = Some(Arc::new(call));
+        self
     }
 
     /// The ledger as a sink of changes.
