@@ -41,6 +41,11 @@ pub trait Findings {
     /// The good lines without repetitions: no two of them speak of the same certificate.
     fn records(&self) -> impl Iterator<Item = Record> + '_;
 
+    /// What the operator should know beside the counts.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The place that [`Record::line`] stands for.
     fn place(&self, line: u64) -> Place {
         Place::new(Self::UNIT, line)

@@ -37,6 +37,9 @@ pub struct ImportReport {
     /// The bad and refused lines with the lowest numbers, at most
     /// [`PROBLEMS_SHOWN_MAX`](super::PROBLEMS_SHOWN_MAX).
     pub errors: Vec<Problem<String>>,
+    /// What else the operator should know of the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Whether an import was applied.
@@ -53,7 +56,7 @@ pub enum ImportResult {
     Unfinished,
 }
 
-/// The summary in one line, then a line for each error.
+/// The summary in one line, then a line for each error and each note.
 impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -88,9 +91,11 @@ impl fmt::Display for ImportReport {
         }
         let errors = u64::try_from(self.errors.len()).unwrap_or(u64::MAX);
         match self.bad.saturating_add(self.refused).saturating_sub(errors) {
-            0 => Ok(()),
-            more => write!(f, "\n{source}: and {more} more"),
+            0 => {}
+            more => write!(f, "\n{source}: and {more} more")?,
         }
+        let mut notes = self.notes.iter();
+        notes.try_for_each(|note| write!(f, "\n{source}: {note}"))
     }
 }
 
@@ -105,6 +110,7 @@ pub(super) struct Tally {
     applied: u64,
     unchanged: u64,
     problems: Problems<String>,
+    notes: Vec<String>,
 }
 
 impl Tally {
@@ -120,6 +126,7 @@ impl Tally {
             applied: 0,
             unchanged: 0,
             problems,
+            notes: findings.notes(),
         }
     }
 
@@ -186,6 +193,7 @@ impl Tally {
                 ImportResult::Skipped | ImportResult::Unfinished => self.problems.total(),
             },
             errors: self.problems.into_first(),
+            notes: self.notes,
         }
     }
 }
