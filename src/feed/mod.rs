@@ -3,6 +3,7 @@
 //! Each source is one file or folder here. A source is read whole and judged whole before its first
 //! change is applied.
 
+pub mod certificates;
 pub mod csv;
 mod import;
 pub mod index;
@@ -13,6 +14,7 @@ mod problems;
 mod repetition;
 mod report;
 
+pub use certificates::Certificates;
 pub use csv::{Csv, CsvError, CsvMapping};
 pub use import::{
     Findings, ImportError, ImportOptions, Phase, Progress, Record, SinkFailure, StatusSink, import,

@@ -22,4 +22,6 @@ mod crash;
 mod faults;
 mod http;
 mod import;
+mod import_certs;
+mod import_csv;
 mod openssl_ca;

@@ -1,6 +1,8 @@
 //! `estelam import`: one-off feeds, a file for each kind of source.
 
 mod bar;
+mod certs;
+mod csv;
 mod index;
 
 use std::fs::File;
@@ -26,6 +28,8 @@ pub(super) struct ImportArguments {
 #[derive(Debug, Subcommand)]
 enum ImportSource {
     Index(index::IndexArguments),
+    Certs(certs::CertsArguments),
+    Csv(csv::CsvArguments),
 }
 
 /// What every import takes.
@@ -53,6 +57,8 @@ impl Given {
 pub(super) fn run(common: &Common, arguments: &ImportArguments) -> Result<Exit, Failure> {
     match &arguments.source {
         ImportSource::Index(arguments) => index::run(common, arguments),
+        ImportSource::Certs(arguments) => certs::run(common, arguments),
+        ImportSource::Csv(arguments) => csv::run(common, arguments),
     }
 }
 
@@ -75,9 +81,9 @@ fn carry_out(
     common: &Common,
     order: &ImportOrder,
     input: impl Read + Send + 'static,
+    bar: &Bar,
 ) -> Result<Exit, Failure> {
     let desk = Desk::open(common)?;
-    let bar = Bar::new();
     let report = desk.import(order, input, &mut |progress| bar.show(progress));
     bar.finish();
     let report = report?;
