@@ -52,6 +52,11 @@ pub trait Findings {
         false
     }
 
+    /// What the operator should know beside the counts.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The place that [`Record::line`] stands for.
     fn place(&self, line: u64) -> Place {
         Place::new(Self::UNIT, line)

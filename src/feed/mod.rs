@@ -3,7 +3,9 @@
 //! Each source is one file or folder here. A source is read whole and judged whole before its first
 //! change is applied.
 
+pub mod certificates;
 pub mod crl;
+pub mod csv;
 mod import;
 pub mod index;
 #[cfg(feature = "rocksdb")]
@@ -14,10 +16,12 @@ mod problems;
 mod repetition;
 mod report;
 
+pub use certificates::Certificates;
 pub use crl::{
     Authority, Crl, CrlImportError, CrlImportOptions, CrlRefusal, EvidenceOutcome, EvidenceSink,
     KnownRevocation, UnjudgedCrl, import_crl,
 };
+pub use csv::{Csv, CsvError, CsvMapping};
 pub use import::{
     Findings, ImportError, ImportOptions, Phase, Progress, Record, SinkFailure, StatusSink, import,
 };

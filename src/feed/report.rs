@@ -48,6 +48,9 @@ pub struct ImportReport {
     /// The bad and refused lines with the lowest numbers, at most
     /// [`PROBLEMS_SHOWN_MAX`](super::PROBLEMS_SHOWN_MAX).
     pub errors: Vec<Problem<String>>,
+    /// What else the operator should know of the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 #[allow(
@@ -72,7 +75,7 @@ pub enum ImportResult {
     Unfinished,
 }
 
-/// The summary in one line, then a line for each error.
+/// The summary in one line, then a line for each error and each note.
 impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -122,9 +125,11 @@ impl fmt::Display for ImportReport {
         }
         let errors = u64::try_from(self.errors.len()).unwrap_or(u64::MAX);
         match self.bad.saturating_add(self.refused).saturating_sub(errors) {
-            0 => Ok(()),
-            more => write!(f, "\n{source}: and {more} more"),
+            0 => {}
+            more => write!(f, "\n{source}: and {more} more")?,
         }
+        let mut notes = self.notes.iter();
+        notes.try_for_each(|note| write!(f, "\n{source}: {note}"))
     }
 }
 
@@ -140,6 +145,7 @@ pub(super) struct Tally {
     unchanged: u64,
     differing: u64,
     problems: Problems<String>,
+    notes: Vec<String>,
 }
 
 impl Tally {
@@ -156,6 +162,7 @@ impl Tally {
             unchanged: 0,
             differing: 0,
             problems,
+            notes: findings.notes(),
         }
     }
 
@@ -231,6 +238,7 @@ impl Tally {
                 ImportResult::Skipped | ImportResult::Unfinished => self.problems.total(),
             },
             errors: self.problems.into_first(),
+            notes: self.notes,
         }
     }
 }

@@ -26,7 +26,7 @@ mod software;
 mod test_pki;
 mod verify;
 
-pub use certificate_signature::is_signed_by;
+pub use certificate_signature::{check as check_signature, is_signed_by};
 pub use defect::{Defect, Name, Warning};
 pub use error::{LoadError, SignerError};
 pub use key_file::KeyError;

@@ -22,5 +22,7 @@ mod crash;
 mod faults;
 mod http;
 mod import;
+mod import_certs;
 mod import_crl;
+mod import_csv;
 mod openssl_ca;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Given;
+use super::{Bar, Given};
 use crate::authority::ImportRequest;
 use crate::cli::{Common, Exit, Failure};
 
@@ -34,12 +34,13 @@ pub(super) fn run(common: &Common, arguments: &CrlArguments) -> Result<Exit, Fai
     let request = ImportRequest::Crl {
         accept_shrink: arguments.accept_shrink,
     };
+    let bar = Bar::new();
     if arguments.file == Path::new("-") {
         let order = arguments.given.order("standard input".to_owned(), request);
-        return super::carry_out(common, &order, std::io::stdin());
+        return super::carry_out(common, &order, std::io::stdin(), &bar);
     }
     let file = super::open(&arguments.file, "the CRL in it")?;
     let name = arguments.file.display().to_string();
     let order = arguments.given.order(name, request);
-    super::carry_out(common, &order, file)
+    super::carry_out(common, &order, bar.over(file), &bar)
 }

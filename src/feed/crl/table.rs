@@ -178,7 +178,10 @@ mod tests {
             table.each_repetition(&kept, |same| {
                 assert_eq!(same.len(), 2);
                 assert!(same[0].offset < same[1].offset);
-                assert_eq!(table.find(&kept, &kept.at(same[1].offset).unwrap().serial), Some(same[0]));
+                assert_eq!(
+                    table.find(&kept, &kept.at(same[1].offset).unwrap().serial),
+                    Some(same[0])
+                );
                 repeated.push(same[1]);
             });
             assert_eq!(repeated.len(), usize::try_from(count.div_ceil(10)).unwrap());
