@@ -208,10 +208,20 @@ fn a_crl_is_taken_once() {
 #[test]
 fn what_the_ledger_has_otherwise_stands() {
     let world = World::new();
-    world.say("cli", 1, revoke(CrlReason::KeyCompromise, None), 1);
-    world.say("cli", 2, revoke(CrlReason::CertificateHold, None), 1);
-    world.say("cli", 3, revoke(CrlReason::CertificateHold, None), 1);
-    world.say("cli", 4, Action::Issue(Inventory::default()), 1);
+    world.say("cli", 1, revoke(CrlReason::KeyCompromise, None), 1000 * NOW);
+    world.say(
+        "cli",
+        2,
+        revoke(CrlReason::CertificateHold, None),
+        1000 * NOW,
+    );
+    world.say(
+        "cli",
+        3,
+        revoke(CrlReason::CertificateHold, None),
+        1000 * NOW,
+    );
+    world.say("cli", 4, Action::Issue(Inventory::default()), 1000 * NOW);
     let mut crl = world.crl(&[(1, SUPERSEDED), (2, KEY), (3, HOLD), (4, KEY)], 1);
     let report = world.import(&mut crl).unwrap();
     assert_eq!(
@@ -248,13 +258,13 @@ fn holds_end_and_revocations_stay_when_they_are_no_longer_listed() {
         "index",
         12,
         revoke(CrlReason::Superseded, Some(NOW + 150)),
-        1,
+        1000 * NOW,
     );
     world.say(
         "index",
         13,
         revoke(CrlReason::Superseded, Some(NOW + 900)),
-        1,
+        1000 * NOW,
     );
     let listed = [
         (1, HOLD),
