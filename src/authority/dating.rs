@@ -140,6 +140,7 @@ mod tests {
             next_update: at(2_000),
             crl_number: None,
             crl_sha256: [0; 32],
+            entry_count: 0,
         };
         Basis::Crl(Some((10, evidence)))
     }
