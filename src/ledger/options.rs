@@ -2,7 +2,7 @@
 //!
 //! | memory | at most |
 //! | --- | --- |
-//! | memtables, all column families | 7 MiB, and as much again while it is being flushed |
+//! | memtables, all column families | 5 MiB, and as much again while it is being flushed |
 //! | block cache, with filters and indexes | 24 MiB |
 //! | open tables | 256 files, a few KiB each |
 //!
@@ -42,7 +42,7 @@ pub(super) fn database(create: bool) -> Options {
     options.set_max_open_files(256);
     options.set_bytes_per_sync(1 << 20);
     // For every file that is being written, the log among them.
-    options.set_writable_file_max_buffer_size(256 << 10);
+    options.set_writable_file_max_buffer_size(64 << 10);
     options.set_max_manifest_file_size(1 << 20);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
@@ -59,7 +59,7 @@ pub(super) fn families() -> [ColumnFamilyDescriptor; 6] {
     [
         // RocksDB insists on it; it stays empty.
         family(DEFAULT, small(&cache)),
-        family(keys::ENTRIES, scanned(&cache, 2 << 20)),
+        family(keys::ENTRIES, scanned(&cache, 1 << 20)),
         family(keys::STATUS, looked_up(&cache)),
         family(keys::REVOKED, revoked(&cache)),
         family(keys::ISSUERS, small(&cache)),
@@ -94,9 +94,9 @@ fn looked_up(cache: &Cache) -> Options {
     let mut tables = tables(cache, 8 << 10);
     tables.set_bloom_filter(10.0, false);
     tables.set_partition_filters(true);
-    let mut options = family(&tables, 4 << 20);
+    let mut options = family(&tables, 2 << 20);
     // Each is one more to look into.
-    level_0_tables(&mut options, 8);
+    level_0_tables(&mut options, 12);
     options.set_memtable_whole_key_filtering(true);
     options.set_memtable_prefix_bloom_ratio(0.05);
     options
@@ -113,7 +113,7 @@ fn family(tables: &BlockBasedOptions, write_buffer_octets: usize) -> Options {
     options.set_write_buffer_size(write_buffer_octets);
     options.set_max_write_buffer_number(2);
     // An eighth, as is the default, is a lot for a memtable that has just begun.
-    options.set_arena_block_size(128 << 10);
+    options.set_arena_block_size(64 << 10);
     options.set_level_compaction_dynamic_level_bytes(true);
     options
 }
