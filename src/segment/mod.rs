@@ -43,7 +43,7 @@
 //!  36      4  side table entries, at most the record count
 //!  40      8  index salt
 //!  48      8  as-of: ledger sequence that the statuses include
-//!  56      8  snapshot time: when the statuses were known
+//!  56      8  snapshot time: when the statuses were taken from the ledger
 //!  64      8  next signing: when its planner wants to replace it
 //!  72      4  octets of templates, at most 2^20
 //!  76      4  octets of the side table, at most 2^26
