@@ -27,6 +27,7 @@ mod signing;
 pub use admin::{Admin, ClockReply, ServerStats};
 pub use clerk::{
     ChangeOutcome, ChangeReply, ChangeRequest, Clerk, ClerkAction, ImportOrder, ImportRequest,
+    IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,
     StatusReply, StatusRequest, Visible,
 };
 pub(crate) use error::with_causes;

@@ -4,6 +4,7 @@
 mod change;
 mod evidence;
 mod import;
+mod issuance;
 mod status;
 
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
 pub use import::{ImportOrder, ImportRequest};
+pub use issuance::{
+    IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,
+};
 pub use status::{StatusReply, StatusRequest};
 
 /// Carries changes to the ledger and statuses back.
