@@ -13,7 +13,9 @@ use super::error::with_causes;
 use super::issuer::{Issuer, Issuers};
 use super::lineage::Lineage;
 use super::signing::SigningClock;
-use super::{Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
+use super::{
+    AuthorityStats, Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub,
+};
 use crate::asn1::UnixTime;
 use crate::catalog::{Catalog, CatalogError, IssuerTableError, MaskEntry, Publication};
 use crate::clock::Clock;
@@ -131,6 +133,14 @@ impl Authority {
             Arc::clone(&self.commits),
             Arc::clone(signing.clock()),
         )
+    }
+
+    /// The facts of this moment.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] when the ledger cannot be read.
+    pub fn stats(&self) -> Result<AuthorityStats, AuthorityError> {
+        super::observer::observe(&self.shared)
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

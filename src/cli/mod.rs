@@ -9,6 +9,7 @@ mod init;
 mod output;
 mod revocation;
 mod serve;
+mod service;
 mod stats;
 mod status;
 

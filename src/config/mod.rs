@@ -19,6 +19,7 @@ mod settings;
 
 pub use error::{ConfigError, Finding, Problem};
 pub(crate) use file::read;
+pub(crate) use judge::SOCKET_PATH_MAX;
 pub use file::{CertificateFileError, FileError, read_certificate};
 pub use place::Place;
 pub use settings::{
