@@ -32,10 +32,28 @@ pub fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
 /// Checks that the key of `issuer` made the signature of `certificate`.
 pub(super) fn check(certificate: &Certificate, issuer: &Certificate) -> Result<(), Defect> {
     let kind = key_kind(issuer.spki_der()).map_err(|reason| Defect::IssuerKey { reason })?;
+    let key = (kind, issuer.public_key_octets());
     let algorithm = certificate.signature_algorithm_der();
+    check_signature(
+        key,
+        algorithm,
+        certificate.tbs_der(),
+        certificate.signature(),
+    )
+}
+
+/// Checks that a key, given by its kind and the octets of its BIT STRING, made the signature of
+/// `message` with the algorithm of this AlgorithmIdentifier.
+pub(crate) fn check_signature(
+    key: (KeyKind, &[u8]),
+    algorithm: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Defect> {
+    let (kind, octets) = key;
     let verifier = verifier(kind, algorithm).ok_or_else(|| unusable(algorithm))?;
-    UnparsedPublicKey::new(verifier, issuer.public_key_octets())
-        .verify(certificate.tbs_der(), certificate.signature())
+    UnparsedPublicKey::new(verifier, octets)
+        .verify(message, signature)
         .map_err(|_| Defect::NotSignedByIssuer)
 }
 
