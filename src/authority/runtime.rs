@@ -13,9 +13,7 @@ use super::error::with_causes;
 use super::issuer::{Issuer, Issuers};
 use super::lineage::Lineage;
 use super::signing::SigningClock;
-use super::{
-    AuthorityStats, Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub,
-};
+use super::{AuthorityStats, Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
 use crate::asn1::UnixTime;
 use crate::catalog::{Catalog, CatalogError, IssuerTableError, MaskEntry, Publication};
 use crate::clock::Clock;

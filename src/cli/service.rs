@@ -21,6 +21,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, FileError};
 use crate::http::admin::AdminServer;
 use crate::http::{Limits, Mounts, Server};
+use crate::ledger::Ledger;
 use crate::observe::Counters;
 use crate::ocsp::RequestLimits;
 use crate::responder::{Responder, question_queue};
@@ -101,7 +102,7 @@ impl Service {
         let authority = Arc::new(
             Authority::start(
                 issuers,
-                ledger,
+                Arc::clone(&ledger),
                 Arc::clone(&catalog),
                 Arc::clone(&clock),
                 asked,
@@ -155,6 +156,7 @@ impl Service {
             let accompanied = async {
                 let running = Running {
                     authority: Arc::clone(&authority),
+                    ledger,
                     stopping: stopping.clone(),
                 };
                 let then = tokio::task::spawn_blocking(move || companion(&running)).await;
@@ -166,14 +168,10 @@ impl Service {
             let (drained, then) = tokio::join!(serving, accompanied);
             admin_stop.send_replace(true);
             drop(admin.await);
-            let drained = drained.map_err(|error| {
-                Failure::new(Exit::Internal, format!("cannot serve: {error}"))
-            })?;
+            let drained = drained
+                .map_err(|error| Failure::new(Exit::Internal, format!("cannot serve: {error}")))?;
             if drained.cut > 0 {
-                tracing::warn!(
-                    connections = drained.cut,
-                    "cut while they were still busy"
-                );
+                tracing::warn!(connections = drained.cut, "cut while they were still busy");
             }
             then.map_err(|error| Failure::new(Exit::Internal, error.to_string()))??;
             Ok(Exit::Success)
@@ -192,10 +190,26 @@ async fn told(mut stopping: watch::Receiver<bool>) {
 /// A service that answers requests.
 pub(super) struct Running {
     authority: Arc<Authority>,
+    ledger: Arc<Ledger>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Running {
+    /// The ledger.
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The facts of this moment.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub(super) fn stats(&self) -> Result<AuthorityStats, Failure> {
+        self.authority
+            .stats()
+            .map_err(|error| authority_failure(&error))
+    }
+
     /// Waits until every certificate has its presigned answer; tells how many of how many have. False
     /// when told to stop before.
     ///
@@ -206,10 +220,7 @@ impl Running {
         mut progress: impl FnMut(u64, u64),
     ) -> Result<bool, Failure> {
         loop {
-            let stats = self
-                .authority
-                .stats()
-                .map_err(|error| authority_failure(&error))?;
+            let stats = self.stats()?;
             let (done, of) = signed(&stats);
             progress(done, of);
             if is_settled(&stats) {

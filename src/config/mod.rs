@@ -19,8 +19,8 @@ mod settings;
 
 pub use error::{ConfigError, Finding, Problem};
 pub(crate) use file::read;
-pub(crate) use judge::SOCKET_PATH_MAX;
 pub use file::{CertificateFileError, FileError, read_certificate};
+pub(crate) use judge::SOCKET_PATH_MAX;
 pub use place::Place;
 pub use settings::{
     Admin, CertIdHash, Config, Http, Issuer, Limits, Listen, NotIssued, PassphraseSource, Signer,
