@@ -14,7 +14,7 @@ use super::error::with_causes;
 use super::issuer::{Issuer, Issuers};
 use super::lineage::Lineage;
 use super::signing::SigningClock;
-use super::{Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
+use super::{AuthorityStats, Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
 use crate::asn1::UnixTime;
 use crate::catalog::{Catalog, CatalogError, IssuerTableError, MaskEntry, Publication};
 use crate::clock::Clock;
@@ -134,6 +134,14 @@ impl Authority {
             Arc::clone(signing.clock()),
         )
         .and_after_evidence(move || shared.evidence_came())
+    }
+
+    /// The facts of this moment.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] when the ledger cannot be read.
+    pub fn stats(&self) -> Result<AuthorityStats, AuthorityError> {
+        super::observer::observe(&self.shared)
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

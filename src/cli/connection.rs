@@ -3,6 +3,7 @@
 use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -111,19 +112,32 @@ impl Desk {
     pub(super) fn open(common: &Common) -> Result<Self, Failure> {
         let config = load_config(common)?;
         let issuers = Issuers::new(&config)?;
-        let server = Server(AdminClient::new(config.admin_socket()));
-        if server.is_running() {
-            return Ok(Self {
-                issuers,
-                way: Way::Server(server),
-            });
+        let began = Instant::now();
+        loop {
+            let server = Server(AdminClient::new(config.admin_socket()));
+            if server.is_running() {
+                return Ok(Self {
+                    issuers,
+                    way: Way::Server(server),
+                });
+            }
+            match open_ledger(&config, &issuers) {
+                Ok(ledger) => {
+                    let clerk =
+                        Clerk::direct(issuers.clone(), Arc::new(ledger), Arc::new(SystemClock));
+                    return Ok(Self {
+                        issuers,
+                        way: Way::Ledger(clerk),
+                    });
+                }
+                // A server takes the ledger a moment before it answers on its socket, and another
+                // command is through in a moment.
+                Err(failure) if failure.exit == Exit::Busy && began.elapsed() < TURN_WAIT => {
+                    std::thread::park_timeout(TURN_LOOK);
+                }
+                Err(failure) => return Err(failure),
+            }
         }
-        let ledger = Arc::new(open_ledger(&config, &issuers)?);
-        let clerk = Clerk::direct(issuers.clone(), ledger, Arc::new(SystemClock));
-        Ok(Self {
-            issuers,
-            way: Way::Ledger(clerk),
-        })
     }
 
     /// The issuer's name and the serial number that the operator means: the digits as they are, or
@@ -251,3 +265,7 @@ fn failure(error: &AdminClientError) -> Failure {
 }
 
 const READ_OCTETS: usize = 64 * 1_024;
+/// How long to wait for a ledger that somebody else has.
+const TURN_WAIT: Duration = Duration::from_secs(2);
+/// How often to look whether it is free, or its owner answers.
+const TURN_LOOK: Duration = Duration::from_millis(20);

@@ -4,12 +4,14 @@ mod ca;
 mod check;
 mod clock;
 mod connection;
+mod demo;
 mod exit;
 mod import;
 mod init;
 mod output;
 mod revocation;
 mod serve;
+mod service;
 mod stats;
 mod status;
 
@@ -51,6 +53,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let Arguments { common, command } = arguments;
     match command {
         Command::Init(arguments) => init::run(&common, &arguments),
+        Command::Demo(arguments) => demo::run(&common, &arguments),
         Command::Check => check::run(&common),
         Command::Serve => serve::run(&common),
         Command::Import(arguments) => import::run(&common, &arguments),
@@ -92,6 +95,7 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArguments),
     Init(init::InitArguments),
     /// Judge the configuration, the certificates and the keys, without changing anything
     #[command(after_help = "Example:\n  estelam check --config /etc/estelam/estelam.toml")]
@@ -113,6 +117,8 @@ enum Command {
 
 const AFTER_HELP: &str = "\
 First steps:
+  estelam demo                    a whole PKI to play with
+or, for your own CA:
   estelam init --issuer-certificate ca.pem --signer-certificate ocsp.pem --signer-key ocsp.key
   estelam import index index.txt
   estelam serve

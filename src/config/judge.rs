@@ -427,7 +427,7 @@ fn is_file_name(name: &str) -> bool {
 }
 
 /// `sun_path` has 108 octets with the NUL at its end.
-const SOCKET_PATH_MAX: usize = 107;
+pub(crate) const SOCKET_PATH_MAX: usize = 107;
 
 const NAME_MAX: usize = 128;
 

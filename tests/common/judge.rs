@@ -65,6 +65,28 @@ pub fn judge_with_openssl(ca: &OpensslCa, case: &Case) {
     );
 }
 
+/// OpenSSL verifies a response that tells of several certificates, all with SHA-256, and reads each
+/// status.
+#[track_caller]
+pub fn judge_several_with_openssl(ca: &OpensslCa, response: &[u8], certificates: &[Certificate]) {
+    let file = file_of(response);
+    let issuer = ca.path("ca.pem");
+    let mut command = tool("openssl");
+    command.args(["ocsp", "-respin", text(file.path()), "-no_nonce"]);
+    command.args(["-CAfile", text(&issuer), "-no-CApath", "-no-CAstore"]);
+    command.args(["-issuer", text(&issuer), Hash::Sha256.option()]);
+    for certificate in certificates {
+        command.args(["-serial", &format!("0x{}", certificate.serial)]);
+    }
+    let said = run(&mut command).expect(0).says(&["Response verify OK"]);
+    for certificate in certificates {
+        let line = format!("0x{}: ", certificate.serial);
+        let (_, from_here) = said.stdout.split_once(&line).expect("it is told of");
+        let status = status_by_openssl(&format!("{line}{from_here}"));
+        assert_eq!(status, as_openssl_knows(&certificate.status), "{said}");
+    }
+}
+
 /// OpenSSL asks the server itself; gives the certificate's status, or the words it gave up with.
 pub fn ask_with_openssl(
     ca: &OpensslCa,
@@ -99,7 +121,14 @@ pub fn ask_with_openssl(
 /// Reads what `openssl ocsp` prints of one certificate.
 #[track_caller]
 fn status_by_openssl(said: &str) -> Status {
-    let value = |name: &str| said.lines().find_map(|line| line.trim().strip_prefix(name));
+    let block = || {
+        said.lines().take(1).chain(
+            said.lines()
+                .skip(1)
+                .take_while(|line| !line.starts_with("0x")),
+        )
+    };
+    let value = |name: &str| block().find_map(|line| line.trim().strip_prefix(name));
     let status = said
         .lines()
         .next()
@@ -195,39 +224,55 @@ fn gnutls(ca: &OpensslCa, case: &Case, ca_as: &str) {
 /// `lint_every`th response (none for 0). `signer` is a file of the CA.
 #[track_caller]
 pub fn judge_with_python(ca: &OpensslCa, signer: &str, cases: &[Case], lint_every: usize) {
-    let hex = |octets: &[u8]| {
-        octets
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect::<String>()
-    };
     let told: Vec<_> = cases
         .iter()
         .enumerate()
         .map(|(number, case)| {
-            let Certificate {
-                status,
-                invalidity_date,
-                ..
-            } = &case.certificate;
-            let (status, time, reason) = match status {
-                Status::Good => ("good", None, None),
-                Status::Unknown => ("unknown", None, None),
-                Status::Revoked { time, reason } => ("revoked", Some(time), *reason),
-            };
             json!({
                 "name": case.name(),
                 "request": hex(&case.request),
                 "response": hex(&case.response),
                 "lint": lint_every > 0 && number.is_multiple_of(lint_every),
-                "expected": {
-                    "status": status, "time": time, "reason": reason,
-                    "invalidity_date": invalidity_date,
-                },
+                "expected": expected(&case.certificate),
             })
         })
         .collect();
-    let task = json!({ "issuer": ca.path("ca.pem"), "signer": ca.path(signer), "cases": told });
+    ask_python(ca, signer, &told);
+}
+
+/// The same about an answer that tells of several certificates.
+#[track_caller]
+pub fn judge_several_with_python(
+    ca: &OpensslCa,
+    signer: &str,
+    response: &[u8],
+    certificates: &[Certificate],
+) {
+    let several: Vec<_> = certificates.iter().map(expected).collect();
+    let case = json!({
+        "name": "several",
+        "response": hex(response),
+        "lint": true,
+        "expected": { "several": several },
+    });
+    ask_python(ca, signer, &[case]);
+}
+
+fn expected(certificate: &Certificate) -> serde_json::Value {
+    let (status, time, reason) = match &certificate.status {
+        Status::Good => ("good", None, None),
+        Status::Unknown => ("unknown", None, None),
+        Status::Revoked { time, reason } => ("revoked", Some(time), *reason),
+    };
+    json!({
+        "serial": certificate.serial, "status": status, "time": time, "reason": reason,
+        "invalidity_date": certificate.invalidity_date,
+    })
+}
+
+#[track_caller]
+fn ask_python(ca: &OpensslCa, signer: &str, cases: &[serde_json::Value]) {
+    let task = json!({ "issuer": ca.path("ca.pem"), "signer": ca.path(signer), "cases": cases });
     let mut command = python();
     command.args(["-c", include_str!("judge.py")]);
     let judged = run_with_input(&mut command, &task.to_string());
@@ -239,6 +284,10 @@ pub fn judge_with_python(ca: &OpensslCa, signer: &str, cases: &[Case], lint_ever
         problems.len(),
         &problems
     );
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 fn file_of(octets: &[u8]) -> tempfile::NamedTempFile {

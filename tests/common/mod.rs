@@ -16,7 +16,7 @@ pub mod tools;
 
 pub use answer::{Answer, Status};
 pub use ask::{Hash, request_of};
-pub use ca::{Certificate, OpensslCa, Plan, SHARED};
+pub use ca::{Certificate, KeyType, OpensslCa, Plan, SHARED};
 pub use http::Connection;
 pub use random::Random;
 pub use site::{Mounts, Server, Settings, Site};

@@ -22,4 +22,6 @@ mod crash;
 mod faults;
 mod http;
 mod import;
+mod key_types;
 mod openssl_ca;
+mod same_name_same_key;
