@@ -312,3 +312,126 @@ impl Table {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+    use crate::ocsp::RequestLimits;
+
+    fn openssl(folder: &Path, arguments: &str) {
+        let output = Command::new("openssl")
+            .args(arguments.split_whitespace())
+            .current_dir(folder)
+            .output()
+            .expect("openssl, which `setup` installs");
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    /// Certificates `NAME.pem` of these names and keys.
+    fn certificates(folder: &Path, names_and_keys: &[(&str, &str, &str)]) {
+        for (file, name, key) in names_and_keys {
+            if !folder.join(format!("{key}.key")).exists() {
+                openssl(
+                    folder,
+                    &format!(
+                        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {key}.key"
+                    ),
+                );
+            }
+            let days = 10;
+            openssl(
+                folder,
+                &format!(
+                    "req -x509 -new -key {key}.key -subj /CN={name} -days {days} -out {file}.pem"
+                ),
+            );
+        }
+    }
+
+    fn config(folder: &Path, issuers: &[&str]) -> Config {
+        let issuers = issuers.iter().map(|name| {
+            let certificate = folder.join(format!("{name}.pem"));
+            config::Issuer::new(name, &certificate)
+        });
+        Config {
+            issuers: issuers.collect(),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_found_by_its_id_and_by_every_certid_that_openssl_makes() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        // One name with two keys, and one key under two names.
+        certificates(
+            folder,
+            &[("a", "one", "k1"), ("b", "one", "k2"), ("c", "two", "k2")],
+        );
+        let issuers = Issuers::new(&config(folder, &["a", "b", "c"])).unwrap();
+        let limits = RequestLimits::default();
+        for (place, issuer) in issuers.iter().enumerate() {
+            assert_eq!(issuers.position(&issuer.id), Some(place));
+            assert_eq!(issuers.by_id(&issuer.id).unwrap().name, issuer.name);
+            for hash in ["sha1", "sha256", "sha384", "sha512"] {
+                let name = &issuer.name;
+                openssl(
+                    folder,
+                    &format!(
+                        "ocsp -issuer {name}.pem -{hash} -serial 5 -no_nonce -reqout request.der"
+                    ),
+                );
+                let request = fs::read(folder.join("request.der")).unwrap();
+                let request = crate::ocsp::OcspRequest::decode(&request, &limits).unwrap();
+                let cert_id = request.cert_ids().next().unwrap();
+                assert_eq!(issuers.by_cert_id(&cert_id).unwrap().name, *name, "{hash}");
+            }
+        }
+        let stranger = IssuerId::from_bytes([1; 32]);
+        assert!(issuers.by_id(&stranger).is_none());
+    }
+
+    #[test]
+    fn one_issuer_under_two_names_and_a_signer_of_another_name_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        certificates(
+            folder,
+            &[
+                ("a", "one", "k1"),
+                ("b", "one", "k1"),
+                ("c", "two", "k2"),
+                ("d", "one", "k2"),
+            ],
+        );
+        let Err(error) = Issuers::new(&config(folder, &["a", "b"])) else {
+            panic!("they are one issuer");
+        };
+        assert_eq!(error.class, ErrorClass::Config);
+        assert!(
+            error
+                .message
+                .contains("\"a\" and \"b\" have the same name and key")
+        );
+
+        let with_crl_signer = |file: &str| {
+            let mut config = config(folder, &["a"]);
+            config.issuers[0].crl_signers = vec![folder.join(file)];
+            Issuers::new(&config)
+        };
+        let issuers = with_crl_signer("d.pem").unwrap();
+        let issuer = issuers.by_name(None).unwrap();
+        assert_eq!(issuer.crl_signers.len(), 1);
+        assert_ne!(issuer.crl_signers[0].issuer_id(), issuer.id);
+        let Err(error) = with_crl_signer("c.pem") else {
+            panic!("it bears another name");
+        };
+        assert_eq!(error.class, ErrorClass::Config);
+        assert!(error.message.contains("c.pem"), "{error}");
+        assert!(with_crl_signer("e.pem").is_err());
+    }
+}
