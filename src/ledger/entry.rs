@@ -43,6 +43,7 @@
 //!      5  nextUpdate
 //!    1+n  CRLNumber: length 0 for none, to 20, then content octets
 //!     32  SHA-256 of the CRL's DER
+//!      4  how many certificates the CRL lists
 //! ```
 //!
 //! A reader refuses another version or kind (a newer program wrote it), a length that reaches past the
@@ -242,6 +243,7 @@ impl Entry {
                 let number = evidence.crl_number.as_ref();
                 put_counted_u8(out, number.map_or(&[], CrlNumber::as_bytes))?;
                 out.extend_from_slice(&evidence.crl_sha256);
+                out.extend_from_slice(&evidence.entry_count.to_be_bytes());
             }
         }
         Ok(())
@@ -384,6 +386,7 @@ fn evidence(octets: &mut Octets<'_>) -> Result<Evidence, EntryError> {
         next_update,
         crl_number,
         crl_sha256: octets.array().ok_or(EntryError::Truncated)?,
+        entry_count: octets.u32().ok_or(EntryError::Truncated)?,
     })
 }
 
@@ -517,6 +520,7 @@ mod tests {
                 next_update: at(0x0f),
                 crl_number: crl_number.map(|content| CrlNumber::from_content(content).unwrap()),
                 crl_sha256: [0xbb; 32],
+                entry_count: 0x10,
             },
         }
     }
@@ -618,6 +622,7 @@ mod tests {
                     "01 06 0000000000000106 00000123456789ab 05 696e646578 0002 c3a9"
                     "00000002 000000000e 000000000f 02 0080"
                     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+                    "00000010"
                 )
                 .to_vec(),
             ),
@@ -627,6 +632,7 @@ mod tests {
                     "01 06 0000000000000107 00000123456789ab 05 696e646578 0002 c3a9"
                     "00000002 000000000e 000000000f 00"
                     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+                    "00000010"
                 )
                 .to_vec(),
             ),
@@ -674,7 +680,7 @@ mod tests {
     #[test]
     fn evidence_that_is_not_canonical_is_refused() {
         let octets = encoded(&entry(0x0106, evidence(Some(&[0x00, 0x80]))));
-        let head = octets.len() - (4 + 5 + 5 + 1 + 2 + 32);
+        let head = octets.len() - (4 + 5 + 5 + 1 + 2 + 32 + 4);
         for (at, octet, error) in [
             (head + 3, 0, EntryError::IssuerNumber),
             (head + 4, 0xff, EntryError::Time),
@@ -753,15 +759,21 @@ mod tests {
             1_u32..,
             (times(), times()),
             prop::option::of(crl_number),
-            any::<[u8; 32]>(),
+            any::<([u8; 32], u32)>(),
         )
             .prop_map(
-                |(issuer_number, (this_update, next_update), crl_number, crl_sha256)| {
+                |(
+                    issuer_number,
+                    (this_update, next_update),
+                    crl_number,
+                    (crl_sha256, entry_count),
+                )| {
                     let evidence = Evidence {
                         this_update,
                         next_update,
                         crl_number,
                         crl_sha256,
+                        entry_count,
                     };
                     EntryKind::Evidence {
                         issuer_number,

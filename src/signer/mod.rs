@@ -20,6 +20,8 @@ mod passphrase;
 mod public_key;
 mod rsa;
 mod second_opinion;
+mod signature_scheme;
+mod signed_octets;
 mod software;
 #[cfg(test)]
 mod test_pki;
@@ -35,6 +37,8 @@ pub use open_key::open_key;
 pub use passphrase::{Passphrase, PassphraseError};
 pub use public_key::PublicKeyError;
 pub(crate) use public_key::{KeyKind, key_kind, rsa_numbers};
+pub use signature_scheme::SignatureAlgorithmError;
+pub use signed_octets::{SignatureFault, SignedMessage, SignedOctets};
 pub use software::{PrivateKeyError, SoftwareSigner};
 pub use verify::verify;
 

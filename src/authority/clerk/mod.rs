@@ -2,6 +2,7 @@
 //! A file for each kind of request, with its reply.
 
 mod change;
+mod crl;
 mod evidence;
 mod import;
 mod issuance;
