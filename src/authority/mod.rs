@@ -25,8 +25,9 @@ mod signing;
 
 pub use admin::{Admin, ClockReply, ServerStats};
 pub use clerk::{
-    ChangeOutcome, ChangeReply, ChangeRequest, Clerk, ClerkAction, StatusReply, StatusRequest,
-    Visible,
+    CaCertificate, CaCertificateState, CertificateState, ChangeOutcome, ChangeReply, ChangeRequest,
+    Clerk, ClerkAction, IssuerBelow, RevokeAllPreview, RevokeAllReply, RevokeAllRequest,
+    StatusReply, StatusRequest, Visible, WholeRevocation,
 };
 pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};

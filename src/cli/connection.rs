@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::{Common, Exit, Failure};
 use crate::asn1::Certificate;
 use crate::authority::{
-    ChangeReply, ChangeRequest, Clerk, ErrorClass, Issuer, Issuers, OperationError, StatusReply,
-    StatusRequest, with_causes,
+    ChangeReply, ChangeRequest, Clerk, ErrorClass, Issuer, Issuers, OperationError,
+    RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest, with_causes,
 };
 use crate::change::Source;
 use crate::clock::SystemClock;
@@ -169,6 +169,20 @@ impl Desk {
         match &self.way {
             Way::Server(server) => server.post("/change", request),
             Way::Ledger(clerk) => Ok(clerk.change(request)?),
+        }
+    }
+
+    pub(super) fn preview_revoke_all(&self, issuer: &str) -> Result<RevokeAllPreview, Failure> {
+        match &self.way {
+            Way::Server(server) => server.get("/revoke-all", &Query::of(&[("issuer", issuer)])),
+            Way::Ledger(clerk) => Ok(clerk.preview_revoke_all(issuer)?),
+        }
+    }
+
+    pub(super) fn revoke_all(&self, request: &RevokeAllRequest) -> Result<RevokeAllReply, Failure> {
+        match &self.way {
+            Way::Server(server) => server.post("/revoke-all", request),
+            Way::Ledger(clerk) => Ok(clerk.revoke_all(request)?),
         }
     }
 

@@ -8,6 +8,7 @@ mod import;
 mod init;
 mod output;
 mod revocation;
+mod revoke_all;
 mod serve;
 mod stats;
 mod status;
@@ -80,7 +81,7 @@ struct Common {
         long,
         global = true,
         value_name = "FILE",
-        default_value = "estelam.toml"
+        default_value = CONFIG_DEFAULT
     )]
     config: PathBuf,
     /// Print facts as JSON
@@ -107,6 +108,8 @@ enum Command {
     Stats,
     Clock(clock::ClockArguments),
 }
+
+const CONFIG_DEFAULT: &str = "estelam.toml";
 
 const AFTER_HELP: &str = "\
 First steps:

@@ -3,6 +3,7 @@
 
 mod change;
 mod import;
+mod issuer_wide;
 mod status;
 
 use std::sync::Arc;
@@ -16,7 +17,11 @@ use crate::identity::SerialNumber;
 use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
-pub use status::{StatusReply, StatusRequest};
+pub use issuer_wide::{
+    CaCertificate, CaCertificateState, IssuerBelow, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, WholeRevocation,
+};
+pub use status::{CertificateState, StatusReply, StatusRequest};
 
 /// Carries changes to the ledger and statuses back.
 #[derive(Clone)]
@@ -63,6 +68,15 @@ impl Clerk {
         match &self.commits {
             None => LedgerSink::alone(&self.ledger, source, now_ms),
             Some(commits) => LedgerSink::shared(&self.ledger, commits, source, now_ms),
+        }
+    }
+
+    /// When clients see what was just recorded.
+    const fn visible(&self) -> Visible {
+        if self.commits.is_some() {
+            Visible::Now
+        } else {
+            Visible::AtNextStart
         }
     }
 
