@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::clerk::{ChangeRequest, Clerk, ImportOrder, StatusRequest};
+use super::clerk::{ChangeRequest, Clerk, ImportOrder, RevokeAllRequest, StatusRequest};
 use super::observer::{AuthorityStats, observe};
 use super::{Authority, ErrorClass, OperationError};
 use crate::change::Source;
@@ -68,6 +68,21 @@ impl Admin {
                     .map_err(|error| body_error(&error))?;
                 audit(peer, &request);
                 blocking(move || clerk.change(&request)).await
+            }
+            (&Method::GET, "/revoke-all") => {
+                let clerk = self.clerk.clone();
+                let issuer = query.value("issuer").unwrap_or_default().to_owned();
+                blocking(move || clerk.preview_revoke_all(&issuer)).await
+            }
+            (&Method::POST, "/revoke-all") => {
+                let clerk = self.clerk.clone();
+                let request: RevokeAllRequest = body
+                    .json(CHANGE_OCTETS_MAX)
+                    .await
+                    .map_err(|error| body_error(&error))?;
+                let (uid, pid) = (peer.uid, peer.pid);
+                tracing::warn!(uid, pid, ?request, "revocation of a whole issuer asked for");
+                blocking(move || clerk.revoke_all(&request)).await
             }
             (&Method::POST, "/import") => {
                 let clerk = self.clerk.clone();

@@ -13,7 +13,8 @@ use super::{Common, Exit, Failure};
 use crate::asn1::Certificate;
 use crate::authority::{
     ChangeReply, ChangeRequest, Clerk, ErrorClass, ImportOrder, IssuedReply, IssuedRequest, Issuer,
-    Issuers, OperationError, ReserveReply, ReserveRequest, StatusReply, StatusRequest, with_causes,
+    Issuers, OperationError, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, StatusReply, StatusRequest, with_causes,
 };
 use crate::change::Source;
 use crate::clock::SystemClock;
@@ -183,6 +184,20 @@ impl Desk {
         match &self.way {
             Way::Server(server) => server.post("/change", request),
             Way::Ledger(clerk) => Ok(clerk.change(request)?),
+        }
+    }
+
+    pub(super) fn preview_revoke_all(&self, issuer: &str) -> Result<RevokeAllPreview, Failure> {
+        match &self.way {
+            Way::Server(server) => server.get("/revoke-all", &Query::of(&[("issuer", issuer)])),
+            Way::Ledger(clerk) => Ok(clerk.preview_revoke_all(issuer)?),
+        }
+    }
+
+    pub(super) fn revoke_all(&self, request: &RevokeAllRequest) -> Result<RevokeAllReply, Failure> {
+        match &self.way {
+            Way::Server(server) => server.post("/revoke-all", request),
+            Way::Ledger(clerk) => Ok(clerk.revoke_all(request)?),
         }
     }
 

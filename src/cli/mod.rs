@@ -10,6 +10,7 @@ mod import;
 mod init;
 mod output;
 mod revocation;
+mod revoke_all;
 mod serve;
 mod service;
 mod stats;
@@ -85,7 +86,7 @@ struct Common {
         long,
         global = true,
         value_name = "FILE",
-        default_value = "estelam.toml"
+        default_value = CONFIG_DEFAULT
     )]
     config: PathBuf,
     /// Print facts as JSON
@@ -114,6 +115,8 @@ enum Command {
     Clock(clock::ClockArguments),
     Ca(ca::CaArguments),
 }
+
+const CONFIG_DEFAULT: &str = "estelam.toml";
 
 const AFTER_HELP: &str = "\
 First steps:

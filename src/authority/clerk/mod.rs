@@ -6,6 +6,7 @@ mod crl;
 mod evidence;
 mod import;
 mod issuance;
+mod issuer_wide;
 mod status;
 
 use std::sync::Arc;
@@ -23,7 +24,11 @@ pub use import::{ImportOrder, ImportRequest};
 pub use issuance::{
     IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,
 };
-pub use status::{StatusReply, StatusRequest};
+pub use issuer_wide::{
+    CaCertificate, CaCertificateState, IssuerBelow, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, WholeRevocation,
+};
+pub use status::{CertificateState, StatusReply, StatusRequest};
 
 /// Carries changes to the ledger and statuses back.
 #[derive(Clone)]
@@ -81,6 +86,15 @@ impl Clerk {
         match &self.commits {
             None => LedgerSink::alone(&self.ledger, source, now_ms),
             Some(commits) => LedgerSink::shared(&self.ledger, commits, source, now_ms),
+        }
+    }
+
+    /// When clients see what was just recorded.
+    const fn visible(&self) -> Visible {
+        if self.commits.is_some() {
+            Visible::Now
+        } else {
+            Visible::AtNextStart
         }
     }
 
