@@ -12,7 +12,7 @@ use super::observer::{AuthorityStats, observe};
 use super::{Authority, ErrorClass, OperationError};
 use crate::change::Source;
 use crate::http::admin::{
-    AdminBackend, AdminReply, AdminRequest, BodyError, ClientGone, LineSender, Peer,
+    AdminBackend, AdminBody, AdminReply, AdminRequest, BodyError, ClientGone, LineSender, Peer,
 };
 use crate::observe::{Counters, HttpStats};
 use crate::responder::QuestionQueue;
@@ -86,6 +86,15 @@ impl Admin {
                     import(&clerk, issuer.as_deref(), &name, reader, skip_bad, lines);
                 });
                 Ok(reply)
+            }
+            (&Method::POST, "/ca/reserve") => {
+                let (clerk, request) = (self.clerk.clone(), issuance(body).await?);
+                tracing::info!(uid = peer.uid, pid = peer.pid, "serial numbers asked for");
+                blocking(move || clerk.reserve_serials(&request)).await
+            }
+            (&Method::POST, "/ca/issued") => {
+                let (clerk, request) = (self.clerk.clone(), issuance(body).await?);
+                blocking(move || clerk.record_issued(&request)).await
             }
             (&Method::POST, "/clock/accept") => {
                 let authority = Arc::clone(&self.authority);
@@ -214,6 +223,11 @@ fn refuse(error: &OperationError) -> AdminReply {
     AdminReply::error(status, error.class.code(), &error.message)
 }
 
+async fn issuance<T: serde::de::DeserializeOwned>(body: AdminBody) -> Result<T, OperationError> {
+    let request = body.json(ISSUANCE_OCTETS_MAX).await;
+    request.map_err(|error| body_error(&error))
+}
+
 fn body_error(error: &BodyError) -> OperationError {
     OperationError::new(ErrorClass::Usage, super::error::with_causes(error))
 }
@@ -231,4 +245,6 @@ fn audit(peer: Peer, request: &ChangeRequest) {
 }
 
 const CHANGE_OCTETS_MAX: usize = 16 * 1_024;
+/// 10,000 certificates of 200 octets each.
+const ISSUANCE_OCTETS_MAX: usize = 2 * 1_024 * 1_024;
 const READ_OCTETS: usize = 64 * 1_024;

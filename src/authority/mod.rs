@@ -25,8 +25,8 @@ mod signing;
 
 pub use admin::{Admin, ClockReply, ServerStats};
 pub use clerk::{
-    ChangeOutcome, ChangeReply, ChangeRequest, Clerk, ClerkAction, StatusReply, StatusRequest,
-    Visible,
+    ChangeOutcome, ChangeReply, ChangeRequest, Clerk, ClerkAction, IssuedReply, IssuedRequest,
+    IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest, StatusReply, StatusRequest, Visible,
 };
 pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};

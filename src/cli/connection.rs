@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::{Common, Exit, Failure};
 use crate::asn1::Certificate;
 use crate::authority::{
-    ChangeReply, ChangeRequest, Clerk, ErrorClass, Issuer, Issuers, OperationError, StatusReply,
-    StatusRequest, with_causes,
+    ChangeReply, ChangeRequest, Clerk, ErrorClass, IssuedReply, IssuedRequest, Issuer, Issuers,
+    OperationError, ReserveReply, ReserveRequest, StatusReply, StatusRequest, with_causes,
 };
 use crate::change::Source;
 use crate::clock::SystemClock;
@@ -219,6 +219,23 @@ impl Desk {
                 server.get("/status", &Query::of(&pairs))
             }
             Way::Ledger(clerk) => Ok(clerk.status(request)?),
+        }
+    }
+
+    pub(super) fn reserve_serials(
+        &self,
+        request: &ReserveRequest,
+    ) -> Result<ReserveReply, Failure> {
+        match &self.way {
+            Way::Server(server) => server.post("/ca/reserve", request),
+            Way::Ledger(clerk) => Ok(clerk.reserve_serials(request)?),
+        }
+    }
+
+    pub(super) fn record_issued(&self, request: &IssuedRequest) -> Result<IssuedReply, Failure> {
+        match &self.way {
+            Way::Server(server) => server.post("/ca/issued", request),
+            Way::Ledger(clerk) => Ok(clerk.record_issued(request)?),
         }
     }
 

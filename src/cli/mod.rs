@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, no logic of its own.
 
+mod ca;
 mod check;
 mod clock;
 mod connection;
@@ -62,6 +63,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Status(arguments) => status::run(&common, &arguments),
         Command::Stats => stats::run(&common),
         Command::Clock(arguments) => clock::run(&common, &arguments),
+        Command::Ca(arguments) => ca::run(&common, &arguments),
     }
 }
 
@@ -110,6 +112,7 @@ enum Command {
     #[command(after_help = "Example:\n  estelam stats --json")]
     Stats,
     Clock(clock::ClockArguments),
+    Ca(ca::CaArguments),
 }
 
 const AFTER_HELP: &str = "\

@@ -3,6 +3,7 @@
 
 mod change;
 mod import;
+mod issuance;
 mod status;
 
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use crate::identity::SerialNumber;
 use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
+pub use issuance::{
+    IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,
+};
 pub use status::{StatusReply, StatusRequest};
 
 /// Carries changes to the ledger and statuses back.

@@ -319,24 +319,27 @@ impl CertificateAuthority {
         if profile.names_status_urls() && self.urls.ocsp.is_empty() {
             return Err(CaError::NoOcspUrl);
         }
-        match profile {
-            Profile::Root { .. } => Err(CaError::RootProfile),
-            Profile::IntermediateCa { path_len } => self.judge_intermediate(subject, *path_len),
-            _ => Ok(()),
-        }
-    }
-
-    fn judge_intermediate(&self, subject: &Name, asked: Option<u8>) -> Result<(), CaError> {
         if subject.as_der() == self.certificate.subject_der() {
             return Err(CaError::SameName);
         }
-        match self.path_len {
+        match (profile, self.path_len) {
+            (Profile::Root { .. }, _) => Err(CaError::RootProfile),
             // RFC 5280 §4.2.1.9: the number of CAs that may follow in a path.
-            Some(ca) if asked.is_none_or(|asked| asked >= ca) => {
+            (Profile::IntermediateCa { path_len }, Some(ca))
+                if path_len.is_none_or(|asked| asked >= ca) =>
+            {
+                let asked = *path_len;
                 Err(CaError::PathLen { ca, asked })
             }
             _ => Ok(()),
         }
+    }
+
+    /// A name for a delegate: the CA's own, with another common name.
+    #[must_use]
+    pub fn ocsp_signer_name(&self) -> Name {
+        let name = self.name();
+        name.with_common_name("OCSP responder")
     }
 
     fn sign_all(

@@ -68,8 +68,8 @@ pub enum CaError {
     /// A root is not issued by another CA.
     #[error("a root signs itself: ask for an intermediate CA")]
     RootProfile,
-    /// A subject CA with the issuer's own name: its certificate would look self-signed.
-    #[error("the new CA has the same name as its issuer: give it one of its own")]
+    /// A subject with the CA's own name: the certificate would look self-signed.
+    #[error("the subject has the same name as the CA: give it one of its own")]
     SameName,
     /// No serial number could be recorded.
     #[error("no serial number could be recorded, so nothing was signed: {0}")]

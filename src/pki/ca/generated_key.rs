@@ -76,6 +76,9 @@ impl GeneratedKey {
     }
 
     /// The key as a file holds it: `-----BEGIN PRIVATE KEY-----`, not encrypted.
+    ///
+    /// # Panics
+    /// Never: PEM has no limit that a key could pass.
     #[must_use]
     pub fn to_pem(&self) -> Zeroizing<String> {
         self.pkcs8

@@ -26,6 +26,8 @@ mod pkcs10;
 mod profile;
 mod serial_register;
 mod subject_key;
+#[cfg(test)]
+mod tests;
 mod urls;
 mod validity;
 mod wishes;

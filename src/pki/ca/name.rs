@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use super::{AttributeType, NameBuilder};
 use crate::asn1::{DerError, Elements, tag};
 
 /// The DER of a `Name`, kept as it came: never rebuilt from its parts, because issuerNameHash is
@@ -48,6 +49,20 @@ impl Name {
     #[must_use]
     pub fn as_der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// This name byte for byte but for its RDNs with a common name, and with this one at its end.
+    pub(super) fn with_common_name(&self, common_name: &str) -> Self {
+        let is_common_name =
+            |it: &Attribute<'_>| it.oid == AttributeType::CommonName.oid().as_bytes();
+        let mut kept = NameBuilder::new();
+        let mut rdns = Elements::inside(&self.der, tag::SEQUENCE).unwrap_or(Elements::new(&[]));
+        for (rdn, attributes) in std::iter::from_fn(|| rdns.any().ok()).zip(self.rdns()) {
+            if !attributes.iter().any(is_common_name) {
+                kept = kept.rdn_der(rdn.der);
+            }
+        }
+        kept.common_name(common_name).build_unjudged()
     }
 
     /// Whether it names nobody: `30 00`.

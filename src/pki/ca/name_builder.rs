@@ -274,6 +274,12 @@ impl NameBuilder {
         self
     }
 
+    /// Appends an RDN as it is.
+    pub(super) fn rdn_der(mut self, der: &[u8]) -> Self {
+        self.rdns.extend_from_slice(der);
+        self
+    }
+
     pub(super) fn failed(mut self, error: NameError) -> Self {
         self.error.get_or_insert(error);
         self
@@ -353,8 +359,17 @@ impl NameBuilder {
         if let Some(error) = self.error {
             return Err(error);
         }
+        Name::from_der(&self.der())
+    }
+
+    /// The name, parts of which were carried over from a certificate, whatever they are.
+    pub(super) fn build_unjudged(self) -> Name {
+        Name::kept(&self.der())
+    }
+
+    fn der(&self) -> Vec<u8> {
         let mut der = Vec::with_capacity(self.rdns.len().saturating_add(4));
         put_tlv(&mut der, tag::SEQUENCE, &self.rdns);
-        Name::from_der(&der)
+        der
     }
 }

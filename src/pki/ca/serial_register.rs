@@ -108,6 +108,12 @@ impl<S: StatusSink, Draw: FnMut() -> Result<SerialNumber, RegisterError>> SinkRe
 where
     S::Error: Send + Sync + 'static,
 {
+    /// The same with other serial numbers.
+    #[cfg(test)]
+    pub(super) const fn with_draw(sink: S, draw: Draw) -> Self {
+        Self { sink, draw }
+    }
+
     /// `count` serial numbers that the ledger does not know, no two of them equal.
     fn unused(
         &mut self,
