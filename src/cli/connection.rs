@@ -51,6 +51,36 @@ pub(super) fn open_ledger(config: &Config, issuers: &Issuers) -> Result<Ledger, 
     Ok(ledger)
 }
 
+/// The same, after whoever has the ledger for a moment: a command that found no server.
+pub(super) fn open_ledger_in_turn(config: &Config, issuers: &Issuers) -> Result<Ledger, Failure> {
+    let turn = Turn::begin();
+    loop {
+        match open_ledger(config, issuers) {
+            Ok(ledger) => return Ok(ledger),
+            Err(failure) => turn.wait(failure)?,
+        }
+    }
+}
+
+/// Patience with a ledger in use. A command is through with it in a moment, and a server takes it a
+/// moment before it answers on its socket.
+struct Turn(Instant);
+
+impl Turn {
+    fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Waits a little; gives the failure back when it is another one or lasts too long.
+    fn wait(&self, failure: Failure) -> Result<(), Failure> {
+        if failure.exit != Exit::Busy || self.0.elapsed() >= TURN_WAIT {
+            return Err(failure);
+        }
+        std::thread::park_timeout(TURN_LOOK);
+        Ok(())
+    }
+}
+
 /// The state folder, for the server's own user alone.
 pub(super) fn create_state_dir(dir: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::DirBuilderExt;
@@ -113,7 +143,7 @@ impl Desk {
     pub(super) fn open(common: &Common) -> Result<Self, Failure> {
         let config = load_config(common)?;
         let issuers = Issuers::new(&config)?;
-        let began = Instant::now();
+        let turn = Turn::begin();
         loop {
             let server = Server(AdminClient::new(config.admin_socket()));
             if server.is_running() {
@@ -131,12 +161,7 @@ impl Desk {
                         way: Way::Ledger(clerk),
                     });
                 }
-                // A server takes the ledger a moment before it answers on its socket, and another
-                // command is through in a moment.
-                Err(failure) if failure.exit == Exit::Busy && began.elapsed() < TURN_WAIT => {
-                    std::thread::park_timeout(TURN_LOOK);
-                }
-                Err(failure) => return Err(failure),
+                Err(failure) => turn.wait(failure)?,
             }
         }
     }

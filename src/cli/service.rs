@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
-use super::connection::{create_state_dir, open_ledger};
+use super::connection::{create_state_dir, open_ledger_in_turn};
 use super::{Exit, Failure};
 use crate::authority::{
     Admin, Authority, AuthorityError, AuthorityStats, Issuers, OperationError, with_causes,
@@ -83,7 +83,7 @@ impl Service {
         let mounts = Mounts::new(&config.http.ocsp_paths)
             .map_err(|error| Failure::new(Exit::Config, with_causes(&error)))?;
         create_state_dir(&config.state_dir)?;
-        let ledger = Arc::new(open_ledger(&config, &issuers)?);
+        let ledger = Arc::new(open_ledger_in_turn(&config, &issuers)?);
         let (catalog, report) =
             Catalog::open(&config.state_dir.join("catalog"), clock.now_millis())
                 .map_err(|error| authority_failure(&error.into()))?;

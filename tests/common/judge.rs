@@ -1,6 +1,7 @@
 //! Other people's clients judge answers. Each knows the expected status and says what it found.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -29,6 +30,13 @@ impl Case {
 /// OpenSSL verifies the response, finds the certificate in it and reads its status.
 #[track_caller]
 pub fn judge_with_openssl(ca: &OpensslCa, case: &Case) {
+    let issuer = ca.path("ca.pem");
+    judge_below_with_openssl(&issuer, &issuer, case);
+}
+
+/// The same for an issuer below a root.
+#[track_caller]
+pub fn judge_below_with_openssl(root: &Path, issuer: &Path, case: &Case) {
     let Case {
         certificate,
         hash,
@@ -37,25 +45,15 @@ pub fn judge_with_openssl(ca: &OpensslCa, case: &Case) {
     } = case;
     let file = file_of(response);
     let mut command = tool("openssl");
-    command.args([
-        "ocsp",
-        "-respin",
-        text(file.path()),
-        "-issuer",
-        text(&ca.path("ca.pem")),
-    ]);
+    command.args(["ocsp", "-respin", text(file.path())]);
+    command.args(["-issuer", text(issuer)]);
     command.args([
         hash.option(),
         "-serial",
         &format!("0x{}", certificate.serial),
         "-no_nonce",
     ]);
-    command.args([
-        "-CAfile",
-        text(&ca.path("ca.pem")),
-        "-no-CApath",
-        "-no-CAstore",
-    ]);
+    command.args(["-CAfile", text(root), "-no-CApath", "-no-CAstore"]);
     let said = run(&mut command).expect(0).says(&["Response verify OK"]);
     assert_eq!(
         status_by_openssl(&said.stdout),
@@ -193,22 +191,28 @@ const REASONS: [&str; 7] = [
 /// GnuTLS verifies the response and reads its status.
 #[track_caller]
 pub fn judge_with_gnutls(ca: &OpensslCa, case: &Case) {
-    gnutls(ca, case, "--load-trust");
+    judge_delegate_with_gnutls(&ca.path("ca.pem"), case);
+}
+
+/// The same for any issuer whose delegate signed.
+#[track_caller]
+pub fn judge_delegate_with_gnutls(issuer: &Path, case: &Case) {
+    gnutls(issuer, case, "--load-trust");
 }
 
 /// The same for answers that the CA signs itself: among the trusted GnuTLS 3.7 finds a signer without
 /// a certificate in the response by its name alone, so it has to be told.
 #[track_caller]
 pub fn judge_ca_signed_with_gnutls(ca: &OpensslCa, case: &Case) {
-    gnutls(ca, case, "--load-signer");
+    gnutls(&ca.path("ca.pem"), case, "--load-signer");
 }
 
 #[track_caller]
-fn gnutls(ca: &OpensslCa, case: &Case, ca_as: &str) {
+fn gnutls(issuer: &Path, case: &Case, issuer_as: &str) {
     let file = file_of(&case.response);
     let mut command = tool("ocsptool");
     command.args(["--verify-response", "--load-response", text(file.path())]);
-    command.args([ca_as, text(&ca.path("ca.pem"))]);
+    command.args([issuer_as, text(issuer)]);
     let said = run(&mut command)
         .expect(0)
         .says(&["Verifying OCSP Response: Success"]);
@@ -224,6 +228,12 @@ fn gnutls(ca: &OpensslCa, case: &Case, ca_as: &str) {
 /// `lint_every`th response (none for 0). `signer` is a file of the CA.
 #[track_caller]
 pub fn judge_with_python(ca: &OpensslCa, signer: &str, cases: &[Case], lint_every: usize) {
+    judge_files_with_python(&ca.path("ca.pem"), &ca.path(signer), cases, lint_every);
+}
+
+/// The same for any issuer and signer.
+#[track_caller]
+pub fn judge_files_with_python(issuer: &Path, signer: &Path, cases: &[Case], lint_every: usize) {
     let told: Vec<_> = cases
         .iter()
         .enumerate()
@@ -237,7 +247,7 @@ pub fn judge_with_python(ca: &OpensslCa, signer: &str, cases: &[Case], lint_ever
             })
         })
         .collect();
-    ask_python(ca, signer, &told);
+    ask_python(issuer, signer, &told);
 }
 
 /// The same about an answer that tells of several certificates.
@@ -255,7 +265,7 @@ pub fn judge_several_with_python(
         "lint": true,
         "expected": { "several": several },
     });
-    ask_python(ca, signer, &[case]);
+    ask_python(&ca.path("ca.pem"), &ca.path(signer), &[case]);
 }
 
 fn expected(certificate: &Certificate) -> serde_json::Value {
@@ -271,8 +281,8 @@ fn expected(certificate: &Certificate) -> serde_json::Value {
 }
 
 #[track_caller]
-fn ask_python(ca: &OpensslCa, signer: &str, cases: &[serde_json::Value]) {
-    let task = json!({ "issuer": ca.path("ca.pem"), "signer": ca.path(signer), "cases": cases });
+fn ask_python(issuer: &Path, signer: &Path, cases: &[serde_json::Value]) {
+    let task = json!({ "issuer": issuer, "signer": signer, "cases": cases });
     let mut command = python();
     command.args(["-c", include_str!("judge.py")]);
     let judged = run_with_input(&mut command, &task.to_string());

@@ -19,6 +19,7 @@ mod cli;
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
+mod demo;
 mod faults;
 mod http;
 mod import;

@@ -144,7 +144,7 @@ impl Suggestions {
 
     pub(super) fn text(&self, tale: &Tale<'_>) -> String {
         let mut text = format!(
-            "{} is a PKI: a root, {} intermediates, {} certificates, {} of them revoked or on hold; {} keys\n",
+            "A PKI in {}: a root, {} intermediates, {} certificates, {} of them revoked or on hold; {} keys\n",
             self.dir,
             tale.record.description.issuers.len().saturating_sub(1),
             HumanCount(tale.certificates),
