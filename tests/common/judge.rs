@@ -1,6 +1,7 @@
 //! Other people's clients judge answers. Each knows the expected status and says what it found.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use serde_json::json;
 
@@ -224,20 +225,33 @@ fn gnutls(ca: &OpensslCa, case: &Case, ca_as: &str) {
 /// `lint_every`th response (none for 0). `signer` is a file of the CA.
 #[track_caller]
 pub fn judge_with_python(ca: &OpensslCa, signer: &str, cases: &[Case], lint_every: usize) {
-    let told: Vec<_> = cases
+    let (issuer, signer) = (ca.path("ca.pem"), ca.path(signer));
+    judge_all_with_python(&[(issuer, signer, cases)], lint_every);
+}
+
+/// The same for several issuers: each with its certificate, its signer's, and cases.
+#[track_caller]
+pub fn judge_all_with_python(all: &[(PathBuf, PathBuf, &[Case])], lint_every: usize) {
+    let tasks: Vec<_> = all
         .iter()
-        .enumerate()
-        .map(|(number, case)| {
-            json!({
-                "name": case.name(),
-                "request": hex(&case.request),
-                "response": hex(&case.response),
-                "lint": lint_every > 0 && number.is_multiple_of(lint_every),
-                "expected": expected(&case.certificate),
-            })
+        .map(|(issuer, signer, cases)| {
+            let told: Vec<_> = cases
+                .iter()
+                .enumerate()
+                .map(|(number, case)| {
+                    json!({
+                        "name": case.name(),
+                        "request": hex(&case.request),
+                        "response": hex(&case.response),
+                        "lint": lint_every > 0 && number.is_multiple_of(lint_every),
+                        "expected": expected(&case.certificate),
+                    })
+                })
+                .collect();
+            json!({ "issuer": issuer, "signer": signer, "cases": told })
         })
         .collect();
-    ask_python(ca, signer, &told);
+    ask_python(&tasks);
 }
 
 /// The same about an answer that tells of several certificates.
@@ -255,7 +269,8 @@ pub fn judge_several_with_python(
         "lint": true,
         "expected": { "several": several },
     });
-    ask_python(ca, signer, &[case]);
+    let (issuer, signer) = (ca.path("ca.pem"), ca.path(signer));
+    ask_python(&[json!({ "issuer": issuer, "signer": signer, "cases": [case] })]);
 }
 
 fn expected(certificate: &Certificate) -> serde_json::Value {
@@ -271,11 +286,10 @@ fn expected(certificate: &Certificate) -> serde_json::Value {
 }
 
 #[track_caller]
-fn ask_python(ca: &OpensslCa, signer: &str, cases: &[serde_json::Value]) {
-    let task = json!({ "issuer": ca.path("ca.pem"), "signer": ca.path(signer), "cases": cases });
+fn ask_python(tasks: &[serde_json::Value]) {
     let mut command = python();
     command.args(["-c", include_str!("judge.py")]);
-    let judged = run_with_input(&mut command, &task.to_string());
+    let judged = run_with_input(&mut command, &json!(tasks).to_string());
     assert_eq!(judged.code, 0, "the judge itself failed: {}", judged.stderr);
     let problems: Vec<String> = serde_json::from_str(&judged.stdout).expect("a list");
     assert!(

@@ -19,9 +19,11 @@ mod cli;
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
+mod custom_vectors;
 mod faults;
 mod http;
 mod import;
 mod key_types;
 mod openssl_ca;
+mod pkits;
 mod same_name_same_key;
