@@ -24,6 +24,7 @@ mod faults;
 mod http;
 mod import;
 mod key_types;
+mod many_issuers;
 mod openssl_ca;
 mod pkits;
 mod same_name_same_key;
