@@ -1,6 +1,6 @@
 //! Five hundred issuers in one server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ fn five_hundred_issuers_start_soon_and_each_answers_for_its_own() {
     server.terminate().expect(0);
 }
 
-fn site(file: &dyn Fn(usize, &str) -> PathBuf, key: &PathBuf) -> Site {
+fn site(file: &dyn Fn(usize, &str) -> PathBuf, key: &Path) -> Site {
     let site = Site::new(&Arc::new(OpensslCa::new(Plan {
         every_form: false,
         bulk: 0,
