@@ -5,6 +5,7 @@
 //! signature holds is decided above.
 
 mod certificate;
+mod crl_number;
 mod crl_reason;
 mod der_len;
 mod der_reader;
@@ -16,6 +17,7 @@ mod signature_algorithm;
 mod time;
 
 pub use certificate::{Certificate, CertificateError};
+pub use crl_number::{CrlNumber, CrlNumberError};
 pub use crl_reason::CrlReason;
 pub(crate) use der_len::total;
 pub use der_len::{put_header, put_tlv, tlv_len};

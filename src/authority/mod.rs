@@ -12,6 +12,7 @@ mod admin;
 mod bustle;
 mod catch_up;
 mod clerk;
+mod dating;
 mod error;
 mod issuer;
 mod keeper;
@@ -31,5 +32,5 @@ pub use clerk::{
 pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};
 pub use issuer::{Issuer, Issuers};
-pub use observer::{AuthorityStats, IssuerStats, SignerState};
+pub use observer::{AuthorityStats, CrlStats, EvidenceStats, IssuerStats, SignerState};
 pub use runtime::{Authority, AuthorityError};

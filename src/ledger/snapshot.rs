@@ -35,7 +35,7 @@ self_cell!(
 /// must reopen after a failed write, iterators end with [`LedgerError::Reopening`].
 pub struct LedgerSnapshot {
     view: EngineView,
-    issuers: Arc<IssuerTable>,
+    pub(super) issuers: Arc<IssuerTable>,
     last_sequence: u64,
 }
 
@@ -246,11 +246,15 @@ impl LedgerSnapshot {
         self.get(keys::ENTRIES, &sequence.to_be_bytes())
     }
 
-    fn engine(&self) -> &Engine {
+    pub(super) fn engine(&self) -> &Engine {
         self.view.borrow_owner()
     }
 
-    fn get(&self, family: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, LedgerError> {
+    pub(super) fn get(
+        &self,
+        family: &'static str,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, LedgerError> {
         let engine = self.engine();
         self.view
             .borrow_dependent()

@@ -47,7 +47,7 @@ pub struct Ledger {
 }
 
 /// What only the one that writes touches.
-struct Writer {
+pub(super) struct Writer {
     high_water: HighWater,
     /// Told when the engine is closed.
     closed: Closed,
@@ -421,12 +421,12 @@ impl Ledger {
         self.writer().failed = true;
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
+    pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
         // A writer that panicked left nothing half done: what counts is on the disk.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn engine(&self) -> Result<Arc<Engine>, LedgerError> {
+    pub(super) fn engine(&self) -> Result<Arc<Engine>, LedgerError> {
         let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
         engine.clone().ok_or_else(|| self.reopening())
     }
@@ -437,7 +437,7 @@ impl Ledger {
     }
 
     /// Writes a batch, synced, and notes that it was.
-    fn write(
+    pub(super) fn write(
         &self,
         writer: &mut Writer,
         engine: &Engine,
@@ -467,7 +467,7 @@ impl Ledger {
     }
 
     /// The engine, reopened first if a write failed.
-    fn writable(&self, writer: &mut Writer) -> Result<Arc<Engine>, LedgerError> {
+    pub(super) fn writable(&self, writer: &mut Writer) -> Result<Arc<Engine>, LedgerError> {
         if writer.failed {
             self.reopen(writer)?;
         }
@@ -543,7 +543,7 @@ impl std::fmt::Debug for Ledger {
 }
 
 /// Adds an entry that is the last one.
-fn put_entry(
+pub(super) fn put_entry(
     engine: &Engine,
     batch: &mut WriteBatch,
     sequence: u64,
@@ -555,7 +555,7 @@ fn put_entry(
     Ok(())
 }
 
-fn next_sequence(engine: &Engine) -> Result<u64, LedgerError> {
+pub(super) fn next_sequence(engine: &Engine) -> Result<u64, LedgerError> {
     let last = engine.last_sequence()?;
     Ok(last.checked_add(1).ok_or(EntryError::Sequence)?)
 }

@@ -2,6 +2,7 @@
 //! A file for each kind of request, with its reply.
 
 mod change;
+mod evidence;
 mod import;
 mod status;
 
@@ -27,6 +28,8 @@ pub struct Clerk {
     /// The running authority's, so that changes are visible before they are acknowledged; `None` when
     /// nobody serves.
     commits: Option<Arc<GroupCommit>>,
+    /// Called when evidence was recorded; `None` when nobody serves.
+    after_evidence: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl Clerk {
@@ -38,6 +41,7 @@ impl Clerk {
             ledger,
             clock,
             commits: None,
+            after_evidence: None,
         }
     }
 
@@ -54,7 +58,15 @@ impl Clerk {
             ledger,
             clock,
             commits: Some(commits),
+            after_evidence: None,
         }
+    }
+
+    /// The same, which calls somebody when it has recorded evidence.
+    #[must_use]
+    pub fn and_after_evidence(mut self, call: impl Fn() + Send + Sync + 'static) -> Self {
+        self.after_evidence = Some(Arc::new(call));
+        self
     }
 
     /// The ledger as a sink of changes.
