@@ -26,8 +26,8 @@ mod signing;
 
 pub use admin::{Admin, ClockReply, ServerStats};
 pub use clerk::{
-    ChangeOutcome, ChangeReply, ChangeRequest, Clerk, ClerkAction, StatusReply, StatusRequest,
-    Visible,
+    ChangeOutcome, ChangeReply, ChangeRequest, Clerk, ClerkAction, ImportOrder, ImportRequest,
+    StatusReply, StatusRequest, Visible,
 };
 pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::{Common, Exit, Failure};
 use crate::asn1::Certificate;
 use crate::authority::{
-    ChangeReply, ChangeRequest, Clerk, ErrorClass, Issuer, Issuers, OperationError, StatusReply,
-    StatusRequest, with_causes,
+    ChangeReply, ChangeRequest, Clerk, ErrorClass, ImportOrder, Issuer, Issuers, OperationError,
+    StatusReply, StatusRequest, with_causes,
 };
 use crate::change::Source;
 use crate::clock::SystemClock;
@@ -183,35 +183,29 @@ impl Desk {
         }
     }
 
-    pub(super) fn import_index(
+    /// Imports what `input` holds.
+    pub(super) fn import(
         &self,
-        issuer: Option<&str>,
-        name: &str,
+        order: &ImportOrder,
         input: impl Read + Send + 'static,
-        skip_bad: bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ImportReport, Failure> {
         match &self.way {
             Way::Server(server) => {
-                let mut pairs = vec![
-                    ("name", name),
-                    ("skip_bad", if skip_bad { "true" } else { "false" }),
-                ];
-                pairs.extend(issuer.map(|issuer| ("issuer", issuer)));
+                let query = to_json(order)?.to_string();
                 let upload = Upload::Stream(Box::new(input));
                 let mut told = |value: &Value| {
                     if let Ok(value) = serde_json::from_value(value.clone()) {
                         progress(value);
                     }
                 };
-                let reply = server
-                    .0
-                    .post("/import/index", &Query::of(&pairs), upload, &mut told);
+                let query = Query::of(&[("order", &query)]);
+                let reply = server.0.post("/import", &query, upload, &mut told);
                 decode(reply.map_err(|error| failure(&error))?)
             }
             Way::Ledger(clerk) => {
                 let input = BufReader::with_capacity(READ_OCTETS, input);
-                Ok(clerk.import_index(issuer, name, input, skip_bad, progress)?)
+                Ok(clerk.import(order, input, progress)?)
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::change::Refusal;
 
 use super::{
     import::{Findings, Record},
-    problems::{Problem, Problems},
+    problems::{Place, Problem, Problems, Unit},
 };
 
 /// What became of an import.
@@ -19,7 +19,10 @@ pub struct ImportReport {
     pub source: String,
     /// Whether it was applied.
     pub result: ImportResult,
-    /// Lines that speak of a certificate.
+    /// What the source consists of, and the counts count: lines, unless it says otherwise.
+    #[serde(default)]
+    pub unit: Unit,
+    /// Lines (certificates, entries) that speak of a certificate.
     pub lines: u64,
     /// Lines that brought something new, now recorded.
     pub applied: u64,
@@ -34,6 +37,9 @@ pub struct ImportReport {
     /// The bad and refused lines with the lowest numbers, at most
     /// [`PROBLEMS_SHOWN_MAX`](super::PROBLEMS_SHOWN_MAX).
     pub errors: Vec<Problem<String>>,
+    /// What else the operator should know of the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Whether an import was applied.
@@ -50,17 +56,22 @@ pub enum ImportResult {
     Unfinished,
 }
 
-/// The summary in one line, then a line for each error.
+/// The summary in one line, then a line for each error and each note.
 impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, lines, .. } = self;
+        let Self {
+            source,
+            unit,
+            lines,
+            ..
+        } = self;
         let result = match self.result {
             ImportResult::Complete => "imported",
             ImportResult::Skipped => "imported in part",
             ImportResult::NothingApplied => "nothing was applied",
             ImportResult::Unfinished => "not finished",
         };
-        write!(f, "{source}: {result}: {lines} lines")?;
+        write!(f, "{source}: {result}: {lines} {}", unit.of(*lines))?;
         for (count, word) in [
             (self.applied, "applied"),
             (self.unchanged, "unchanged"),
@@ -73,13 +84,18 @@ impl fmt::Display for ImportReport {
             }
         }
         for error in &self.errors {
-            write!(f, "\n{source}: {error}")?;
+            match error.place.file {
+                None => write!(f, "\n{source}: {error}")?,
+                Some(_) => write!(f, "\n{error}")?,
+            }
         }
         let errors = u64::try_from(self.errors.len()).unwrap_or(u64::MAX);
         match self.bad.saturating_add(self.refused).saturating_sub(errors) {
-            0 => Ok(()),
-            more => write!(f, "\n{source}: and {more} more"),
+            0 => {}
+            more => write!(f, "\n{source}: and {more} more")?,
         }
+        let mut notes = self.notes.iter();
+        notes.try_for_each(|note| write!(f, "\n{source}: {note}"))
     }
 }
 
@@ -87,26 +103,30 @@ impl fmt::Display for ImportReport {
 #[derive(Debug)]
 pub(super) struct Tally {
     source: String,
+    unit: Unit,
     lines: u64,
     repeated: u64,
     bad: u64,
     applied: u64,
     unchanged: u64,
     problems: Problems<String>,
+    notes: Vec<String>,
 }
 
 impl Tally {
     /// What is known when the source has been read.
-    pub(super) fn new(source: &str, findings: &impl Findings) -> Self {
+    pub(super) fn new<F: Findings>(source: &str, findings: &F) -> Self {
         let problems = findings.problems().to_text();
         Self {
             source: source.to_owned(),
+            unit: F::UNIT,
             lines: findings.line_count(),
             repeated: findings.repeated(),
             bad: problems.total(),
             applied: 0,
             unchanged: 0,
             problems,
+            notes: findings.notes(),
         }
     }
 
@@ -133,11 +153,18 @@ impl Tally {
         self.unchanged = self.unchanged.saturating_add(1);
     }
 
-    pub(super) fn add_refused(&mut self, record: &Record, refusal: &Refusal) {
+    /// `place` tells where the record stands.
+    pub(super) fn add_refused(
+        &mut self,
+        record: &Record,
+        refusal: &Refusal,
+        place: impl FnOnce() -> Place,
+    ) {
         let Record { line, change } = record;
-        self.problems.push(*line, || {
-            let cause = format!("serial number {}: {refusal}", change.serial);
-            (None, cause)
+        self.problems.push_at(*line, || Problem {
+            place: place(),
+            part: None,
+            cause: format!("serial number {}: {refusal}", change.serial),
         });
     }
 
@@ -155,6 +182,7 @@ impl Tally {
         ImportReport {
             source: self.source,
             result,
+            unit: self.unit,
             lines: self.lines,
             applied: self.applied,
             unchanged: self.unchanged.saturating_add(self.repeated),
@@ -165,6 +193,7 @@ impl Tally {
                 ImportResult::Skipped | ImportResult::Unfinished => self.problems.total(),
             },
             errors: self.problems.into_first(),
+            notes: self.notes,
         }
     }
 }

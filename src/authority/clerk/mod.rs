@@ -17,6 +17,7 @@ use crate::identity::SerialNumber;
 use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
+pub use import::{ImportOrder, ImportRequest};
 pub use status::{StatusReply, StatusRequest};
 
 /// Carries changes to the ledger and statuses back.
