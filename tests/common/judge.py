@@ -1,7 +1,7 @@
 """Judges OCSP responses with Python `cryptography`, and with pkilint where asked.
 
-Reads {"issuer": PEM path, "signer": PEM path, "cases": [...]} from stdin and writes the list of what
-is wrong to stdout. One process judges many responses.
+Reads [{"issuer": PEM path, "signer": PEM path, "cases": [...]}, ...] from stdin and writes the list of
+what is wrong to stdout. One process judges many responses.
 """
 
 import datetime
@@ -23,20 +23,21 @@ INVALIDITY_DATE = x509.ObjectIdentifier("2.5.29.24")
 
 
 def main():
-    task = json.load(sys.stdin)
-    with open(task["issuer"], "rb") as file:
-        issuer = x509.load_pem_x509_certificate(file.read())
-    with open(task["signer"], "rb") as file:
-        signer = x509.load_pem_x509_certificate(file.read())
-    lint = linter() if any(case["lint"] for case in task["cases"]) else None
+    tasks = json.load(sys.stdin)
+    lint = linter() if any(case["lint"] for task in tasks for case in task["cases"]) else None
     problems = []
-    for case in task["cases"]:
-        der = bytes.fromhex(case["response"])
-        one = "status" in case["expected"]
-        found = list((judge if one else judge_several)(case, der, issuer, signer))
-        if case["lint"]:
-            found += lint(der)
-        problems += [f"{case['name']}: {problem}" for problem in found]
+    for task in tasks:
+        with open(task["issuer"], "rb") as file:
+            issuer = x509.load_pem_x509_certificate(file.read())
+        with open(task["signer"], "rb") as file:
+            signer = x509.load_pem_x509_certificate(file.read())
+        for case in task["cases"]:
+            der = bytes.fromhex(case["response"])
+            one = "status" in case["expected"]
+            found = list((judge if one else judge_several)(case, der, issuer, signer))
+            if case["lint"]:
+                found += lint(der)
+            problems += [f"{case['name']}: {problem}" for problem in found]
     json.dump(problems, sys.stdout)
 
 

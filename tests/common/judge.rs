@@ -1,7 +1,7 @@
 //! Other people's clients judge answers. Each knows the expected status and says what it found.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -234,20 +234,33 @@ pub fn judge_with_python(ca: &OpensslCa, signer: &str, cases: &[Case], lint_ever
 /// The same for any issuer and signer.
 #[track_caller]
 pub fn judge_files_with_python(issuer: &Path, signer: &Path, cases: &[Case], lint_every: usize) {
-    let told: Vec<_> = cases
+    let one = (issuer.to_owned(), signer.to_owned(), cases);
+    judge_all_with_python(&[one], lint_every);
+}
+
+/// The same for several issuers: each with its certificate, its signer's, and cases.
+#[track_caller]
+pub fn judge_all_with_python(all: &[(PathBuf, PathBuf, &[Case])], lint_every: usize) {
+    let tasks: Vec<_> = all
         .iter()
-        .enumerate()
-        .map(|(number, case)| {
-            json!({
-                "name": case.name(),
-                "request": hex(&case.request),
-                "response": hex(&case.response),
-                "lint": lint_every > 0 && number.is_multiple_of(lint_every),
-                "expected": expected(&case.certificate),
-            })
+        .map(|(issuer, signer, cases)| {
+            let told: Vec<_> = cases
+                .iter()
+                .enumerate()
+                .map(|(number, case)| {
+                    json!({
+                        "name": case.name(),
+                        "request": hex(&case.request),
+                        "response": hex(&case.response),
+                        "lint": lint_every > 0 && number.is_multiple_of(lint_every),
+                        "expected": expected(&case.certificate),
+                    })
+                })
+                .collect();
+            json!({ "issuer": issuer, "signer": signer, "cases": told })
         })
         .collect();
-    ask_python(issuer, signer, &told);
+    ask_python(&tasks);
 }
 
 /// The same about an answer that tells of several certificates.
@@ -265,7 +278,8 @@ pub fn judge_several_with_python(
         "lint": true,
         "expected": { "several": several },
     });
-    ask_python(&ca.path("ca.pem"), &ca.path(signer), &[case]);
+    let (issuer, signer) = (ca.path("ca.pem"), ca.path(signer));
+    ask_python(&[json!({ "issuer": issuer, "signer": signer, "cases": [case] })]);
 }
 
 fn expected(certificate: &Certificate) -> serde_json::Value {
@@ -281,11 +295,10 @@ fn expected(certificate: &Certificate) -> serde_json::Value {
 }
 
 #[track_caller]
-fn ask_python(issuer: &Path, signer: &Path, cases: &[serde_json::Value]) {
-    let task = json!({ "issuer": issuer, "signer": signer, "cases": cases });
+fn ask_python(tasks: &[serde_json::Value]) {
     let mut command = python();
     command.args(["-c", include_str!("judge.py")]);
-    let judged = run_with_input(&mut command, &task.to_string());
+    let judged = run_with_input(&mut command, &json!(tasks).to_string());
     assert_eq!(judged.code, 0, "the judge itself failed: {}", judged.stderr);
     let problems: Vec<String> = serde_json::from_str(&judged.stdout).expect("a list");
     assert!(

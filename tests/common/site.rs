@@ -453,6 +453,17 @@ impl Server {
         }
     }
 
+    /// The CPU time that it has taken so far: what neighbours on the machine do not stretch.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = PathBuf::from(format!("/proc/{}/stat", self.child.id()));
+        let stat = super::tools::read_text(&stat);
+        let (_, fields) = stat.rsplit_once(')').expect("the process's name");
+        // utime and stime (proc(5)), in hundredths of a second.
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks = ticks.map(|field| field.parse::<u64>().expect("a number"));
+        Duration::from_millis(10 * ticks.sum::<u64>())
+    }
+
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child

@@ -19,10 +19,13 @@ mod cli;
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
+mod custom_vectors;
 mod demo;
 mod faults;
 mod http;
 mod import;
 mod key_types;
+mod many_issuers;
 mod openssl_ca;
+mod pkits;
 mod same_name_same_key;

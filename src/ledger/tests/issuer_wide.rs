@@ -84,7 +84,7 @@ fn one_entry_revokes_them_all_and_the_issuers_own_certificate() {
     assert_eq!(again.outcome, Outcome::Unchanged);
     let otherwise = IssuerRevocationOrder {
         with: vec![issue(root, 7)],
-        ..super::issuer_wide::order(issuer, None)
+        ..order.clone()
     };
     let otherwise = ledger.revoke_issuer(&otherwise, &source(), NOW_MS).unwrap();
     let refusal = Refusal::RevokedOtherwise {
