@@ -98,7 +98,7 @@ pub fn ask_with_openssl(
 
 /// Reads what `openssl ocsp` prints of one certificate.
 #[track_caller]
-fn status_by_openssl(said: &str) -> Status {
+pub fn status_by_openssl(said: &str) -> Status {
     let value = |name: &str| said.lines().find_map(|line| line.trim().strip_prefix(name));
     let status = said
         .lines()

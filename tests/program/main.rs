@@ -22,4 +22,5 @@ mod crash;
 mod faults;
 mod http;
 mod import;
+mod issuer_wide;
 mod openssl_ca;
