@@ -24,6 +24,7 @@ mod demo;
 mod faults;
 mod http;
 mod import;
+mod issuer_wide;
 mod key_types;
 mod many_issuers;
 mod openssl_ca;
