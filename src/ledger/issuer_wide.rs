@@ -22,11 +22,12 @@ use crate::{
 
 use super::{
     batch::{Batch, Said},
-    engine::Engine,
+    engine::{Count, Engine},
     entry::{Entry, EntryError, EntryKind},
     error::LedgerError,
     keys,
-    record::{MILLIS_MAX, Revocation, StatusRecord},
+    record::{MILLIS_MAX, Revocation, RevokedRecord, StatusRecord},
+    snapshot::{LedgerSnapshot, Rows},
     store::{AppliedEntry, CHANGES_MAX, Committed, Ledger},
     transition::time_ahead,
 };
@@ -206,6 +207,72 @@ impl Ledger {
         };
         let whole = engine.issuer_wide(number)?;
         Ok(whole.map(|whole| whole.of(*issuer)))
+    }
+}
+
+impl LedgerSnapshot {
+    pub(super) fn read_whole(&self) -> Result<Vec<(u32, IssuerWide)>, LedgerError> {
+        let engine = self.engine();
+        let mut whole = Vec::new();
+        let mut rows = self
+            .view
+            .borrow_dependent()
+            .raw_iterator_cf(engine.family(keys::META)?);
+        rows.seek(keys::ISSUER_WIDE);
+        while let Some((key, value)) = rows.item() {
+            let Some(number) = keys::issuer_wide_number(key) else {
+                break;
+            };
+            whole.push((number, engine.decode_issuer_wide(value)?));
+            rows.next();
+        }
+        rows.status().map_err(|error| engine.error(error))?;
+        Ok(whole)
+    }
+
+    pub(super) fn whole(&self, number: u32) -> Option<&IssuerWide> {
+        let place = self
+            .whole
+            .binary_search_by_key(&number, |(number, _)| *number);
+        self.whole.get(place.ok()?).map(|(_, whole)| whole)
+    }
+
+    /// The issuers all of whose certificates are revoked, in the order of their numbers.
+    pub fn revoked_issuers(&self) -> impl Iterator<Item = RevokedIssuer> {
+        self.whole.iter().filter_map(|(number, whole)| {
+            let issuer = self.issuers.by_number(*number)?;
+            Some(whole.of(issuer.id))
+        })
+    }
+
+    /// Whether all certificates of an issuer are revoked, and how.
+    #[must_use]
+    pub fn revoked_issuer(&self, issuer: &IssuerId) -> Option<RevokedIssuer> {
+        let whole = self.whole(self.issuers.number(issuer)?)?;
+        Some(whole.of(*issuer))
+    }
+
+    /// How many certificates of an issuer have which status by themselves, whatever became of the issuer
+    /// as a whole. Reads every revoked one.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn own_statuses(&self, issuer: &IssuerId) -> Result<OwnStatuses, LedgerError> {
+        let Some(number) = self.issuers.number(issuer) else {
+            return Ok(OwnStatuses::default());
+        };
+        let Count { known, revoked } = self.own_count(number)?;
+        let mut on_hold = 0_u64;
+        let rows: Rows<'_, RevokedRecord> =
+            self.rows(keys::REVOKED, Some(keys::issuer_range(number)))?;
+        for row in rows {
+            on_hold = on_hold.saturating_add(row?.revocation.is_hold().into());
+        }
+        Ok(OwnStatuses {
+            good: known.saturating_sub(revoked),
+            on_hold,
+            revoked: revoked.saturating_sub(on_hold),
+        })
     }
 }
 

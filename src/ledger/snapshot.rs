@@ -11,7 +11,7 @@ use super::{
     engine::{Count, Engine, be_u64},
     entry::{CertificateEntry, Entry, EntryKind},
     error::{Damage, LedgerError},
-    issuer_wide::{IssuerWide, OwnStatuses, RevokedIssuer},
+    issuer_wide::IssuerWide,
     issuers::{DefinedIssuer, IssuerTable},
     keys::{self, Key},
     record::{RevokedRecord, StatusRecord},
@@ -19,11 +19,11 @@ use super::{
     store::AppliedEntry,
 };
 
-type View<'a> = SnapshotWithThreadMode<'a, DB>;
+pub(super) type View<'a> = SnapshotWithThreadMode<'a, DB>;
 
 self_cell!(
     /// RocksDB's snapshot with the database it belongs to.
-    struct EngineView {
+    pub(super) struct EngineView {
         owner: Arc<Engine>,
 
         #[covariant]
@@ -36,11 +36,11 @@ self_cell!(
 /// Holds the database open and old data on the disk: drop it when the pass is over. When the ledger
 /// must reopen after a failed write, iterators end with [`LedgerError::Reopening`].
 pub struct LedgerSnapshot {
-    view: EngineView,
+    pub(super) view: EngineView,
     pub(super) issuers: Arc<IssuerTable>,
     last_sequence: u64,
     /// The issuers that are revoked as a whole, by number and in its order.
-    whole: Vec<(u32, IssuerWide)>,
+    pub(super) whole: Vec<(u32, IssuerWide)>,
 }
 
 impl LedgerSnapshot {
@@ -65,68 +65,6 @@ impl LedgerSnapshot {
         };
         snapshot.whole = snapshot.read_whole()?;
         Ok(snapshot)
-    }
-
-    fn read_whole(&self) -> Result<Vec<(u32, IssuerWide)>, LedgerError> {
-        let engine = self.engine();
-        let mut whole = Vec::new();
-        let mut rows = self
-            .view
-            .borrow_dependent()
-            .raw_iterator_cf(engine.family(keys::META)?);
-        rows.seek(keys::ISSUER_WIDE);
-        while let Some((key, value)) = rows.item() {
-            let Some(number) = keys::issuer_wide_number(key) else {
-                break;
-            };
-            whole.push((number, engine.decode_issuer_wide(value)?));
-            rows.next();
-        }
-        rows.status().map_err(|error| engine.error(error))?;
-        Ok(whole)
-    }
-
-    fn whole(&self, number: u32) -> Option<&IssuerWide> {
-        let place = self
-            .whole
-            .binary_search_by_key(&number, |(number, _)| *number);
-        self.whole.get(place.ok()?).map(|(_, whole)| whole)
-    }
-
-    /// The issuers all of whose certificates are revoked, in the order of their numbers.
-    pub fn revoked_issuers(&self) -> impl Iterator<Item = RevokedIssuer> {
-        self.whole.iter().filter_map(|(number, whole)| {
-            let issuer = self.issuers.by_number(*number)?;
-            Some(whole.of(issuer.id))
-        })
-    }
-
-    /// Whether all certificates of an issuer are revoked, and how.
-    #[must_use]
-    pub fn revoked_issuer(&self, issuer: &IssuerId) -> Option<RevokedIssuer> {
-        let whole = self.whole(self.issuers.number(issuer)?)?;
-        Some(whole.of(*issuer))
-    }
-
-    /// How many certificates of an issuer have which status by themselves, whatever became of the issuer
-    /// as a whole. Reads every revoked one.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when reading fails.
-    pub fn own_statuses(&self, issuer: &IssuerId) -> Result<OwnStatuses, LedgerError> {
-        let Some(number) = self.issuers.number(issuer) else {
-            return Ok(OwnStatuses::default());
-        };
-        let Count { known, revoked } = self.own_count(number)?;
-        let mut on_hold = 0_u64;
-        for row in self.own_revoked(number)? {
-            on_hold = on_hold.saturating_add(row?.revocation.is_hold().into());
-        }
-        Ok(OwnStatuses {
-            good: known.saturating_sub(revoked),
-            on_hold,
-            revoked: revoked.saturating_sub(on_hold),
-        })
     }
 
     /// The number of the last entry in it, 0 for none: what an answer or CRL made from it speaks for.
@@ -172,7 +110,7 @@ impl LedgerSnapshot {
         })
     }
 
-    fn own_count(&self, number: u32) -> Result<Count, LedgerError> {
+    pub(super) fn own_count(&self, number: u32) -> Result<Count, LedgerError> {
         let value = self.get(keys::META, keys::count(number).as_ref())?;
         self.engine().decode_count(value.as_deref())
     }
@@ -248,10 +186,6 @@ impl LedgerSnapshot {
         }
         let range = number.map(keys::issuer_range);
         self.rows(keys::REVOKED, range).map(RevokedRows::own)
-    }
-
-    fn own_revoked(&self, number: u32) -> Result<Rows<'_, RevokedRecord>, LedgerError> {
-        self.rows(keys::REVOKED, Some(keys::issuer_range(number)))
     }
 
     /// The entries after number `sequence`, in order, without a gap.
@@ -388,7 +322,7 @@ impl LedgerSnapshot {
     }
 
     /// The rows between two keys; none when `range` is.
-    fn rows<T>(
+    pub(super) fn rows<T>(
         &self,
         family: &'static str,
         range: Option<(Key, Option<Key>)>,

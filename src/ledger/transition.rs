@@ -406,7 +406,8 @@ mod tests {
             revocation_time: at(5),
             reason,
         });
-        let table: &[(&str, &[Action], Action, Result<bool, Refusal>)] = &[
+        type Row<'a> = (&'a str, &'a [Action], Action, Result<bool, Refusal>);
+        let table: &[Row<'_>] = &[
             ("unknown, V", &[], v, Ok(true)),
             ("unknown, R", &[], r, Ok(true)),
             ("unknown, hold", &[], hold, Ok(true)),

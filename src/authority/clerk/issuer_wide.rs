@@ -218,16 +218,17 @@ impl RevokeAllRequest {
                 "certificateHold is not for good: all certificates of an issuer can only be revoked",
             ));
         }
-        let known = known.map(|known| known.revocation.claim);
-        let known = known.filter(|claim| claim.reason == reason);
-        let stated = stated_time(self.revocation_time.as_deref())?;
+        let known = known
+            .map(|known| known.revocation.claim)
+            .filter(|claim| claim.reason == reason);
+        let known_time = known.map(|claim| claim.revocation_time);
+        let known_date = known.and_then(|claim| claim.invalidity_date);
+        let revocation_time = stated_time(self.revocation_time.as_deref())?;
         let invalidity_date = stated_time(self.invalidity_date.as_deref())?;
         Ok(RevocationClaim {
-            revocation_time: stated
-                .or(known.map(|claim| claim.revocation_time))
-                .unwrap_or(now),
+            revocation_time: revocation_time.or(known_time).unwrap_or(now),
             reason,
-            invalidity_date: invalidity_date.or(known.and_then(|claim| claim.invalidity_date)),
+            invalidity_date: invalidity_date.or(known_date),
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::ledger::revoked::All;
 
-fn order(issuer: IssuerId, reason: Option<CrlReason>) -> IssuerRevocationOrder {
+fn order_of(issuer: IssuerId, reason: Option<CrlReason>) -> IssuerRevocationOrder {
     let claim = RevocationClaim {
         revocation_time: at(1_785_000_000),
         reason,
@@ -39,7 +39,7 @@ fn one_entry_revokes_them_all_and_the_issuers_own_certificate() {
     let before = ledger.snapshot().unwrap();
     let order = IssuerRevocationOrder {
         with: vec![revoke(root, 1, COMPROMISE), revoke(issuer, 9, key)],
-        ..order(issuer, COMPROMISE)
+        ..order_of(issuer, COMPROMISE)
     };
     let done = ledger.revoke_issuer(&order, &source(), NOW_MS).unwrap();
     assert_eq!(done.outcome, applied(9));
@@ -84,7 +84,7 @@ fn one_entry_revokes_them_all_and_the_issuers_own_certificate() {
     assert_eq!(again.outcome, Outcome::Unchanged);
     let otherwise = IssuerRevocationOrder {
         with: vec![issue(root, 7)],
-        ..order.clone()
+        ..order_of(issuer, None)
     };
     let otherwise = ledger.revoke_issuer(&otherwise, &source(), NOW_MS).unwrap();
     let refusal = Refusal::RevokedOtherwise {
@@ -110,9 +110,9 @@ fn what_cannot_be_ordered_is_refused() {
         }
     };
     let stranger = IssuerId::from_bytes([0; 32]);
-    assert_eq!(refused(&order(stranger, None)), Refusal::UnknownIssuer);
-    assert_eq!(refused(&order(issuer, HOLD)), Refusal::HoldOfIssuer);
-    let mut ahead = order(issuer, None);
+    assert_eq!(refused(&order_of(stranger, None)), Refusal::UnknownIssuer);
+    assert_eq!(refused(&order_of(issuer, HOLD)), Refusal::HoldOfIssuer);
+    let mut ahead = order_of(issuer, None);
     ahead.claim.revocation_time = at(1_900_000_000);
     assert!(matches!(refused(&ahead), Refusal::TimeAhead { .. }));
     assert_eq!(ledger.last_sequence().unwrap(), 1);
@@ -134,7 +134,7 @@ fn the_revoked_of_a_revoked_issuer_come_page_by_page_sorted_and_once() {
         })
         .collect();
     commit(&ledger, &changes);
-    let order = order(issuer, None);
+    let order = order_of(issuer, None);
     ledger.revoke_issuer(&order, &source(), NOW_MS).unwrap();
     let snapshot = ledger.snapshot().unwrap();
     let mut expected: Vec<_> = (0..100).map(serial).collect();
@@ -194,7 +194,7 @@ fn an_order_is_visible_when_it_is_acknowledged() {
     let first = submit(vec![issue(root, 1), issue(issuer, 1)]);
     let order = IssuerRevocationOrder {
         with: vec![revoke(root, 1, COMPROMISE)],
-        ..order(issuer, COMPROMISE)
+        ..order_of(issuer, COMPROMISE)
     };
     let ordered = || {
         let receipt = group.submit_issuer_revocation(order.clone(), source(), far());
@@ -225,7 +225,7 @@ fn an_older_program_is_kept_away_from_a_ledger_with_a_revoked_issuer() {
     };
     assert_eq!(format(), 1);
     let ledger = Ledger::open(dir.path()).unwrap();
-    let order = order(issuer, None);
+    let order = order_of(issuer, None);
     ledger.revoke_issuer(&order, &source(), NOW_MS).unwrap();
     drop(ledger);
     assert_eq!(format(), 2);
