@@ -90,7 +90,7 @@ impl Admin {
                 tracing::info!(
                     uid = peer.uid,
                     pid = peer.pid,
-                    source = ?order.request,
+                    source = order.request.kind(),
                     file = order.name,
                     issuer = order.issuer,
                     "import"
@@ -183,6 +183,10 @@ fn import(clerk: &Clerk, order: &ImportOrder, mut reader: impl BufRead, lines: L
     let outcome = clerk.import(order, &mut reader, &mut |progress| {
         let _told: Result<(), ClientGone> = lines.blocking_progress(&progress);
     });
+    // A reply that overtakes the request is lost with the connection that the client still writes to.
+    if outcome.is_err() {
+        drop(std::io::copy(&mut reader, &mut std::io::sink()));
+    }
     let told = match outcome {
         Ok(report) => lines.blocking_finish(&report),
         Err(error) => lines.blocking_fail(error.class.code(), &error.message),
