@@ -6,6 +6,7 @@
 //!
 //! - [`identity`] names what has a status: an issuer and a serial number;
 //! - [`asn1`] holds times, reasons and the octets of certificates;
+//! - [`crl`] reads revocation lists as they are on the wire;
 //! - [`change`] is what a source says about a certificate; [`feed`] reads sources;
 //! - [`ledger`] keeps every status change, durably, and the status that follows;
 //! - [`ocsp`] is the wire: requests, templates, responses;
@@ -29,6 +30,7 @@ pub mod change;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crl;
 pub mod feed;
 pub mod http;
 pub mod identity;

@@ -74,6 +74,11 @@ impl<'a> Elements<'a> {
         self.rest.is_empty()
     }
 
+    /// The octets of the elements that come next.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The next element, whatever it is.
     #[inline]
     pub(crate) fn any(&mut self) -> Result<Element<'a>, DerError> {
@@ -161,6 +166,17 @@ pub(crate) fn is_well_formed_oid(content: &[u8]) -> bool {
 
 #[inline]
 fn split_element(input: &[u8]) -> Result<(Element<'_>, &[u8]), DerError> {
+    let (tag, len, body) = split_header(input)?;
+    let (content, rest) = body.split_at_checked(len).ok_or(DerError::Truncated)?;
+    let der_len = input.len().saturating_sub(rest.len());
+    let der = input.get(..der_len).ok_or(DerError::Truncated)?;
+    Ok((Element { tag, content, der }, rest))
+}
+
+/// The identifier octet and the length of the content of the first element, and what follows these
+/// two: for an element whose content need not be there yet.
+#[inline]
+pub(crate) fn split_header(input: &[u8]) -> Result<(u8, usize, &[u8]), DerError> {
     let [tag, first, after @ ..] = input else {
         return Err(DerError::Truncated);
     };
@@ -173,17 +189,7 @@ fn split_element(input: &[u8]) -> Result<(Element<'_>, &[u8]), DerError> {
         0x81..=0x84 => long_length(usize::from(first & 0x0f), after)?,
         _ => return Err(DerError::Length),
     };
-    let (content, rest) = body.split_at_checked(len).ok_or(DerError::Truncated)?;
-    let der_len = input.len().saturating_sub(rest.len());
-    let der = input.get(..der_len).ok_or(DerError::Truncated)?;
-    Ok((
-        Element {
-            tag: *tag,
-            content,
-            der,
-        },
-        rest,
-    ))
+    Ok((*tag, len, body))
 }
 
 fn long_length(octets: usize, input: &[u8]) -> Result<(usize, &[u8]), DerError> {

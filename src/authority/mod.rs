@@ -12,6 +12,7 @@ mod admin;
 mod bustle;
 mod catch_up;
 mod clerk;
+mod dating;
 mod error;
 mod issuer;
 mod keeper;
@@ -25,11 +26,13 @@ mod signing;
 
 pub use admin::{Admin, ClockReply, ServerStats};
 pub use clerk::{
-    ChangeOutcome, ChangeReply, ChangeRequest, Clerk, ClerkAction, IssuedReply, IssuedRequest,
-    IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest, StatusReply, StatusRequest, Visible,
+    CaCertificate, CaCertificateState, CertificateState, ChangeOutcome, ChangeReply, ChangeRequest,
+    Clerk, ClerkAction, ImportOrder, ImportRequest, IssuedReply, IssuedRequest, IssuedSerial,
+    IssuerBelow, PlannedSerial, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, StatusReply, StatusRequest, Visible, WholeRevocation,
 };
 pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};
 pub use issuer::{Issuer, Issuers};
-pub use observer::{AuthorityStats, IssuerStats, SignerState};
+pub use observer::{AuthorityStats, CrlStats, EvidenceStats, IssuerStats, SignerState};
 pub use runtime::{Authority, AuthorityError};

@@ -6,7 +6,7 @@ use super::{
     ca::Ca,
     error::{Finding, Problem},
     place::{Map, Step},
-    settings::{Config, Http, Issuer, Limits, Signer},
+    settings::{Config, Evidence, Http, Issuer, Limits, NotIssued, Signer},
 };
 
 /// Everything that is wrong with `config`, whose text is `map`; its paths are resolved already.
@@ -165,6 +165,12 @@ impl Judge<'_> {
         self.key("certificate", |judge| {
             judge.not_empty(issuer.certificate.as_os_str().is_empty());
         });
+        self.key("crl_signers", |judge| judge.crl_signers(issuer));
+        self.key("not_issued", |judge| {
+            if issuer.not_issued == NotIssued::Good && issuer.evidence != Evidence::Feed {
+                judge.report(Problem::GoodWithoutFeed);
+            }
+        });
         self.times(issuer);
         self.key("cert_id_hashes", |judge| {
             judge.distinct(&issuer.cert_id_hashes);
@@ -185,6 +191,17 @@ impl Judge<'_> {
         });
         if let Some(ca) = &issuer.ca {
             self.key("ca", |judge| judge.ca(ca));
+        }
+    }
+
+    fn crl_signers(&mut self, issuer: &Issuer) {
+        if !issuer.crl_signers.is_empty() {
+            self.distinct(&issuer.crl_signers);
+        }
+        for (index, path) in issuer.crl_signers.iter().enumerate() {
+            self.index(index, |judge| {
+                judge.not_empty(path.as_os_str().is_empty());
+            });
         }
     }
 
@@ -410,7 +427,7 @@ fn is_file_name(name: &str) -> bool {
 }
 
 /// `sun_path` has 108 octets with the NUL at its end.
-const SOCKET_PATH_MAX: usize = 107;
+pub(crate) const SOCKET_PATH_MAX: usize = 107;
 
 const NAME_MAX: usize = 128;
 
@@ -560,6 +577,33 @@ mod tests {
             let config = parse(&text).unwrap_or_else(|error| panic!("{}", error.message));
             assert_eq!(judge(&config, &Map::new(&text)).is_empty(), fine, "{name}");
         }
+    }
+
+    #[test]
+    fn good_for_what_was_not_issued_is_for_crls_alone() {
+        assert_eq!(
+            found("", "not_issued = \"good\"", ""),
+            [Problem::GoodWithoutFeed]
+        );
+        let explicit = "evidence = \"ledger\"\nnot_issued = \"good\"";
+        assert_eq!(found("", explicit, ""), [Problem::GoodWithoutFeed]);
+        let fed = "evidence = \"feed\"\nnot_issued = \"good\"\nresponder_id = \"name\"";
+        assert_eq!(found("", fed, ""), []);
+        for policy in ["unauthorized", "unknown", "extended_revoked"] {
+            let fed = format!("evidence = \"feed\"\nnot_issued = \"{policy}\"");
+            assert_eq!(found("", &fed, ""), []);
+        }
+    }
+
+    #[test]
+    fn crl_signers_are_files_each_once() {
+        assert_eq!(found("", "crl_signers = [\"a.pem\", \"b.pem\"]", ""), []);
+        assert_eq!(found("", "crl_signers = []", ""), []);
+        assert_eq!(found("", "crl_signers = [\"\"]", ""), [Problem::Empty]);
+        assert!(matches!(
+            found("", "crl_signers = [\"a.pem\", \"a.pem\"]", "")[..],
+            [Problem::Twice { .. }]
+        ));
     }
 
     #[test]

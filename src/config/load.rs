@@ -57,6 +57,7 @@ impl Config {
         self.admin.socket.as_mut().map(under);
         for issuer in &mut self.issuers {
             under(&mut issuer.certificate);
+            issuer.crl_signers.iter_mut().for_each(under);
             for signer in &mut issuer.signers {
                 under(&mut signer.certificate);
                 under(&mut signer.key);

@@ -22,9 +22,11 @@ pub use ca::Ca;
 pub use error::{ConfigError, Finding, Problem};
 pub(crate) use file::read;
 pub use file::{CertificateFileError, FileError, read_certificate};
+pub(crate) use judge::SOCKET_PATH_MAX;
 pub use place::Place;
 pub use settings::{
-    Admin, CertIdHash, Config, Http, Issuer, Limits, Listen, NotIssued, PassphraseSource, Signer,
+    Admin, CertIdHash, Config, Evidence, Http, Issuer, Limits, Listen, NotIssued, PassphraseSource,
+    ResponderId, Signer,
 };
 
 /// A commented configuration that states every setting at its default, as `estelam init` writes it.

@@ -153,6 +153,16 @@ pub struct Issuer {
     pub name: String,
     /// The CA's certificate, PEM or DER. No default. Who can write it chooses whom we answer for.
     pub certificate: PathBuf,
+    /// What says how fresh the ledger is for this CA. Default `ledger`.
+    #[serde(default)]
+    pub evidence: Evidence,
+    /// Certificates that may sign this CA's CRLs beside its own, PEM or DER, each with the CA's name
+    /// as its subject. Default none. Who can write them chooses whose CRLs are believed.
+    #[serde(default)]
+    pub crl_signers: Vec<PathBuf>,
+    /// How answers name their signer. Default `key`.
+    #[serde(default)]
+    pub responder_id: ResponderId,
     /// What a serial gets that this CA never issued. Default `unauthorized`.
     #[serde(default)]
     pub not_issued: NotIssued,
@@ -193,6 +203,9 @@ impl Issuer {
         Self {
             name: name.to_owned(),
             certificate: certificate.to_owned(),
+            evidence: Evidence::default(),
+            crl_signers: Vec::new(),
+            responder_id: ResponderId::default(),
             not_issued: NotIssued::default(),
             validity: Self::default_validity(),
             renew: Self::default_renew(),
@@ -221,7 +234,30 @@ impl Issuer {
     }
 }
 
-/// What a serial gets that its CA never issued. Never `good`.
+/// What says how fresh the ledger is for a CA.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The ledger itself: every change comes to it at once, so that what it has is true now.
+    #[default]
+    Ledger,
+    /// The newest CRL that was imported, and nothing else: answers are dated by its thisUpdate and end
+    /// with its nextUpdate at the latest. After that nothing is signed until a newer one comes.
+    Feed,
+}
+
+/// How answers name their signer (responderID, RFC 6960 §4.2.1).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponderId {
+    /// By the SHA-1 of its key, as RFC 9919 §3.2.2 wants it of new responders.
+    #[default]
+    Key,
+    /// By the subject of its certificate, for old clients that know nothing else.
+    Name,
+}
+
+/// What a serial gets that its CA never issued.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum NotIssued {
@@ -234,6 +270,9 @@ pub enum NotIssued {
     /// A signed `revoked` with certificateHold since 1970 and the extended-revoke extension
     /// (RFC 6960 §2.2, §4.4.8).
     ExtendedRevoked,
+    /// A signed `good`: not on the CRL. Only for a CA whose status comes from CRLs alone
+    /// (`evidence = "feed"`), where nobody can tell what was issued, and only while a CRL is in date.
+    Good,
 }
 
 /// A hash in a CertID for which answers are signed ahead.

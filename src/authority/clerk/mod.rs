@@ -2,8 +2,11 @@
 //! A file for each kind of request, with its reply.
 
 mod change;
+mod crl;
+mod evidence;
 mod import;
 mod issuance;
+mod issuer_wide;
 mod status;
 
 use std::sync::Arc;
@@ -17,10 +20,15 @@ use crate::identity::SerialNumber;
 use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
+pub use import::{ImportOrder, ImportRequest};
 pub use issuance::{
     IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,
 };
-pub use status::{StatusReply, StatusRequest};
+pub use issuer_wide::{
+    CaCertificate, CaCertificateState, IssuerBelow, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, WholeRevocation,
+};
+pub use status::{CertificateState, StatusReply, StatusRequest};
 
 /// Carries changes to the ledger and statuses back.
 #[derive(Clone)]
@@ -31,6 +39,8 @@ pub struct Clerk {
     /// The running authority's, so that changes are visible before they are acknowledged; `None` when
     /// nobody serves.
     commits: Option<Arc<GroupCommit>>,
+    /// Called when evidence was recorded; `None` when nobody serves.
+    after_evidence: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl Clerk {
@@ -42,6 +52,7 @@ impl Clerk {
             ledger,
             clock,
             commits: None,
+            after_evidence: None,
         }
     }
 
@@ -58,7 +69,15 @@ impl Clerk {
             ledger,
             clock,
             commits: Some(commits),
+            after_evidence: None,
         }
+    }
+
+    /// The same, which calls somebody when it has recorded evidence.
+    #[must_use]
+    pub fn and_after_evidence(mut self, call: impl Fn() + Send + Sync + 'static) -> Self {
+        self.after_evidence = Some(Arc::new(call));
+        self
     }
 
     /// The ledger as a sink of changes.
@@ -67,6 +86,15 @@ impl Clerk {
         match &self.commits {
             None => LedgerSink::alone(&self.ledger, source, now_ms),
             Some(commits) => LedgerSink::shared(&self.ledger, commits, source, now_ms),
+        }
+    }
+
+    /// When clients see what was just recorded.
+    const fn visible(&self) -> Visible {
+        if self.commits.is_some() {
+            Visible::Now
+        } else {
+            Visible::AtNextStart
         }
     }
 
