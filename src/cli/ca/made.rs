@@ -213,8 +213,10 @@ impl Made {
              signer      {signer_certificate}\n\n\
              for the configuration, also in {settings}:\n\n{block}\n\
              next: append these lines to the configuration (`estelam init` writes one), then\n\
-             `estelam import certs {signer_certificate} --issuer {name:?}`, so that the signer's own \
-             status is known,\nand `estelam serve` (restart it if it runs)"
+             `estelam import certs {} --issuer {}`, so that the signer's own \
+             status is known,\nand `estelam serve` (restart it if it runs)",
+            shell_quoted(signer_certificate),
+            shell_quoted(name),
         )
     }
 }
@@ -276,6 +278,16 @@ pub(super) fn pem(der: &[u8]) -> String {
         .expect("PEM's own label, and a certificate has a few KiB")
 }
 
+/// A word that a shell takes as it is; Rust's own quoting would escape a joiner in a Persian name.
+fn shell_quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:@".contains(c);
+    if text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// A TOML string.
 pub(super) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
