@@ -78,6 +78,17 @@ impl Clerk {
         }
     }
 
+    /// Applies changes as any request does.
+    #[cfg(test)]
+    pub(super) fn apply_for_tests(
+        &self,
+        changes: &[crate::change::Change],
+        source: Source,
+    ) -> Vec<crate::change::Outcome> {
+        use crate::feed::StatusSink as _;
+        self.sink(source).apply(changes).unwrap()
+    }
+
     fn find(
         &self,
         issuer: &Issuer,
