@@ -227,10 +227,15 @@ impl World {
             next_update: at(next_update),
             crl_number: Some(CrlNumber::from_content(&[number]).unwrap()),
             crl_sha256: [number; 32],
+            entry_count: 0,
         };
         let running = self.running();
         let issuer = running.issuers.by_name(None).unwrap();
-        let recorded = running.clerk.record_evidence(issuer, &evidence, &source());
+        let now_ms = self.clock.now_millis();
+        let recorded = running
+            .ledger
+            .record_evidence(&issuer.id, &evidence, &source(), now_ms);
+        self.wake();
         recorded.unwrap()
     }
 

@@ -2,8 +2,10 @@
 //! A file for each kind of request, with its reply.
 
 mod change;
-mod evidence;
+mod crl;
 mod import;
+mod issuance;
+mod issuer_wide;
 mod status;
 
 use std::sync::Arc;
@@ -17,7 +19,15 @@ use crate::identity::SerialNumber;
 use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
-pub use status::{StatusReply, StatusRequest};
+pub use import::{ImportOrder, ImportRequest};
+pub use issuance::{
+    IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,
+};
+pub use issuer_wide::{
+    CaCertificate, CaCertificateState, IssuerBelow, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, WholeRevocation,
+};
+pub use status::{CertificateState, StatusReply, StatusRequest};
 
 /// Carries changes to the ledger and statuses back.
 #[derive(Clone)]
@@ -87,6 +97,22 @@ impl Clerk {
     ) -> Vec<crate::change::Outcome> {
         use crate::feed::StatusSink as _;
         self.sink(source).apply(changes).unwrap()
+    }
+
+    /// Tells a running server that an issuer's answers rest on something newer.
+    fn evidence_came(&self) {
+        if let Some(call) = &self.after_evidence {
+            call();
+        }
+    }
+
+    /// When clients see what was just recorded.
+    const fn visible(&self) -> Visible {
+        if self.commits.is_some() {
+            Visible::Now
+        } else {
+            Visible::AtNextStart
+        }
     }
 
     fn find(
