@@ -14,6 +14,8 @@ mod catch_up;
 mod clerk;
 mod dating;
 mod error;
+#[cfg(test)]
+mod evidence_tests;
 mod issuer;
 mod keeper;
 mod lineage;

@@ -45,7 +45,10 @@ impl Clerk {
             accept_shrink,
             now,
         };
-        import_crl(&mut crl, &mut sink, options, progress).map_err(|error| match error {
+        let report = import_crl(&mut crl, &mut sink, options, progress);
+        // Also a CRL that was refused may have changed something; looking costs nothing.
+        self.evidence_came();
+        report.map_err(|error| match error {
             CrlImportError::Refused(refusal) => refusal_error(order, &refusal),
             CrlImportError::Import(error) => import_error(&error),
         })

@@ -3,7 +3,6 @@
 
 mod change;
 mod crl;
-mod evidence;
 mod import;
 mod issuance;
 mod issuer_wide;
@@ -86,6 +85,24 @@ impl Clerk {
         match &self.commits {
             None => LedgerSink::alone(&self.ledger, source, now_ms),
             Some(commits) => LedgerSink::shared(&self.ledger, commits, source, now_ms),
+        }
+    }
+
+    /// Applies changes as any request does.
+    #[cfg(test)]
+    pub(super) fn apply_for_tests(
+        &self,
+        changes: &[crate::change::Change],
+        source: Source,
+    ) -> Vec<crate::change::Outcome> {
+        use crate::feed::StatusSink as _;
+        self.sink(source).apply(changes).unwrap()
+    }
+
+    /// Tells a running server that an issuer's answers rest on something newer.
+    fn evidence_came(&self) {
+        if let Some(call) = &self.after_evidence {
+            call();
         }
     }
 
