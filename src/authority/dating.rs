@@ -140,6 +140,7 @@ mod tests {
             next_update: at(2_000),
             crl_number: None,
             crl_sha256: [0; 32],
+            entry_count: 0,
         };
         Basis::Crl(Some((10, evidence)))
     }
@@ -173,6 +174,7 @@ mod tests {
             revocation: Some(Revocation {
                 claim,
                 recorded_ms: recorded * 1_000,
+                by_issuer: None,
             }),
             ..good(sequence, recorded, false)
         }

@@ -26,8 +26,10 @@ mod signing;
 
 pub use admin::{Admin, ClockReply, ServerStats};
 pub use clerk::{
-    ChangeOutcome, ChangeReply, ChangeRequest, Clerk, ClerkAction, ImportOrder, ImportRequest,
-    StatusReply, StatusRequest, Visible,
+    CaCertificate, CaCertificateState, CertificateState, ChangeOutcome, ChangeReply, ChangeRequest,
+    Clerk, ClerkAction, ImportOrder, ImportRequest, IssuedReply, IssuedRequest, IssuedSerial,
+    IssuerBelow, PlannedSerial, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, StatusReply, StatusRequest, Visible, WholeRevocation,
 };
 pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};

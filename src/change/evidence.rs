@@ -16,4 +16,6 @@ pub struct Evidence {
     pub crl_number: Option<CrlNumber>,
     /// SHA-256 of the whole CRL's DER.
     pub crl_sha256: [u8; 32],
+    /// How many certificates it lists: a successor that lists far fewer is not believed at once.
+    pub entry_count: u32,
 }

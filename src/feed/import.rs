@@ -13,7 +13,7 @@
 
 use std::fmt;
 
-use crate::change::{Change, Outcome, Verdict};
+use crate::change::{Change, Outcome, Refusal, Verdict};
 
 use super::{
     problems::{Place, Problems, Unit},
@@ -44,6 +44,12 @@ pub trait Findings {
     /// What the operator should know beside the counts.
     fn notes(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Whether a record that the ledger refuses for this is left as the ledger has it, and counted as
+    /// unchanged.
+    fn passes_over(&self, _refusal: &Refusal) -> bool {
+        false
     }
 
     /// The place that [`Record::line`] stands for.
@@ -157,6 +163,9 @@ fn judge<F: Findings, S: StatusSink>(
             match verdict {
                 Verdict::Applies => {}
                 Verdict::Unchanged => tally.add_unchanged(),
+                Verdict::Refused(refusal) if findings.passes_over(&refusal) => {
+                    tally.add_differing();
+                }
                 Verdict::Refused(refusal) => {
                     tally.add_refused(&record, &refusal, || findings.place(record.line));
                 }
@@ -193,6 +202,9 @@ fn apply<F: Findings, S: StatusSink>(
             match outcome {
                 Outcome::Applied { .. } => tally.add_applied(),
                 Outcome::Unchanged => tally.add_unchanged(),
+                Outcome::Refused(refusal) if findings.passes_over(&refusal) => {
+                    tally.add_differing();
+                }
                 Outcome::Refused(refusal) => {
                     tally.add_refused(&record, &refusal, || findings.place(record.line));
                 }

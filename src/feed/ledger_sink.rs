@@ -3,11 +3,16 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    change::{Change, Outcome, Source, Verdict},
-    ledger::{CommitError, GroupCommit, Ledger, LedgerError, SubmitError},
+    asn1::UnixTime,
+    change::{Change, Evidence, Outcome, Source, Verdict},
+    identity::IssuerId,
+    ledger::{
+        CommitError, GroupCommit, IssuerRevocationOrder, Ledger, LedgerError, Recorded,
+        RevokedRecord, SubmitError,
+    },
 };
 
-use super::StatusSink;
+use super::{EvidenceOutcome, EvidenceSink, KnownRevocation, StatusSink, crl};
 
 /// Where a feed's changes go. `Now` tells the time, in milliseconds since 1970.
 #[derive(Debug)]
@@ -50,6 +55,29 @@ impl<'a, Now: Fn() -> u64> LedgerSink<'a, Now> {
     }
 }
 
+impl<Now: Fn() -> u64> LedgerSink<'_, Now> {
+    /// Revokes an issuer as a whole: the outcome of the order, then those of the changes that belong to
+    /// it.
+    ///
+    /// # Errors
+    /// [`LedgerSinkError`]; nothing was acknowledged then.
+    pub fn revoke_issuer(
+        &self,
+        order: &IssuerRevocationOrder,
+    ) -> Result<Vec<Outcome>, LedgerSinkError> {
+        let Some(commits) = self.commits else {
+            let now_ms = (self.now_ms)();
+            let committed = self.ledger.revoke_issuer(order, &self.source, now_ms)?;
+            let mut outcomes = vec![committed.outcome];
+            outcomes.extend(committed.with.outcomes);
+            return Ok(outcomes);
+        };
+        let source = self.source.clone();
+        let receipt = commits.submit_issuer_revocation(order.clone(), source, turn_deadline())?;
+        Ok(receipt.wait()?)
+    }
+}
+
 impl<Now: Fn() -> u64> StatusSink for LedgerSink<'_, Now> {
     type Error = LedgerSinkError;
 
@@ -62,12 +90,63 @@ impl<Now: Fn() -> u64> StatusSink for LedgerSink<'_, Now> {
             let committed = self.ledger.commit(changes, &self.source, (self.now_ms)())?;
             return Ok(committed.outcomes);
         };
-        let deadline = Instant::now()
-            .checked_add(TURN_WAIT)
-            .unwrap_or_else(Instant::now);
-        let receipt = commits.submit(changes.to_vec(), self.source.clone(), deadline)?;
+        let source = self.source.clone();
+        let receipt = commits.submit(changes.to_vec(), source, turn_deadline())?;
         Ok(receipt.wait()?)
     }
+}
+
+impl<Now: Fn() -> u64> EvidenceSink for LedgerSink<'_, Now> {
+    fn evidence(&mut self, issuer: &IssuerId) -> Result<Option<Evidence>, LedgerSinkError> {
+        Ok(self.ledger.evidence(issuer)?)
+    }
+
+    fn each_revoked(
+        &mut self,
+        issuer: &IssuerId,
+        each: &mut dyn FnMut(&KnownRevocation),
+    ) -> Result<(), LedgerSinkError> {
+        let snapshot = self.ledger.snapshot()?;
+        for record in snapshot.revoked(issuer)? {
+            each(&known(&record?));
+        }
+        Ok(())
+    }
+
+    fn is_from_crl(&mut self, sequence: u64) -> Result<bool, LedgerSinkError> {
+        let entry = self.ledger.snapshot()?.entry(sequence)?;
+        Ok(entry.is_some_and(|entry| entry.source.name() == crl::SOURCE))
+    }
+
+    fn record_evidence(
+        &mut self,
+        issuer: &IssuerId,
+        evidence: &Evidence,
+    ) -> Result<EvidenceOutcome, LedgerSinkError> {
+        let recorded =
+            self.ledger
+                .record_evidence(issuer, evidence, &self.source, (self.now_ms)())?;
+        Ok(match recorded {
+            Recorded::Entry { .. } | Recorded::Unchanged => EvidenceOutcome::Known,
+            Recorded::Older { known } => EvidenceOutcome::Older { known },
+        })
+    }
+}
+
+fn known(record: &RevokedRecord) -> KnownRevocation {
+    let revocation = record.revocation;
+    KnownRevocation {
+        serial: record.serial,
+        claim: revocation.claim,
+        recorded: UnixTime::from_secs(revocation.recorded_ms / 1_000).unwrap_or(UnixTime::MAX),
+        not_after: record.not_after,
+        sequence: record.sequence,
+    }
+}
+
+fn turn_deadline() -> Instant {
+    let now = Instant::now();
+    now.checked_add(TURN_WAIT).unwrap_or(now)
 }
 
 /// How long a batch waits for its turn. Others are written at hundreds of thousands of changes a
@@ -98,7 +177,7 @@ mod tests {
         asn1::CrlReason,
         feed::{ImportOptions, ImportReport, ImportResult, Index, import},
         identity::{IssuerId, SerialNumber},
-        ledger::{AppliedEntry, GroupOptions, IssuerIdentity},
+        ledger::{Durable, GroupOptions, IssuerIdentity},
     };
 
     const NOW_MS: u64 = 1_790_000_000_500; // 2026-09-21
@@ -210,7 +289,8 @@ mod tests {
         let options = GroupOptions::new(ledger.last_sequence().unwrap());
         let commits = {
             let visible = Arc::clone(&visible);
-            let on_durable = move |applied: &[AppliedEntry]| {
+            let on_durable = move |durable: Durable<'_>| {
+                let applied = durable.certificates();
                 visible.lock().unwrap().extend_from_slice(applied);
                 Ok::<(), Infallible>(())
             };

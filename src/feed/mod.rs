@@ -3,6 +3,7 @@
 //! Each source is one file or folder here. A source is read whole and judged whole before its first
 //! change is applied.
 
+pub mod crl;
 pub mod csv;
 mod import;
 pub mod index;
@@ -13,6 +14,10 @@ mod problems;
 mod repetition;
 mod report;
 
+pub use crl::{
+    Authority, Crl, CrlImportError, CrlImportOptions, CrlRefusal, EvidenceOutcome, EvidenceSink,
+    KnownRevocation, UnjudgedCrl, import_crl,
+};
 pub use csv::{Csv, CsvError, CsvMapping};
 pub use import::{
     Findings, ImportError, ImportOptions, Phase, Progress, Record, SinkFailure, StatusSink, import,

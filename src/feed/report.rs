@@ -32,6 +32,17 @@ pub struct ImportReport {
     pub bad: u64,
     /// Lines that contradict the ledger.
     pub refused: u64,
+    /// Lines among the unchanged whose certificates the ledger has revoked with another time or
+    /// reason: what was recorded first stands.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub differing: u64,
+    /// Holds that the source ended by not listing them. No lines.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub released: u64,
+    /// Revocations in the ledger, of certificates that have not expired, that the source does not
+    /// list although it should. They stay. No lines.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missing: u64,
     /// Bad and refused lines that were left out while the rest was applied.
     pub skipped: u64,
     /// The bad and refused lines with the lowest numbers, at most
@@ -40,6 +51,14 @@ pub struct ImportReport {
     /// What else the operator should know of the source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over references"
+)]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Whether an import was applied.
@@ -83,6 +102,21 @@ impl fmt::Display for ImportReport {
                 write!(f, ", {count} {word}")?;
             }
         }
+        for (count, note) in [
+            (
+                self.differing,
+                "known with another time or reason, which stands",
+            ),
+            (self.released, "no longer on hold"),
+            (
+                self.missing,
+                "revoked earlier and not listed, which stay revoked",
+            ),
+        ] {
+            if count > 0 {
+                write!(f, "; {count} {note}")?;
+            }
+        }
         for error in &self.errors {
             match error.place.file {
                 None => write!(f, "\n{source}: {error}")?,
@@ -109,6 +143,7 @@ pub(super) struct Tally {
     bad: u64,
     applied: u64,
     unchanged: u64,
+    differing: u64,
     problems: Problems<String>,
     notes: Vec<String>,
 }
@@ -125,6 +160,7 @@ impl Tally {
             bad: problems.total(),
             applied: 0,
             unchanged: 0,
+            differing: 0,
             problems,
             notes: findings.notes(),
         }
@@ -154,6 +190,12 @@ impl Tally {
     }
 
     /// `place` tells where the record stands.
+    /// Known otherwise, and left as it is known.
+    pub(super) const fn add_differing(&mut self) {
+        self.add_unchanged();
+        self.differing = self.differing.saturating_add(1);
+    }
+
     pub(super) fn add_refused(
         &mut self,
         record: &Record,
@@ -188,6 +230,9 @@ impl Tally {
             unchanged: self.unchanged.saturating_add(self.repeated),
             bad: self.bad,
             refused,
+            differing: self.differing,
+            released: 0,
+            missing: 0,
             skipped: match result {
                 ImportResult::Complete | ImportResult::NothingApplied => 0,
                 ImportResult::Skipped | ImportResult::Unfinished => self.problems.total(),

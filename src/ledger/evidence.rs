@@ -178,6 +178,7 @@ mod tests {
             next_update: at(this_update + 100),
             crl_number: number.map(|number| CrlNumber::from_content(&[number]).unwrap()),
             crl_sha256: [number.unwrap_or(0); 32],
+            entry_count: 0,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::identity::SerialNumber;
 use super::{
     engine::{Count, Engine},
     error::LedgerError,
+    issuer_wide::IssuerWide,
     issuers::IssuerTable,
     keys::{self, Key},
     record::StatusRecord,
@@ -42,6 +43,8 @@ pub(super) struct Group<'a> {
     /// Its key in `status`.
     pub(super) key: Key,
     pub(super) places: &'a [Place],
+    /// The revocation of its issuer as a whole.
+    pub(super) whole: Option<IssuerWide>,
 }
 
 /// Sorts changes by certificate. Those of issuers that are not known go to `unknown_issuer`.
@@ -94,7 +97,8 @@ pub(super) fn for_each_group<C: Borrow<Change>>(
             continue;
         };
         let count = engine.count(first.number)?;
-        let mut groups = groups(changes, of_issuer);
+        let whole = engine.issuer_wide(first.number)?;
+        let mut groups = groups(changes, of_issuer, whole);
         match look_up(count, of_issuer.len()) {
             LookUp::Nothing => groups.try_for_each(|group| each(group, None))?,
             LookUp::InStep => in_step(engine, first.number, groups, &mut each)?,
@@ -189,11 +193,12 @@ fn by_key<'a>(
 fn groups<'a, C: Borrow<Change>>(
     changes: &'a [C],
     places: &'a [Place],
+    whole: Option<IssuerWide>,
 ) -> impl Iterator<Item = Group<'a>> {
     let octets = |place: &Place| serial_octets(changes, *place);
     places
         .chunk_by(move |a, b| a.hash_prefix == b.hash_prefix && octets(a) == octets(b))
-        .filter_map(|places| {
+        .filter_map(move |places| {
             let first = places.first()?;
             let serial = changes.get(first.index())?.borrow().serial;
             Some(Group {
@@ -201,6 +206,7 @@ fn groups<'a, C: Borrow<Change>>(
                 serial,
                 key: keys::status(first.number, first.hash_prefix, &serial),
                 places,
+                whole,
             })
         })
 }

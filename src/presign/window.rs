@@ -194,6 +194,7 @@ mod tests {
             next_update: at(next_update),
             crl_number: None,
             crl_sha256: [0; 32],
+            entry_count: 0,
         }
     }
 

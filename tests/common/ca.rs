@@ -165,7 +165,7 @@ impl OpensslCa {
             ca.issue_in_every_form();
         }
         ca.append_bulk(plan.bulk);
-        ca.cert_id_starts = Hash::ALL.map(|hash| ca.cert_id_start_by_openssl(hash));
+        ca.cert_id_starts = Hash::ALL.map(|hash| cert_id_start(&ca.path("ca.pem"), hash));
         ca
     }
 
@@ -320,30 +320,30 @@ impl OpensslCa {
 
     /// The request that OpenSSL makes for a serial.
     pub fn request_by_openssl(&self, hash: Hash, serial: &str) -> Vec<u8> {
-        let mut command = tool("openssl");
-        command.args([
-            "ocsp",
-            "-issuer",
-            text(&self.path("ca.pem")),
-            hash.option(),
-            "-serial",
-        ]);
-        command
-            .arg(format!("0x{serial}"))
-            .args(["-no_nonce", "-reqout", "/dev/stdout"]);
-        let output = command.output().expect("openssl was run before");
-        output.stdout
+        request_by_openssl(&self.path("ca.pem"), hash, serial)
     }
+}
 
-    fn cert_id_start_by_openssl(&self, hash: Hash) -> Vec<u8> {
-        let request = self.request_by_openssl(hash, "01");
-        let tbs = only(only(&request, 0x30), 0x30);
-        let cert_id = only(only(only(tbs, 0x30), 0x30), 0x30);
-        let [algorithm, name, key, _serial] = children(cert_id)[..] else {
-            panic!("a CertID has four parts")
-        };
-        [algorithm.whole, name.whole, key.whole].concat()
-    }
+/// The request that OpenSSL makes for a serial of this issuer.
+pub fn request_by_openssl(issuer: &Path, hash: Hash, serial: &str) -> Vec<u8> {
+    let mut command = tool("openssl");
+    command.args(["ocsp", "-issuer", text(issuer), hash.option(), "-serial"]);
+    command
+        .arg(format!("0x{serial}"))
+        .args(["-no_nonce", "-reqout", "/dev/stdout"]);
+    let output = command.output().expect("openssl was run before");
+    output.stdout
+}
+
+/// Everything before the serial in a CertID of this issuer.
+pub fn cert_id_start(issuer: &Path, hash: Hash) -> Vec<u8> {
+    let request = request_by_openssl(issuer, hash, "01");
+    let tbs = only(only(&request, 0x30), 0x30);
+    let cert_id = only(only(only(tbs, 0x30), 0x30), 0x30);
+    let [algorithm, name, key, _serial] = children(cert_id)[..] else {
+        panic!("a CertID has four parts")
+    };
+    [algorithm.whole, name.whole, key.whole].concat()
 }
 
 impl Certificate {

@@ -30,6 +30,13 @@ impl Case {
 /// OpenSSL verifies the response, finds the certificate in it and reads its status.
 #[track_caller]
 pub fn judge_with_openssl(ca: &OpensslCa, case: &Case) {
+    let issuer = ca.path("ca.pem");
+    judge_below_with_openssl(&issuer, &issuer, case);
+}
+
+/// The same for an issuer below a root.
+#[track_caller]
+pub fn judge_below_with_openssl(root: &Path, issuer: &Path, case: &Case) {
     let Case {
         certificate,
         hash,
@@ -38,25 +45,15 @@ pub fn judge_with_openssl(ca: &OpensslCa, case: &Case) {
     } = case;
     let file = file_of(response);
     let mut command = tool("openssl");
-    command.args([
-        "ocsp",
-        "-respin",
-        text(file.path()),
-        "-issuer",
-        text(&ca.path("ca.pem")),
-    ]);
+    command.args(["ocsp", "-respin", text(file.path())]);
+    command.args(["-issuer", text(issuer)]);
     command.args([
         hash.option(),
         "-serial",
         &format!("0x{}", certificate.serial),
         "-no_nonce",
     ]);
-    command.args([
-        "-CAfile",
-        text(&ca.path("ca.pem")),
-        "-no-CApath",
-        "-no-CAstore",
-    ]);
+    command.args(["-CAfile", text(root), "-no-CApath", "-no-CAstore"]);
     let said = run(&mut command).expect(0).says(&["Response verify OK"]);
     assert_eq!(
         status_by_openssl(&said.stdout),
@@ -121,7 +118,7 @@ pub fn ask_with_openssl(
 
 /// Reads what `openssl ocsp` prints of one certificate.
 #[track_caller]
-fn status_by_openssl(said: &str) -> Status {
+pub fn status_by_openssl(said: &str) -> Status {
     let block = || {
         said.lines().take(1).chain(
             said.lines()
@@ -194,22 +191,28 @@ const REASONS: [&str; 7] = [
 /// GnuTLS verifies the response and reads its status.
 #[track_caller]
 pub fn judge_with_gnutls(ca: &OpensslCa, case: &Case) {
-    gnutls(ca, case, "--load-trust");
+    judge_delegate_with_gnutls(&ca.path("ca.pem"), case);
+}
+
+/// The same for any issuer whose delegate signed.
+#[track_caller]
+pub fn judge_delegate_with_gnutls(issuer: &Path, case: &Case) {
+    gnutls(issuer, case, "--load-trust");
 }
 
 /// The same for answers that the CA signs itself: among the trusted GnuTLS 3.7 finds a signer without
 /// a certificate in the response by its name alone, so it has to be told.
 #[track_caller]
 pub fn judge_ca_signed_with_gnutls(ca: &OpensslCa, case: &Case) {
-    gnutls(ca, case, "--load-signer");
+    gnutls(&ca.path("ca.pem"), case, "--load-signer");
 }
 
 #[track_caller]
-fn gnutls(ca: &OpensslCa, case: &Case, ca_as: &str) {
+fn gnutls(issuer: &Path, case: &Case, issuer_as: &str) {
     let file = file_of(&case.response);
     let mut command = tool("ocsptool");
     command.args(["--verify-response", "--load-response", text(file.path())]);
-    command.args([ca_as, text(&ca.path("ca.pem"))]);
+    command.args([issuer_as, text(issuer)]);
     let said = run(&mut command)
         .expect(0)
         .says(&["Verifying OCSP Response: Success"]);
@@ -225,8 +228,14 @@ fn gnutls(ca: &OpensslCa, case: &Case, ca_as: &str) {
 /// `lint_every`th response (none for 0). `signer` is a file of the CA.
 #[track_caller]
 pub fn judge_with_python(ca: &OpensslCa, signer: &str, cases: &[Case], lint_every: usize) {
-    let (issuer, signer) = (ca.path("ca.pem"), ca.path(signer));
-    judge_all_with_python(&[(issuer, signer, cases)], lint_every);
+    judge_files_with_python(&ca.path("ca.pem"), &ca.path(signer), cases, lint_every);
+}
+
+/// The same for any issuer and signer.
+#[track_caller]
+pub fn judge_files_with_python(issuer: &Path, signer: &Path, cases: &[Case], lint_every: usize) {
+    let one = (issuer.to_owned(), signer.to_owned(), cases);
+    judge_all_with_python(&[one], lint_every);
 }
 
 /// The same for answers that name their signer by its name.

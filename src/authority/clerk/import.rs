@@ -24,6 +24,9 @@ impl Clerk {
     ) -> Result<ImportReport, OperationError> {
         match &order.request {
             ImportRequest::Index => self.import_index(order, input, progress),
+            ImportRequest::Crl { accept_shrink } => {
+                self.import_crl(order, *accept_shrink, input, progress)
+            }
         }
     }
 
@@ -39,7 +42,7 @@ impl Clerk {
     }
 
     /// The issuer that the order names.
-    fn import_issuer(&self, order: &ImportOrder) -> Result<&Issuer, OperationError> {
+    pub(super) fn import_issuer(&self, order: &ImportOrder) -> Result<&Issuer, OperationError> {
         self.issuers
             .by_name(order.issuer.as_deref())
             .map(|issuer| &**issuer)
@@ -84,13 +87,18 @@ pub struct ImportOrder {
 pub enum ImportRequest {
     /// The `index.txt` of `openssl ca`.
     Index,
+    /// A full CRL.
+    Crl {
+        /// Take it although much of the CRL before is gone.
+        accept_shrink: bool,
+    },
 }
 
 fn read_error(order: &ImportOrder, error: &std::io::Error) -> OperationError {
     OperationError::new(ErrorClass::Storage, format!("{}: {error}", order.name))
 }
 
-fn import_error(error: &ImportError<LedgerSinkError>) -> OperationError {
+pub(super) fn import_error(error: &ImportError<LedgerSinkError>) -> OperationError {
     let class = match error {
         ImportError::Judge(SinkFailure::Sink(cause))
         | ImportError::Apply {

@@ -2,8 +2,11 @@
 //! A file for each kind of request, with its reply.
 
 mod change;
+mod crl;
 mod evidence;
 mod import;
+mod issuance;
+mod issuer_wide;
 mod status;
 
 use std::sync::Arc;
@@ -18,7 +21,14 @@ use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
 pub use import::{ImportOrder, ImportRequest};
-pub use status::{StatusReply, StatusRequest};
+pub use issuance::{
+    IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,
+};
+pub use issuer_wide::{
+    CaCertificate, CaCertificateState, IssuerBelow, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, WholeRevocation,
+};
+pub use status::{CertificateState, StatusReply, StatusRequest};
 
 /// Carries changes to the ledger and statuses back.
 #[derive(Clone)]
@@ -76,6 +86,15 @@ impl Clerk {
         match &self.commits {
             None => LedgerSink::alone(&self.ledger, source, now_ms),
             Some(commits) => LedgerSink::shared(&self.ledger, commits, source, now_ms),
+        }
+    }
+
+    /// When clients see what was just recorded.
+    const fn visible(&self) -> Visible {
+        if self.commits.is_some() {
+            Visible::Now
+        } else {
+            Visible::AtNextStart
         }
     }
 

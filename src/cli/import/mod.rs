@@ -1,6 +1,7 @@
 //! `estelam import`: one-off feeds, a file for each kind of source.
 
 mod bar;
+mod crl;
 mod index;
 
 use std::fs::File;
@@ -26,6 +27,7 @@ pub(super) struct ImportArguments {
 #[derive(Debug, Subcommand)]
 enum ImportSource {
     Index(index::IndexArguments),
+    Crl(crl::CrlArguments),
 }
 
 /// What every import takes.
@@ -53,6 +55,7 @@ impl Given {
 pub(super) fn run(common: &Common, arguments: &ImportArguments) -> Result<Exit, Failure> {
     match &arguments.source {
         ImportSource::Index(arguments) => index::run(common, arguments),
+        ImportSource::Crl(arguments) => crl::run(common, arguments),
     }
 }
 
