@@ -45,10 +45,13 @@ impl Clerk {
             accept_shrink,
             now,
         };
-        import_crl(&mut crl, &mut sink, options, progress).map_err(|error| match error {
+        let report = import_crl(&mut crl, &mut sink, options, progress);
+        let report = report.map_err(|error| match error {
             CrlImportError::Refused(refusal) => refusal_error(order, &refusal),
             CrlImportError::Import(error) => import_error(&error),
-        })
+        })?;
+        self.evidence_came();
+        Ok(report)
     }
 
     /// The one issuer that a CRL without a named issuer can be of: with several, its own name tells.

@@ -23,9 +23,16 @@ impl Clerk {
             .ledger
             .record_evidence(&issuer.id, evidence, source, now_ms)
             .map_err(|error| OperationError::from(&error))?;
-        if let (Recorded::Entry { .. }, Some(call)) = (&recorded, &self.after_evidence) {
-            call();
+        if matches!(recorded, Recorded::Entry { .. }) {
+            self.evidence_came();
         }
         Ok(recorded)
+    }
+
+    /// Tells a running authority to look for newer evidence.
+    pub(super) fn evidence_came(&self) {
+        if let Some(call) = &self.after_evidence {
+            call();
+        }
     }
 }
