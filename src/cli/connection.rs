@@ -298,6 +298,7 @@ fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
 fn failure(error: &AdminClientError) -> Failure {
     let exit = match error {
         AdminClientError::NotRunning { .. } => Exit::Unreachable,
+        AdminClientError::Upload(_) => Exit::Storage,
         AdminClientError::Refused { code, .. } => ErrorClass::from_code(code).into(),
         _ => Exit::Internal,
     };

@@ -332,7 +332,7 @@ fn raise_open_files_limit() {
 }
 
 /// SIGTERM or Ctrl-C. Both are caught from here on.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let catch = |kind| {
         signal(kind)

@@ -3,6 +3,7 @@
 //! Each source is one file or folder here. A source is read whole and judged whole before its first
 //! change is applied.
 
+pub mod certificates;
 pub mod crl;
 pub mod csv;
 mod import;
@@ -14,6 +15,7 @@ mod problems;
 mod repetition;
 mod report;
 
+pub use certificates::Certificates;
 pub use crl::{
     Authority, Crl, CrlImportError, CrlImportOptions, CrlRefusal, EvidenceOutcome, EvidenceSink,
     KnownRevocation, UnjudgedCrl, import_crl,

@@ -15,8 +15,12 @@ pub fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
     check(certificate, issuer).is_ok()
 }
 
-/// Checks that the key of `issuer` made the signature of `certificate`.
-pub(super) fn check(certificate: &Certificate, issuer: &Certificate) -> Result<(), Defect> {
+/// Checks that the key of `issuer` made the signature of `certificate`. Names and validity are not
+/// judged.
+///
+/// # Errors
+/// What is wrong with the issuer's key, the algorithm or the signature.
+pub fn check(certificate: &Certificate, issuer: &Certificate) -> Result<(), Defect> {
     let kind = key_kind(issuer.spki_der()).map_err(|reason| Defect::IssuerKey { reason })?;
     let key = (kind, issuer.public_key_octets());
     let algorithm = certificate.signature_algorithm_der();

@@ -28,7 +28,7 @@ mod test_pki;
 mod verify;
 
 pub(crate) use certificate_signature::check_signature;
-pub use certificate_signature::is_signed_by;
+pub use certificate_signature::{check as check_certificate, is_signed_by};
 pub use defect::{Defect, Name, Warning};
 pub use error::{LoadError, SignerError};
 pub use key_file::KeyError;

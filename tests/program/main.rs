@@ -24,6 +24,8 @@ mod demo;
 mod faults;
 mod http;
 mod import;
+mod import_certs;
+mod import_csv;
 mod issuer_wide;
 mod key_types;
 mod many_issuers;

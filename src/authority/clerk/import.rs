@@ -1,14 +1,17 @@
 //! One-off imports.
 
 use std::io::BufRead;
+use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Clerk, source};
+use crate::asn1::Certificate;
 use crate::authority::{ErrorClass, Issuer, OperationError, with_causes};
 use crate::feed::{
-    Findings, ImportError, ImportOptions, ImportReport, Index, LedgerSinkError, Progress,
-    SinkFailure,
+    Certificates, Csv, CsvError, CsvMapping, Findings, ImportError, ImportOptions, ImportReport,
+    Index, LedgerSinkError, Progress, SinkFailure, StatusSink,
+    certificates::{self, IssuanceSink},
 };
 
 impl Clerk {
@@ -27,6 +30,8 @@ impl Clerk {
             ImportRequest::Crl { accept_shrink } => {
                 self.import_crl(order, *accept_shrink, input, progress)
             }
+            ImportRequest::Certificates => self.import_certificates(order, input, progress),
+            ImportRequest::Csv { mapping } => self.import_csv(order, mapping, input, progress),
         }
     }
 
@@ -38,7 +43,60 @@ impl Clerk {
     ) -> Result<ImportReport, OperationError> {
         let issuer = self.import_issuer(order)?;
         let index = Index::read(input, issuer.id).map_err(|error| read_error(order, &error))?;
+        refuse_empty(&index, order)?;
         self.take_in(&index, order, "index", progress)
+    }
+
+    fn import_certificates(
+        &self,
+        order: &ImportOrder,
+        input: impl BufRead,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<ImportReport, OperationError> {
+        let all = self.issuers.iter().map(|issuer| &*issuer.certificate);
+        let all: Vec<&Certificate> = all.collect();
+        let issuers = match &order.issuer {
+            None => certificates::Issuers::any_of(&all),
+            Some(_) => certificates::Issuers::one_of(&all, &self.import_issuer(order)?.certificate),
+        };
+        let certificates = Certificates::read(input, &issuers, self.verifying_threads())
+            .map_err(|error| read_error(order, &error))?;
+        refuse_empty(&certificates, order)?;
+        let mut sink = IssuanceSink(self.sink(source("certificates", &order.name)?));
+        take_in(&certificates, order, &mut sink, progress)
+    }
+
+    fn import_csv(
+        &self,
+        order: &ImportOrder,
+        mapping: &CsvMapping,
+        input: impl BufRead,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<ImportReport, OperationError> {
+        let issuer = self.import_issuer(order)?;
+        let csv = Csv::read(input, issuer.id, mapping).map_err(|error| {
+            let class = match &error {
+                CsvError::Io(_) => ErrorClass::Storage,
+                CsvError::Columns(_) => ErrorClass::Usage,
+                _ => ErrorClass::Input,
+            };
+            let nothing = match class {
+                ErrorClass::Input => "; nothing was applied",
+                _ => "",
+            };
+            OperationError::new(class, format!("{}: {error}{nothing}", order.name))
+        })?;
+        refuse_empty(&csv, order)?;
+        self.take_in(&csv, order, "csv", progress)
+    }
+
+    /// All cores; where clients are served, half of them are left to those.
+    fn verifying_threads(&self) -> NonZeroUsize {
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        match &self.commits {
+            None => cores,
+            Some(_) => NonZeroUsize::new(cores.get() / 2).unwrap_or(NonZeroUsize::MIN),
+        }
     }
 
     /// The issuer that the order names.
@@ -57,13 +115,21 @@ impl Clerk {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ImportReport, OperationError> {
         let mut sink = self.sink(source(kind, &order.name)?);
-        let options = ImportOptions {
-            source: &order.name,
-            skip_bad: order.skip_bad,
-        };
-        crate::feed::import(findings, &mut sink, options, progress)
-            .map_err(|error| import_error(&error))
+        take_in(findings, order, &mut sink, progress)
     }
+}
+
+fn take_in(
+    findings: &impl Findings,
+    order: &ImportOrder,
+    sink: &mut impl StatusSink<Error = LedgerSinkError>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<ImportReport, OperationError> {
+    let options = ImportOptions {
+        source: &order.name,
+        skip_bad: order.skip_bad,
+    };
+    crate::feed::import(findings, sink, options, progress).map_err(|error| import_error(&error))
 }
 
 /// An import, as asked for. What is imported follows it as a stream of octets.
@@ -92,6 +158,27 @@ pub enum ImportRequest {
         /// Take it although much of the CRL before is gone.
         accept_shrink: bool,
     },
+    /// Certificates, as a [`stream`](crate::feed::certificates::stream) of files.
+    Certificates,
+    /// A CSV file.
+    Csv {
+        /// What its columns mean.
+        #[serde(default)]
+        mapping: CsvMapping,
+    },
+}
+
+/// A source in which nothing is has not been imported: it is not the one that was meant, or was lost.
+fn refuse_empty(findings: &impl Findings, order: &ImportOrder) -> Result<(), OperationError> {
+    if findings.line_count() > 0 {
+        return Ok(());
+    }
+    let mut message = format!("{}: there is no certificate in it", order.name);
+    for note in findings.notes() {
+        message.push_str(&format!(" ({note})"));
+    }
+    message.push_str("; nothing was applied");
+    Err(OperationError::new(ErrorClass::Input, message))
 }
 
 fn read_error(order: &ImportOrder, error: &std::io::Error) -> OperationError {

@@ -4,7 +4,10 @@ mod bars;
 mod suggestions;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -117,9 +120,12 @@ fn build(arguments: &DemoArguments) -> Result<Ready, Failure> {
         listen,
         now: SystemClock.now(),
     };
+    let stop = Stop::watch()?;
     let bar = Bar::new("building", certs);
-    let built = blueprint.build(&arguments.dir, &|| SystemClock.now_millis(), &mut |done| {
+    let now_ms = || SystemClock.now_millis();
+    let built = blueprint.build(&arguments.dir, &now_ms, &mut |done| {
         bar.show(done);
+        stop.was_asked()
     });
     bar.finish();
     let record = built?;
@@ -129,6 +135,42 @@ fn build(arguments: &DemoArguments) -> Result<Ready, Failure> {
         record,
         built_in: Some(began.elapsed()),
     })
+}
+
+/// SIGTERM or Ctrl-C while there is no server that could end by it: a build is told to stop, so that it
+/// takes away what it made.
+struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    fn watch() -> Result<Self, Failure> {
+        let asked = Arc::new(AtomicBool::new(false));
+        let failed = |error: std::io::Error| {
+            Failure::new(Exit::Internal, format!("cannot catch signals: {error}"))
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let signal = runtime.block_on(async { service::stop_signal() })?;
+        let told = Arc::clone(&asked);
+        // It waits as long as the process lives; a server catches signals for itself.
+        std::thread::Builder::new()
+            .name("stop".to_owned())
+            .spawn(move || {
+                runtime.block_on(signal);
+                told.store(true, Ordering::Relaxed);
+            })
+            .map_err(failed)?;
+        Ok(Self(asked))
+    }
+
+    fn was_asked(&self) -> ControlFlow<()> {
+        if self.0.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
 }
 
 fn choose_another(failure: &Failure) -> Failure {
@@ -214,7 +256,14 @@ impl Host {
         let signed = running.wait_until_signed(|done, of| bar.show(done, of));
         bar.finish();
         if !signed? {
-            return Ok(Then::Stop);
+            return if self.once {
+                Err(Failure::new(
+                    Exit::Internal,
+                    "stopped before every answer was signed; run again, it goes on from there",
+                ))
+            } else {
+                Ok(Then::Stop)
+            };
         }
         let signed_in = began.elapsed();
         if self.built_in.is_none() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Given;
+use super::{Bar, Given};
 use crate::authority::ImportRequest;
 use crate::cli::{Common, Exit, Failure};
 
@@ -36,10 +36,11 @@ pub(super) fn run(common: &Common, arguments: &CrlArguments) -> Result<Exit, Fai
     };
     if arguments.file == Path::new("-") {
         let order = arguments.given.order("standard input".to_owned(), request);
-        return super::carry_out(common, &order, std::io::stdin());
+        return super::carry_out(common, &order, std::io::stdin(), &Bar::new());
     }
     let file = super::open(&arguments.file, "the CRL in it")?;
     let name = arguments.file.display().to_string();
     let order = arguments.given.order(name, request);
-    super::carry_out(common, &order, file)
+    let bar = Bar::new();
+    super::carry_out(common, &order, bar.over(file), &bar)
 }

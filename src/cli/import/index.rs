@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Given;
+use super::{Bar, Given};
 use crate::authority::ImportRequest;
 use crate::cli::{Common, Exit, Failure};
 
@@ -26,5 +26,6 @@ pub(super) fn run(common: &Common, arguments: &IndexArguments) -> Result<Exit, F
     let file = super::open(&arguments.file, "the index.txt in it")?;
     let name = arguments.file.display().to_string();
     let order = arguments.given.order(name, ImportRequest::Index);
-    super::carry_out(common, &order, file)
+    let bar = Bar::new();
+    super::carry_out(common, &order, bar.over(file), &bar)
 }

@@ -1,7 +1,9 @@
 //! `estelam import`: one-off feeds, a file for each kind of source.
 
 mod bar;
+mod certs;
 mod crl;
+mod csv;
 mod index;
 
 use std::fs::File;
@@ -28,6 +30,8 @@ pub(super) struct ImportArguments {
 enum ImportSource {
     Index(index::IndexArguments),
     Crl(crl::CrlArguments),
+    Certs(certs::CertsArguments),
+    Csv(csv::CsvArguments),
 }
 
 /// What every import takes.
@@ -56,6 +60,8 @@ pub(super) fn run(common: &Common, arguments: &ImportArguments) -> Result<Exit, 
     match &arguments.source {
         ImportSource::Index(arguments) => index::run(common, arguments),
         ImportSource::Crl(arguments) => crl::run(common, arguments),
+        ImportSource::Certs(arguments) => certs::run(common, arguments),
+        ImportSource::Csv(arguments) => csv::run(common, arguments),
     }
 }
 
@@ -78,9 +84,9 @@ fn carry_out(
     common: &Common,
     order: &ImportOrder,
     input: impl Read + Send + 'static,
+    bar: &Bar,
 ) -> Result<Exit, Failure> {
     let desk = Desk::open(common)?;
-    let bar = Bar::new();
     let report = desk.import(order, input, &mut |progress| bar.show(progress));
     bar.finish();
     let report = report?;

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    ops::ControlFlow,
     path::Path,
 };
 
@@ -52,7 +53,7 @@ impl Blueprint {
     }
 
     /// Builds it in `dir`, where nothing or an empty folder is. It is there as a whole when this
-    /// returns, or not at all. `progress` is told how many certificates are issued.
+    /// returns, or not at all. `progress` is told how many certificates are issued, and may end it.
     ///
     /// # Errors
     /// [`DemoError`].
@@ -60,7 +61,7 @@ impl Blueprint {
         &self,
         dir: &Path,
         now_ms: &dyn Fn() -> u64,
-        progress: &mut dyn FnMut(u64),
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Record, DemoError> {
         let building = Building::begin(dir)?;
         // Somebody may have finished one since it was looked for.
@@ -79,7 +80,7 @@ impl Blueprint {
         &self,
         path: &Path,
         now_ms: &dyn Fn() -> u64,
-        progress: &mut dyn FnMut(u64),
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Record, DemoError> {
         let files = Files(path);
         private_folder(&path.join("state"))?;

@@ -33,7 +33,7 @@ pub(super) fn configuration(
             "\n[[issuer]]\nname = {}\ncertificate = {}\nnot_issued = {}\n\n\
              [[issuer.signer]]\ncertificate = {}\nkey = {}\n\n\
              # What `estelam ca issue` needs.\n\
-             #[issuer.ca]\n#key = {}\n#ocsp_urls = [{}]\n",
+             [issuer.ca]\nkey = {}\nocsp_urls = [{}]\n",
             quoted(issuer.name),
             quoted(issuer.certificate),
             quoted(issuer.not_issued),

@@ -60,6 +60,9 @@ pub enum DemoError {
         /// What is wrong with it.
         why: String,
     },
+    /// Told to stop.
+    #[error("stopped while the demo was being built; nothing is left of it")]
+    Stopped,
     /// A certificate that was just issued cannot be read.
     #[error("a certificate that was just issued cannot be read")]
     Unreadable,

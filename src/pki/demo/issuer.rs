@@ -1,6 +1,6 @@
 //! Makes one issuer of the demo: its key, its delegate, what it issued and what became of it.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use super::{
     BulkPlan, CertificateDescription, DemoError, ExpectedStatus, IntermediatePlan,
@@ -36,7 +36,7 @@ pub(super) struct Workshop<'a> {
     pub(super) bulk_keys: Vec<SubjectKey>,
     /// End-entity certificates so far; also what they are numbered by.
     pub(super) issued: u64,
-    pub(super) progress: &'a mut dyn FnMut(u64),
+    pub(super) progress: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
 }
 
 /// An issuer that is made.
@@ -247,7 +247,7 @@ impl<'a> Workshop<'a> {
             });
         }
         self.revoke(&changes)?;
-        self.count(requests.len());
+        self.count(requests.len())?;
         Ok(described)
     }
 
@@ -286,7 +286,7 @@ impl<'a> Workshop<'a> {
                 inventory.push(&status.inventory_line(&serial))?;
             }
             self.revoke(&changes)?;
-            self.count(requests.len());
+            self.count(requests.len())?;
         }
         bundle.finish()
     }
@@ -337,10 +337,13 @@ impl<'a> Workshop<'a> {
         Ok(())
     }
 
-    fn count(&mut self, issued: usize) {
+    fn count(&mut self, issued: usize) -> Result<(), DemoError> {
         let issued = u64::try_from(issued).unwrap_or(u64::MAX);
         self.issued = self.issued.saturating_add(issued);
-        (self.progress)(self.issued);
+        match (self.progress)(self.issued) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(DemoError::Stopped),
+        }
     }
 
     /// Serial numbers like those that were issued, and were not.

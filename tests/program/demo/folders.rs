@@ -166,6 +166,7 @@ fn numbers_and_words_that_make_no_demo_are_refused() {
 
 #[test]
 fn killed_while_building_it_leaves_no_half_a_demo_and_the_next_one_is_whole() {
+    let mut half = 0;
     for (call, when) in [
         ("mkdir", 1),
         ("mkdir", 3),
@@ -181,19 +182,46 @@ fn killed_while_building_it_leaves_no_half_a_demo_and_the_next_one_is_whole() {
     ] {
         let demo = Demo::place();
         let inject = format!("inject={call}:signal=KILL:when={when}");
-        let strace = ["-e", &format!("trace={call}"), "-e", &inject];
+        let trace = format!("trace={call}");
+        let strace = ["--seccomp-bpf", "-e", &trace, "-e", &inject];
         let options = ["--certs", "100", "--once"];
         let killed = run(&mut demo.command_under_strace(&strace, &options));
         assert!([0, 137].contains(&killed.code), "{killed}");
-        let whole = demo.dir().exists();
-        if whole {
+        if demo.dir().exists() {
             // Killed after the building, or not at all.
             assert!(demo.path("state/demo.json").exists(), "{call} {when}");
+        } else {
+            half += 1;
         }
         run(&mut demo.command(&options)).expect(0);
         assert_eq!(demo.beside(), Vec::<String>::new(), "{call} {when}");
         assert_eq!(demo.issuers().len(), 8);
     }
+    assert!(half >= 5, "{half} were killed while they built");
+}
+
+#[test]
+fn stopped_while_building_it_takes_everything_away() {
+    let demo = Demo::place();
+    let mut command = demo.command(&["--certs", "200000", "--once"]);
+    let mut child = command
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It builds as soon as the folder beside is there; nothing says so, since nobody reads along.
+    while demo.beside().is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::yield_now();
+    }
+    let id = i32::try_from(child.id()).unwrap();
+    let id = rustix::process::Pid::from_raw(id).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("nothing is left"), "{said}");
+    assert!(!demo.dir().exists() && demo.beside().is_empty());
 }
 
 #[test]

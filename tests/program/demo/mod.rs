@@ -5,4 +5,5 @@ mod answers;
 mod contract;
 mod folders;
 mod pasted;
+mod readme;
 mod runs;

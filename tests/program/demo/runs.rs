@@ -128,6 +128,58 @@ fn every_other_command_works_on_it_while_it_runs_and_after() {
 }
 
 #[test]
+fn a_certificate_issued_from_it_has_its_status_at_once() {
+    let demo = Demo::place();
+    let mut server = Some(demo.serve(&["--certs", "40"]));
+    for name in ["web", "later"] {
+        let file = |ending: &str| demo.around().join(format!("{name}.{ending}"));
+        let (key, request, certificate) = (file("key"), file("csr"), file("pem"));
+        let mut req = tool("openssl");
+        req.args([
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ]);
+        req.args(["-nodes", "-keyout", text(&key), "-out", text(&request)]);
+        req.args([
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+        ]);
+        run(&mut req).expect(0);
+        let issue = [
+            "ca",
+            "issue",
+            "--issuer",
+            "justice",
+            "--profile",
+            "tls-server",
+        ];
+        let files = ["--csr", text(&request), "--out", text(&certificate)];
+        demo.estelam(&[&issue[..], &files].concat()).expect(0);
+        let mut verify = tool("openssl");
+        verify.args(["verify", "-CAfile", text(&demo.path("root.pem"))]);
+        verify.args(["-untrusted", text(&demo.path("intermediates.pem"))]);
+        run(verify.arg(&certificate)).expect(0);
+        if let Some(server) = server.take() {
+            let mut ask = tool("openssl");
+            ask.args(["ocsp", "-no_nonce", "-url", &server.url()]);
+            ask.args(["-issuer", text(&demo.path("justice/ca.pem"))]);
+            ask.args(["-cert", text(&certificate)]);
+            ask.args(["-CAfile", text(&demo.path("root.pem"))]);
+            run(&mut ask)
+                .expect(0)
+                .says(&["Response verify OK", "web.pem: good"]);
+            server.terminate().expect(0);
+        }
+    }
+}
+
+#[test]
 fn it_answers_while_commands_wait_for_it_to_start() {
     let demo = Demo::built(&["--certs", "40"]);
     // A command that meets a starting server finds the ledger in use and nobody to ask yet.
