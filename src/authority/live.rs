@@ -76,6 +76,10 @@ fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
                         extended_revoke = true;
                         (NEVER_ISSUED, None, None)
                     }
+                    // No CRL is taken in with such a serial, so none can say that it is revoked.
+                    NotIssued::Good if !can_be_listed(cert_id) => {
+                        return Err(Refusal::NotAuthoritative);
+                    }
                     NotIssued::Good => (CertStatus::Good, None, None),
                 }
             }
@@ -185,6 +189,13 @@ fn status_of(shared: &Shared, issuer: &Issuer, cert_id: &CertId<'_>) -> Result<K
     let status = shared.ledger.status(&issuer.id, &serial);
     let status = status.map_err(|error| unreadable(&error))?;
     Ok(status.map_or(Known::NotIssued, Known::Issued))
+}
+
+/// Whether an entry of a CRL with this serial could be in the ledger: one that is positive and has at most
+/// 20 octets (RFC 5280 §4.1.2.2).
+fn can_be_listed(cert_id: &CertId<'_>) -> bool {
+    matches!(cert_id.serial_number, [0x00, _, ..] | [0x01..=0x7f, ..])
+        && SerialNumber::from_content(cert_id.serial_number).is_ok()
 }
 
 fn unreadable(error: &LedgerError) -> Refusal {

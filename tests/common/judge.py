@@ -1,7 +1,7 @@
 """Judges OCSP responses with Python `cryptography`, and with pkilint where asked.
 
-Reads [{"issuer": PEM path, "signer": PEM path, "cases": [...]}, ...] from stdin and writes the list of
-what is wrong to stdout. One process judges many responses.
+Reads [{"issuer": PEM path, "signer": PEM path, "by_name": whether responderIDs are, "cases": [...]}, ...]
+from stdin and writes the list of what is wrong to stdout. One process judges many responses.
 """
 
 import datetime
@@ -34,14 +34,15 @@ def main():
         for case in task["cases"]:
             der = bytes.fromhex(case["response"])
             one = "status" in case["expected"]
-            found = list((judge if one else judge_several)(case, der, issuer, signer))
+            judged = (judge if one else judge_several)(case, der, issuer, signer, task["by_name"])
+            found = list(judged)
             if case["lint"]:
                 found += lint(der)
             problems += [f"{case['name']}: {problem}" for problem in found]
     json.dump(problems, sys.stdout)
 
 
-def judge(case, der, issuer, signer):
+def judge(case, der, issuer, signer, is_by_name):
     """Yields what a strict client would not accept."""
     request = ocsp.load_der_ocsp_request(bytes.fromhex(case["request"]))
     response = ocsp.load_der_ocsp_response(der)
@@ -51,7 +52,7 @@ def judge(case, der, issuer, signer):
     if len(list(response.responses)) != 1:
         yield "not one SingleResponse"
         return
-    yield from judge_signer(response, issuer, signer)
+    yield from judge_signer(response, issuer, signer, is_by_name)
 
     asked = (request.serial_number, request.issuer_name_hash, request.issuer_key_hash,
              request.hash_algorithm.name)
@@ -95,10 +96,10 @@ def judge(case, der, issuer, signer):
         yield f"producedAt {response.produced_at_utc}"
 
 
-def judge_several(case, der, issuer, signer):
+def judge_several(case, der, issuer, signer, is_by_name):
     """The same for an answer about several certificates: their serials and statuses in order."""
     response = ocsp.load_der_ocsp_response(der)
-    yield from judge_signer(response, issuer, signer)
+    yield from judge_signer(response, issuer, signer, is_by_name)
     told = [
         {
             "serial": one.serial_number,
@@ -121,7 +122,7 @@ def judge_several(case, der, issuer, signer):
         yield f"{told} is told, not {expected}"
 
 
-def judge_signer(response, issuer, signer):
+def judge_signer(response, issuer, signer, is_by_name):
     """Yields why the signer would not be believed."""
     certificates = list(response.certificates)
     if signer == issuer:
@@ -136,8 +137,10 @@ def judge_signer(response, issuer, signer):
             yield "the delegate may not sign OCSP"
         if any(one.next_update_utc > signer.not_valid_after_utc for one in response.responses):
             yield "nextUpdate is later than the delegate's notAfter"
-    if response.responder_key_hash != hashlib.sha1(key_bits(signer)).digest():
-        yield "responderID is not the hash of the signer's key"
+    told = (response.responder_name, response.responder_key_hash)
+    by_name, by_key = (signer.subject, None), (None, hashlib.sha1(key_bits(signer)).digest())
+    if told != (by_name if is_by_name else by_key):
+        yield f"responderID is {told}"
     algorithm, how = scheme(signer.public_key())
     if response.signature_algorithm_oid != algorithm:
         yield f"signatureAlgorithm {response.signature_algorithm_oid}"

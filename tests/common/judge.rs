@@ -238,29 +238,40 @@ pub fn judge_files_with_python(issuer: &Path, signer: &Path, cases: &[Case], lin
     judge_all_with_python(&[one], lint_every);
 }
 
+/// The same for answers that name their signer by its name.
+#[track_caller]
+pub fn judge_by_name_with_python(ca: &OpensslCa, signer: &str, cases: &[Case], lint_every: usize) {
+    let (issuer, signer) = (ca.path("ca.pem"), ca.path(signer));
+    let mut task = task(&issuer, &signer, cases, lint_every);
+    task["by_name"] = true.into();
+    ask_python(&[task]);
+}
+
 /// The same for several issuers: each with its certificate, its signer's, and cases.
 #[track_caller]
 pub fn judge_all_with_python(all: &[(PathBuf, PathBuf, &[Case])], lint_every: usize) {
     let tasks: Vec<_> = all
         .iter()
-        .map(|(issuer, signer, cases)| {
-            let told: Vec<_> = cases
-                .iter()
-                .enumerate()
-                .map(|(number, case)| {
-                    json!({
-                        "name": case.name(),
-                        "request": hex(&case.request),
-                        "response": hex(&case.response),
-                        "lint": lint_every > 0 && number.is_multiple_of(lint_every),
-                        "expected": expected(&case.certificate),
-                    })
-                })
-                .collect();
-            json!({ "issuer": issuer, "signer": signer, "cases": told })
-        })
+        .map(|(issuer, signer, cases)| task(issuer, signer, cases, lint_every))
         .collect();
     ask_python(&tasks);
+}
+
+fn task(issuer: &Path, signer: &Path, cases: &[Case], lint_every: usize) -> serde_json::Value {
+    let told: Vec<_> = cases
+        .iter()
+        .enumerate()
+        .map(|(number, case)| {
+            json!({
+                "name": case.name(),
+                "request": hex(&case.request),
+                "response": hex(&case.response),
+                "lint": lint_every > 0 && number.is_multiple_of(lint_every),
+                "expected": expected(&case.certificate),
+            })
+        })
+        .collect();
+    json!({ "issuer": issuer, "signer": signer, "by_name": false, "cases": told })
 }
 
 /// The same about an answer that tells of several certificates.
@@ -279,7 +290,8 @@ pub fn judge_several_with_python(
         "expected": { "several": several },
     });
     let (issuer, signer) = (ca.path("ca.pem"), ca.path(signer));
-    ask_python(&[json!({ "issuer": issuer, "signer": signer, "cases": [case] })]);
+    let task = json!({ "issuer": issuer, "signer": signer, "by_name": false, "cases": [case] });
+    ask_python(&[task]);
 }
 
 fn expected(certificate: &Certificate) -> serde_json::Value {

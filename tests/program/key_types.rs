@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::common::ask::{cert_id, get_paths, request_of_cert_ids};
 use crate::common::judge::{
-    Case, judge_ca_signed_with_gnutls, judge_several_with_openssl, judge_several_with_python,
-    judge_with_gnutls, judge_with_openssl, judge_with_python,
+    Case, judge_by_name_with_python, judge_ca_signed_with_gnutls, judge_several_with_openssl,
+    judge_several_with_python, judge_with_gnutls, judge_with_openssl, judge_with_python,
 };
 use crate::common::{
     Answer, Certificate, Hash, KeyType, OpensslCa, Plan, Server, Settings, Site, Status, request_of,
@@ -88,6 +88,33 @@ fn every_client_accepts(key_type: KeyType) {
             judge_several_with_python(&ca, certificate, &response, &swapped);
         });
         assert!(judged.is_err(), "the judge did not notice");
+    }
+}
+
+/// The signer is named by its name, of the delegate and of the CA.
+#[test]
+fn by_name() {
+    let ca = ca_of(KeyType::EcP384);
+    for (certificate, key) in [("ocsp.pem", "ocsp.key"), ("ca.pem", "ca.key")] {
+        let settings = Settings {
+            issuer: "responder_id = \"name\"".to_owned(),
+            ..Settings::with_signer(certificate, key)
+        };
+        let site = Site::with(&ca, &settings);
+        site.import_index().expect(0);
+        let server = site.serve_settled();
+        let certificates = ca.certificates();
+        let mut cases = presigned(&ca, &server, &certificates);
+        cases.extend(with_another_hash(&ca, &server, &certificates));
+        judge_by_name_with_python(&ca, certificate, &cases, 5);
+        for case in &cases {
+            judge_with_openssl(&ca, case);
+            if certificate == "ca.pem" {
+                judge_ca_signed_with_gnutls(&ca, case);
+            } else {
+                judge_with_gnutls(&ca, case);
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ NAME.sha256.crl for those with another algorithm: the same with that one;
 NAME.pem        the issuer, whose name is the CRL's issuer octet for octet, and whose
                 subjectKeyIdentifier is what the CRL's authorityKeyIdentifier names;
 NAME.ocsp.pem   its OCSP delegate, with the key `ocsp.key`.
-And NAME.crl, NAME.pem for the pair whose real issuer is there too.
+And two CRLs whose real issuer is there, NAME.crl and NAME.pem: the same issuer for both.
 To stdout go the names, and the folder with the OCSP requests.
 """
 

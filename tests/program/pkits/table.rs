@@ -36,7 +36,6 @@ pub type Revoked = (&'static str, &'static str, u8);
 /// The CRLs that list nothing and have nothing odd: in date, with the issuer's name, signed by its key,
 /// which has cRLSign (RFC 5280 §6.3.3 (f), (g)). Without `CRL`; the issuer's certificate has `Cert` there.
 pub const PLAIN: &[&str] = &[
-    "BadSignedCA",
     "BadnotBeforeDateCA",
     "GeneralizedTimeCRLnextUpdateCA",
     "GoodsubCA",
@@ -329,7 +328,7 @@ pub const OTHERS: &[Row] = &[
         "RolloverfromPrintableStringtoUTF8StringCACRL",
         "RolloverfromPrintableStringtoUTF8StringCACert",
         &[],
-        Refused(&["issuer"]),
+        Refused(&["octet for octet"]),
         "BR §7.2: octet for octet the CA's subject. RFC 5280 §7.1 would compare text: see mod.rs",
     ),
     row(
@@ -639,6 +638,13 @@ pub const OTHERS: &[Row] = &[
         &["requireExplicitPolicy2subCACert"],
         Imported(&[]),
         "RFC 5280 §6.3.3 (f), (g): another key of the same name",
+    ),
+    row(
+        "BadSignedCACRL",
+        "BadSignedCACert",
+        &[],
+        NoIssuer(&["malformed BIT STRING"]),
+        "RFC 8017 §8.2.1: a signature is a string of octets, this one lacks a bit",
     ),
     row(
         "MissingbasicConstraintsCACRL",
