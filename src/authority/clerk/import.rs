@@ -173,6 +173,7 @@ impl ImportRequest {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Index => "index",
+            Self::Crl { .. } => "crl",
             Self::Certificates => "certificates",
             Self::Csv { .. } => "csv",
         }
