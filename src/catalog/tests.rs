@@ -1288,7 +1288,9 @@ fn take(catalog: Catalog, folder: &Path, ledger: &mut Ledger, step: &Step) -> Ca
                 let at = at.index(ledger.0.len());
                 let (number, status) = ledger.0[at];
                 let sequence = u64::try_from(at).unwrap() + 1;
-                catalog.publish(&[mask(number, sequence, status)]).unwrap();
+                if number < SERIALS {
+                    catalog.publish(&[mask(number, sequence, status)]).unwrap();
+                }
             }
         }
         Step::Sign(number) => {
