@@ -104,7 +104,7 @@ impl Suggestions {
             parts: [
                 &[
                     format!("curl -sS {} |", quoted(&get)),
-                    "openssl ocsp -respin /dev/stdin".to_owned(),
+                    "openssl ocsp -no_nonce -respin /dev/stdin".to_owned(),
                 ][..],
                 &which,
             ]
