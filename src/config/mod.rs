@@ -22,6 +22,7 @@ pub use ca::Ca;
 pub use error::{ConfigError, Finding, Problem};
 pub(crate) use file::read;
 pub use file::{CertificateFileError, FileError, read_certificate};
+#[cfg(feature = "rocksdb")]
 pub(crate) use judge::SOCKET_PATH_MAX;
 pub use place::Place;
 pub use settings::{

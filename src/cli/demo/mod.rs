@@ -129,6 +129,12 @@ fn build(arguments: &DemoArguments) -> Result<Ready, Failure> {
     });
     bar.finish();
     let record = built?;
+    if stop.was_asked().is_break() {
+        return Err(Failure::new(
+            Exit::Internal,
+            "stopped; the demo is built, and run again it is signed and served",
+        ));
+    }
     Ok(Ready {
         config: config_of(&arguments.dir)?,
         server,

@@ -104,7 +104,7 @@ impl Suggestions {
             parts: [
                 &[
                     format!("curl -sS {} |", quoted(&get)),
-                    "openssl ocsp -respin /dev/stdin".to_owned(),
+                    "openssl ocsp -no_nonce -respin /dev/stdin".to_owned(),
                 ][..],
                 &which,
             ]
@@ -158,7 +158,7 @@ impl Suggestions {
         // Writing to a String cannot fail.
         let _infallible = match tale.built_in {
             Some(built_in) => writeln!(text, "built in {:.1} s, {signed}", built_in.as_secs_f32()),
-            None => writeln!(text, "it was there; {signed}"),
+            None => writeln!(text, "found there; {signed}"),
         };
         let _infallible = writeln!(
             text,
