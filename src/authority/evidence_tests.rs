@@ -18,7 +18,7 @@ use crate::change::{Action, Change, Evidence, Inventory, RevocationClaim, Source
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::config::{self, Config};
 use crate::identity::SerialNumber;
-use crate::ledger::{IssuerIdentity, Ledger, Recorded};
+use crate::ledger::{IssuerIdentity, IssuerRevocationOrder, Ledger, Recorded};
 use crate::ocsp::RequestLimits;
 use crate::responder::{AnswerKind, Backend as _, Freshness, Reply, Responder, question_queue};
 
@@ -536,6 +536,36 @@ fn what_is_not_on_the_crl_is_good_where_the_operator_wrote_so() {
         assert_eq!(world.ask(9), Err(AnswerKind::TryLater));
         assert_eq!(world.ask(8), Err(AnswerKind::TryLater));
     }
+}
+
+/// Whoever revokes a whole CA means the certificates that nobody told us of as well.
+#[test]
+fn nothing_is_good_any_more_when_all_certificates_are_revoked() {
+    let world = World::new(|issuer| issuer.not_issued = config::NotIssued::Good);
+    let first = world.now() - HOUR;
+    world.crl(1, first, first + DAY);
+    assert_eq!(world.ask(9).unwrap().status, "good");
+    let running = world.running();
+    let order = IssuerRevocationOrder {
+        issuer: running.issuers.by_name(None).unwrap().id,
+        claim: RevocationClaim {
+            revocation_time: at(world.now()),
+            reason: Some(crate::asn1::CrlReason::CaCompromise),
+            invalidity_date: None,
+        },
+        with: Vec::new(),
+    };
+    let now_ms = world.clock.now_millis();
+    running
+        .ledger
+        .revoke_issuer(&order, &source(), now_ms)
+        .unwrap();
+    let told = world.ask(9).unwrap();
+    assert_eq!(
+        (told.status, told.this_update),
+        ("revoked", world.now()),
+        "{told:?}"
+    );
 }
 
 #[test]

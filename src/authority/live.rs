@@ -182,13 +182,33 @@ enum Known {
 }
 
 fn status_of(shared: &Shared, issuer: &Issuer, cert_id: &CertId<'_>) -> Result<Known, Refusal> {
-    // A serial that no certificate can have was not issued.
-    let Ok(serial) = SerialNumber::from_content(cert_id.serial_number) else {
-        return Ok(Known::NotIssued);
+    let not_listed_is_good = issuer.policy.not_issued == NotIssued::Good;
+    // A serial that no certificate can have was not issued. Nor can a CRL be taken that lists it, so not
+    // being on one says nothing.
+    let serial = match SerialNumber::from_content(cert_id.serial_number) {
+        Ok(serial) if !not_listed_is_good || serial.is_positive() => serial,
+        _ if not_listed_is_good => return Err(Refusal::NotAuthoritative),
+        _ => return Ok(Known::NotIssued),
     };
     let status = shared.ledger.status(&issuer.id, &serial);
-    let status = status.map_err(|error| unreadable(&error))?;
-    Ok(status.map_or(Known::NotIssued, Known::Issued))
+    if let Some(status) = status.map_err(|error| unreadable(&error))? {
+        return Ok(Known::Issued(status));
+    }
+    if !not_listed_is_good {
+        return Ok(Known::NotIssued);
+    }
+    // Where all certificates are revoked, so is one that only its issuer knows of.
+    let whole = shared.ledger.revoked_issuer(&issuer.id);
+    let whole = whole.map_err(|error| unreadable(&error))?;
+    Ok(whole.map_or(Known::NotIssued, |whole| {
+        Known::Issued(StatusRecord {
+            sequence: whole.sequence,
+            recorded_ms: whole.revocation.recorded_ms,
+            issued: None,
+            revocation: Some(whole.revocation),
+            released: false,
+        })
+    }))
 }
 
 /// Whether an entry of a CRL with this serial could be in the ledger: one that is positive and has at most

@@ -22,6 +22,7 @@ mod common;
 mod crash;
 mod custom_vectors;
 mod demo;
+mod evidence;
 mod faults;
 mod http;
 mod import;

@@ -20,7 +20,8 @@ pub struct CrlImportOptions<'a> {
 
 /// Imports a CRL.
 ///
-/// Its evidence is recorded when everything else is durable: only then may answers rely on it. Killed
+/// Its evidence is recorded when everything else is durable, and only if no entry was skipped: only then
+/// may answers rely on it. Killed
 /// before that, the import is completed by running it again.
 ///
 /// # Errors
@@ -50,6 +51,11 @@ pub fn import_crl<S: EvidenceSink>(
     }
     report.differing = report.differing.saturating_add(crl.differing);
     report.missing = comparison.missing;
+    // With entries left out the list does not say who is not on it: nobody is released, and no answer is
+    // dated by it.
+    if report.result != ImportResult::Complete {
+        return Ok(report);
+    }
     report.released = import(&comparison.releases, sink, options.import, progress)?.applied;
     let recorded = sink
         .record_evidence(&crl.issuer, &crl.evidence)
