@@ -184,7 +184,7 @@ impl<'a> Job<'a> {
                 certificates_to_send: vec![certificate.der().to_vec()],
                 certificate,
                 role: Role::Delegated,
-                responder_id: [7; 20],
+                responder_id: ResponderId::ByKey([7; 20]),
                 not_after: UnixTime::MAX,
                 warnings: Vec::new(),
             },
@@ -192,6 +192,7 @@ impl<'a> Job<'a> {
                 .map(|hash| IssuerHashes::new(hash, b"a name", b"a key")),
             window: SigningWindow {
                 this_update,
+                produced_at: this_update,
                 next_update: later(4 * 86_400 - 1),
                 next_sign: later(86_400),
             },
@@ -201,7 +202,7 @@ impl<'a> Job<'a> {
     /// A tbsResponseData of the usual length.
     fn message(&self) -> Vec<u8> {
         let template = Template::new(&TemplateParams {
-            responder_id: &ResponderId::ByKey(self.signer.responder_id),
+            responder_id: &self.signer.responder_id,
             issuer_hashes: &self.hashes[0],
             produced_at: self.window.this_update,
             this_update: self.window.this_update,
@@ -243,6 +244,7 @@ fn scan(ledger: &Ledger, issuer: IssuerId) -> Vec<ShardRecord> {
         let row: (SerialNumber, estelam::ledger::StatusRecord) = row.unwrap();
         let (serial, status) = row;
         ShardRecord {
+            live_only: false,
             serial,
             status: status
                 .revocation

@@ -6,6 +6,7 @@
 //!
 //! - [`identity`] names what has a status: an issuer and a serial number;
 //! - [`asn1`] holds times, reasons and the octets of certificates;
+//! - [`crl`] reads revocation lists as they are on the wire;
 //! - [`change`] is what a source says about a certificate; [`feed`] reads sources;
 //! - [`ledger`] keeps every status change, durably, and the status that follows;
 //! - [`ocsp`] is the wire: requests, templates, responses;
@@ -15,6 +16,7 @@
 //! - [`catalog`] is what may be served now, swapped atomically;
 //! - [`authority`] keeps the catalog true to the ledger;
 //! - [`responder`] decides what a request is answered;
+//! - [`pki`] issues certificates whose status is then known from the start;
 //! - [`http`] carries it, and the operator's commands over a local socket;
 //! - `octets` reads the fields of our own file formats;
 //! - [`observe`], [`clock`], [`config`] and [`cli`] are what the name says.
@@ -28,6 +30,7 @@ pub mod change;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crl;
 pub mod feed;
 pub mod http;
 pub mod identity;
@@ -36,6 +39,7 @@ pub mod ledger;
 pub mod observe;
 pub mod ocsp;
 mod octets;
+pub mod pki;
 pub mod presign;
 pub mod responder;
 pub mod segment;

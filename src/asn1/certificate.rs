@@ -39,6 +39,7 @@ pub struct Certificate {
     key_usage: Option<KeyUsage>,
     extended_key_usage: Vec<ObjectIdentifier>,
     is_ca: bool,
+    is_v3: bool,
 }
 
 impl Certificate {
@@ -67,6 +68,7 @@ impl Certificate {
             key_usage: known.key_usage,
             extended_key_usage: known.extended_key_usage,
             is_ca: known.is_ca,
+            is_v3: parts.is_v3,
             der,
         })
     }
@@ -181,6 +183,12 @@ impl Certificate {
         self.is_ca
     }
 
+    /// Whether its version is v3, the one that has extensions.
+    #[must_use]
+    pub const fn is_v3(&self) -> bool {
+        self.is_v3
+    }
+
     /// keyIdentifier of authorityKeyIdentifier.
     #[must_use]
     pub fn authority_key_id(&self) -> Option<&[u8]> {
@@ -241,6 +249,7 @@ impl std::fmt::Debug for Certificate {
 ///     subjectUniqueID [2] OPTIONAL, extensions [3] EXPLICIT SEQUENCE OPTIONAL }
 /// ```
 struct Parts<'a> {
+    is_v3: bool,
     tbs: &'a [u8],
     serial_number: &'a [u8],
     issuer: &'a [u8],
@@ -263,7 +272,7 @@ impl<'a> Parts<'a> {
         certificate.finish()?;
 
         let mut fields = Elements::new(tbs.content);
-        fields.optional(tag::constructed(0))?;
+        let version = fields.optional(tag::constructed(0))?;
         let serial_number = fields.required(tag::INTEGER)?.content;
         if serial_number.is_empty() {
             return Err(DerError::Integer.into());
@@ -290,6 +299,7 @@ impl<'a> Parts<'a> {
         fields.finish()?;
 
         Ok(Self {
+            is_v3: version.is_some_and(|version| version.content == [tag::INTEGER, 1, 2]),
             tbs: tbs.der,
             serial_number,
             issuer,
@@ -372,7 +382,7 @@ fn is_ca(value: &[u8]) -> Result<bool, DerError> {
 
 /// `AuthorityKeyIdentifier ::= SEQUENCE { keyIdentifier [0] OPTIONAL, authorityCertIssuer [1]
 /// OPTIONAL, authorityCertSerialNumber [2] OPTIONAL }` (RFC 5280 §4.2.1.1)
-fn authority_key_id(value: &[u8]) -> Result<Option<&[u8]>, DerError> {
+pub(crate) fn authority_key_id(value: &[u8]) -> Result<Option<&[u8]>, DerError> {
     let mut fields = Elements::inside(value, tag::SEQUENCE)?;
     let key_id = fields.optional(tag::primitive(0))?;
     fields.optional(tag::constructed(1))?;

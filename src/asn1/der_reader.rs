@@ -13,9 +13,17 @@ pub(crate) mod tag {
     pub(crate) const NULL: u8 = 0x05;
     pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
     pub(crate) const ENUMERATED: u8 = 0x0a;
+    pub(crate) const UTF8_STRING: u8 = 0x0c;
+    pub(crate) const NUMERIC_STRING: u8 = 0x12;
+    pub(crate) const PRINTABLE_STRING: u8 = 0x13;
+    pub(crate) const TELETEX_STRING: u8 = 0x14;
+    pub(crate) const IA5_STRING: u8 = 0x16;
     pub(crate) const UTC_TIME: u8 = 0x17;
     pub(crate) const GENERALIZED_TIME: u8 = 0x18;
+    pub(crate) const UNIVERSAL_STRING: u8 = 0x1c;
+    pub(crate) const BMP_STRING: u8 = 0x1e;
     pub(crate) const SEQUENCE: u8 = 0x30;
+    pub(crate) const SET: u8 = 0x31;
 
     /// `[number] EXPLICIT`, or IMPLICIT of something constructed.
     pub(crate) const fn constructed(number: u8) -> u8 {
@@ -64,6 +72,11 @@ impl<'a> Elements<'a> {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
+    }
+
+    /// The octets of the elements that come next.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     /// The next element, whatever it is.
@@ -153,6 +166,17 @@ pub(crate) fn is_well_formed_oid(content: &[u8]) -> bool {
 
 #[inline]
 fn split_element(input: &[u8]) -> Result<(Element<'_>, &[u8]), DerError> {
+    let (tag, len, body) = split_header(input)?;
+    let (content, rest) = body.split_at_checked(len).ok_or(DerError::Truncated)?;
+    let der_len = input.len().saturating_sub(rest.len());
+    let der = input.get(..der_len).ok_or(DerError::Truncated)?;
+    Ok((Element { tag, content, der }, rest))
+}
+
+/// The identifier octet and the length of the content of the first element, and what follows these
+/// two: for an element whose content need not be there yet.
+#[inline]
+pub(crate) fn split_header(input: &[u8]) -> Result<(u8, usize, &[u8]), DerError> {
     let [tag, first, after @ ..] = input else {
         return Err(DerError::Truncated);
     };
@@ -165,17 +189,7 @@ fn split_element(input: &[u8]) -> Result<(Element<'_>, &[u8]), DerError> {
         0x81..=0x84 => long_length(usize::from(first & 0x0f), after)?,
         _ => return Err(DerError::Length),
     };
-    let (content, rest) = body.split_at_checked(len).ok_or(DerError::Truncated)?;
-    let der_len = input.len().saturating_sub(rest.len());
-    let der = input.get(..der_len).ok_or(DerError::Truncated)?;
-    Ok((
-        Element {
-            tag: *tag,
-            content,
-            der,
-        },
-        rest,
-    ))
+    Ok((*tag, len, body))
 }
 
 fn long_length(octets: usize, input: &[u8]) -> Result<(usize, &[u8]), DerError> {

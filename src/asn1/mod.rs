@@ -5,6 +5,7 @@
 //! signature holds is decided above.
 
 mod certificate;
+mod crl_number;
 mod crl_reason;
 mod der_len;
 mod der_reader;
@@ -15,12 +16,14 @@ mod pem;
 mod signature_algorithm;
 mod time;
 
+pub(crate) use certificate::authority_key_id;
 pub use certificate::{Certificate, CertificateError};
+pub use crl_number::{CrlNumber, CrlNumberError};
 pub use crl_reason::CrlReason;
 pub(crate) use der_len::total;
 pub use der_len::{put_header, put_tlv, tlv_len};
 pub use der_reader::DerError;
-pub(crate) use der_reader::{Elements, tag};
+pub(crate) use der_reader::{Elements, split_header, tag};
 pub use ecdsa_signature::EcdsaSignature;
 pub(crate) use extension::distinct_extensions;
 pub use extension::{EXTENSIONS_MAX, Extension, ExtensionError};

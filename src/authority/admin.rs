@@ -1,18 +1,19 @@
 //! The operator's commands, as they arrive at a running server.
 
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::clerk::{ChangeRequest, Clerk, RevokeAllRequest, StatusRequest};
+use super::clerk::{ChangeRequest, Clerk, ImportOrder, RevokeAllRequest, StatusRequest};
 use super::observer::{AuthorityStats, observe};
 use super::{Authority, ErrorClass, OperationError};
 use crate::change::Source;
 use crate::http::admin::{
-    AdminBackend, AdminReply, AdminRequest, BodyError, ClientGone, LineSender, Peer,
+    AdminBackend, AdminBody, AdminReply, AdminRequest, BodyError, ClientGone, LineSender, Peer,
+    Query,
 };
 use crate::observe::{Counters, HttpStats};
 use crate::responder::QuestionQueue;
@@ -83,24 +84,30 @@ impl Admin {
                 tracing::warn!(uid, pid, ?request, "revocation of a whole issuer asked for");
                 blocking(move || clerk.revoke_all(&request)).await
             }
-            (&Method::POST, "/import/index") => {
+            (&Method::POST, "/import") => {
                 let clerk = self.clerk.clone();
-                let issuer = query.value("issuer").map(str::to_owned);
-                let name = query.value("name").unwrap_or("index.txt").to_owned();
-                let skip_bad = query.value("skip_bad") == Some("true");
+                let order = import_order(&query)?;
                 tracing::info!(
                     uid = peer.uid,
                     pid = peer.pid,
-                    file = name,
-                    issuer,
+                    source = order.request.kind(),
+                    file = order.name,
+                    issuer = order.issuer,
                     "import"
                 );
                 let reader = BufReader::with_capacity(READ_OCTETS, body.into_reader());
                 let (reply, lines) = AdminReply::lines();
-                tokio::task::spawn_blocking(move || {
-                    import(&clerk, issuer.as_deref(), &name, reader, skip_bad, lines);
-                });
+                tokio::task::spawn_blocking(move || import(&clerk, &order, reader, lines));
                 Ok(reply)
+            }
+            (&Method::POST, "/ca/reserve") => {
+                let (clerk, request) = (self.clerk.clone(), issuance(body).await?);
+                tracing::info!(uid = peer.uid, pid = peer.pid, "serial numbers asked for");
+                blocking(move || clerk.reserve_serials(&request)).await
+            }
+            (&Method::POST, "/ca/issued") => {
+                let (clerk, request) = (self.clerk.clone(), issuance(body).await?);
+                blocking(move || clerk.record_issued(&request)).await
             }
             (&Method::POST, "/clock/accept") => {
                 let authority = Arc::clone(&self.authority);
@@ -160,25 +167,32 @@ pub struct ServerStats {
     pub http: HttpStats,
 }
 
-fn import(
-    clerk: &Clerk,
-    issuer: Option<&str>,
-    name: &str,
-    mut reader: impl std::io::BufRead,
-    skip_bad: bool,
-    lines: LineSender,
-) {
+/// What the query of an import says of the octets that follow as its body.
+fn import_order(query: &Query) -> Result<ImportOrder, OperationError> {
+    serde_json::from_str(query.value("order").unwrap_or_default()).map_err(|error| {
+        OperationError::new(
+            ErrorClass::Usage,
+            format!("the order of the import is not understood: {error}"),
+        )
+    })
+}
+
+fn import(clerk: &Clerk, order: &ImportOrder, mut reader: impl BufRead, lines: LineSender) {
     // A client that went away does not stop what has begun: every batch is whole, and run again the
     // import completes.
-    let outcome = clerk.import_index(issuer, name, &mut reader, skip_bad, &mut |progress| {
+    let outcome = clerk.import(order, &mut reader, &mut |progress| {
         let _told: Result<(), ClientGone> = lines.blocking_progress(&progress);
     });
+    // A reply that overtakes the request is lost with the connection that the client still writes to.
+    if outcome.is_err() {
+        drop(std::io::copy(&mut reader, &mut std::io::sink()));
+    }
     let told = match outcome {
         Ok(report) => lines.blocking_finish(&report),
         Err(error) => lines.blocking_fail(error.class.code(), &error.message),
     };
     if told.is_err() {
-        tracing::warn!(file = name, "nobody waited for the end of the import");
+        tracing::warn!(file = order.name, "nobody waited for the end of the import");
     }
 }
 
@@ -229,6 +243,11 @@ fn refuse(error: &OperationError) -> AdminReply {
     AdminReply::error(status, error.class.code(), &error.message)
 }
 
+async fn issuance<T: serde::de::DeserializeOwned>(body: AdminBody) -> Result<T, OperationError> {
+    let request = body.json(ISSUANCE_OCTETS_MAX).await;
+    request.map_err(|error| body_error(&error))
+}
+
 fn body_error(error: &BodyError) -> OperationError {
     OperationError::new(ErrorClass::Usage, super::error::with_causes(error))
 }
@@ -246,4 +265,6 @@ fn audit(peer: Peer, request: &ChangeRequest) {
 }
 
 const CHANGE_OCTETS_MAX: usize = 16 * 1_024;
+/// 10,000 certificates of 200 octets each.
+const ISSUANCE_OCTETS_MAX: usize = 2 * 1_024 * 1_024;
 const READ_OCTETS: usize = 64 * 1_024;

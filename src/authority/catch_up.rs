@@ -1,5 +1,6 @@
 //! Brings a catalog that was closed (or killed) up to the ledger.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,7 +8,9 @@ use super::AuthorityError;
 use super::issuer::Issuer;
 use super::keeper::seal;
 use super::runtime::{Shared, issuer_revoked, mask_entry};
-use crate::catalog::{IssuerTable, MaskEntry, OVERLAY_ENTRIES_MAX, Publication};
+use crate::catalog::{IssuerTable, MaskEntry, OVERLAY_ENTRIES_MAX, Publication, Snapshot};
+use crate::identity::IssuerId;
+use crate::ledger::LedgerSnapshot;
 
 /// Publishes the issuers. Every one begins as catching up; those that the catalog lacks nothing of are
 /// released at once, so that their presigned answers are served from the first request.
@@ -28,12 +31,12 @@ pub(super) fn announce(shared: &Shared) -> Result<(), AuthorityError> {
             .filter(|revoked| shared.issuers.by_id(&revoked.issuer).is_some())
             .map(|revoked| issuer_revoked(&revoked)),
     );
-    drop(ledger);
     shared.publish(&announced)?;
-    let as_of = shared.ledger.last_sequence()?;
+    let catalog = shared.catalog.snapshot();
+    let as_of = ledger.last_sequence();
     let mut released = Vec::new();
     for issuer in shared.issuers.iter() {
-        if lacks_since(shared, issuer)?.is_none_or(|since| since >= as_of) {
+        if lacks_since(&ledger, &catalog, issuer)?.is_none_or(|since| since >= as_of) {
             released.push(Publication::CaughtUp {
                 issuer: issuer.id,
                 as_of,
@@ -52,49 +55,73 @@ pub(super) fn run(shared: &Shared) -> Result<(), AuthorityError> {
     };
     let started = Instant::now();
     let snapshot = shared.ledger.snapshot()?;
-    let mut pending: Vec<Vec<MaskEntry>> = behind.iter().map(|_| Vec::new()).collect();
+    let mut pending: HashMap<IssuerId, Pending<'_>> = (behind.into_iter())
+        .map(|(issuer, since)| (issuer.id, Pending::new(issuer, since)))
+        .collect();
     let mut masked = 0_u64;
     for applied in snapshot.applied_since(since)? {
         let applied = applied?;
         if shared.stopping() {
             return Ok(());
         }
-        for ((issuer, since), changes) in behind.iter().zip(&mut pending) {
-            if issuer.id != applied.issuer || applied.record.sequence <= *since {
-                continue;
-            }
-            masked = masked.saturating_add(1);
-            changes.push(mask_entry(&applied));
-            if changes.len() >= BATCH {
-                let changes = std::mem::take(changes);
-                shared.publish(&[Publication::Mask {
-                    issuer: issuer.id,
-                    changes,
-                }])?;
-                if shared.overlay_len(issuer) > OVERLAY_ENTRIES_MAX {
-                    // Of this issuer, nothing up to here is missing any more.
-                    seal(shared, issuer, applied.record.sequence)?;
-                }
+        let Some(Pending {
+            issuer,
+            since,
+            changes,
+        }) = pending.get_mut(&applied.issuer)
+        else {
+            continue;
+        };
+        if applied.record.sequence <= *since {
+            continue;
+        }
+        masked = masked.saturating_add(1);
+        changes.push(mask_entry(&applied));
+        if changes.len() >= BATCH {
+            let changes = std::mem::take(changes);
+            shared.publish(&[Publication::Mask {
+                issuer: issuer.id,
+                changes,
+            }])?;
+            if shared.overlay_len(issuer) > OVERLAY_ENTRIES_MAX {
+                // Of this issuer, nothing up to here is missing any more.
+                seal(shared, issuer, applied.record.sequence)?;
             }
         }
     }
     let as_of = snapshot.last_sequence();
-    for ((issuer, _), changes) in behind.iter().zip(pending) {
-        shared.publish(&[
-            Publication::Mask {
-                issuer: issuer.id,
-                changes,
-            },
-            Publication::CaughtUp {
-                issuer: issuer.id,
-                as_of,
-            },
-        ])?;
-    }
+    let publications: Vec<Publication> = pending
+        .into_iter()
+        .flat_map(|(issuer, Pending { changes, .. })| {
+            [
+                Publication::Mask { issuer, changes },
+                Publication::CaughtUp { issuer, as_of },
+            ]
+        })
+        .collect();
+    shared.publish(&publications)?;
     shared.renewal_wake.notify();
     let took_ms = started.elapsed().as_millis();
     tracing::info!(changes = masked, took_ms, "caught up with the ledger");
     Ok(())
+}
+
+/// What has to be masked of one issuer.
+struct Pending<'a> {
+    issuer: &'a Arc<Issuer>,
+    /// Up to here its segments lack nothing.
+    since: u64,
+    changes: Vec<MaskEntry>,
+}
+
+impl<'a> Pending<'a> {
+    const fn new(issuer: &'a Arc<Issuer>, since: u64) -> Self {
+        Self {
+            issuer,
+            since,
+            changes: Vec::new(),
+        }
+    }
 }
 
 /// The issuers that are catching up, with the sequence that their segments include.
@@ -104,16 +131,16 @@ pub(super) fn run(shared: &Shared) -> Result<(), AuthorityError> {
 /// and is caught up with when that is done.
 fn behind(shared: &Shared) -> Result<Vec<(&Arc<Issuer>, u64)>, AuthorityError> {
     let mut behind = Vec::new();
+    let catalog = shared.catalog.snapshot();
+    let ledger = shared.ledger.snapshot()?;
     for issuer in shared.issuers.iter() {
-        let catching_up = shared
-            .catalog
-            .snapshot()
+        let catching_up = catalog
             .issuer_by_id(&issuer.id)
             .is_some_and(|view| view.caught_up().is_none());
         if catching_up {
-            let since = lacks_since(shared, issuer)?;
+            let since = lacks_since(&ledger, &catalog, issuer)?;
             let left =
-                since == Some(0) && certificates(shared, issuer)? > SIGNED_RATHER_THAN_MASKED;
+                since == Some(0) && ledger.record_count(&issuer.id)? > SIGNED_RATHER_THAN_MASKED;
             // Before the ledger's snapshot is taken: a change that the snapshot has not is masked by
             // its commit, which looks here after it is written.
             issuer.leave_to_renewal(left);
@@ -131,20 +158,16 @@ fn behind(shared: &Shared) -> Result<Vec<(&Arc<Issuer>, u64)>, AuthorityError> {
 
 /// The sequence after which the catalog lacks an issuer's changes; `None` for an issuer without
 /// certificates, which lacks nothing.
-fn lacks_since(shared: &Shared, issuer: &Issuer) -> Result<Option<u64>, AuthorityError> {
-    if certificates(shared, issuer)? == 0 {
+fn lacks_since(
+    ledger: &LedgerSnapshot,
+    catalog: &Snapshot,
+    issuer: &Issuer,
+) -> Result<Option<u64>, AuthorityError> {
+    if ledger.record_count(&issuer.id)? == 0 {
         return Ok(None);
     }
-    let snapshot = shared.catalog.snapshot();
-    Ok(Some(
-        snapshot
-            .issuer_by_id(&issuer.id)
-            .map_or(0, |view| view.included_up_to()),
-    ))
-}
-
-fn certificates(shared: &Shared, issuer: &Issuer) -> Result<u64, AuthorityError> {
-    Ok(shared.ledger.snapshot()?.record_count(&issuer.id)?)
+    let view = catalog.issuer_by_id(&issuer.id);
+    Ok(Some(view.map_or(0, |view| view.included_up_to())))
 }
 
 /// Up to so many certificates masks fit the overlay, and are there in a fraction of a second.

@@ -115,7 +115,9 @@ impl From<&LedgerError> for ErrorClass {
             | LedgerError::NotADirectory { .. }
             | LedgerError::Io { .. }
             | LedgerError::Reopening { .. } => Self::Storage,
-            LedgerError::LabelTaken { .. } | LedgerError::LabelDiffers { .. } => Self::Config,
+            LedgerError::LabelTaken { .. }
+            | LedgerError::LabelDiffers { .. }
+            | LedgerError::UnknownIssuer { .. } => Self::Config,
             _ => Self::Internal,
         }
     }

@@ -1,5 +1,7 @@
 //! The issuers that are answered for: their certificates, policies and signers.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +12,7 @@ use crate::catalog::{IssuerEntry, IssuerPolicy, NotIssued};
 use crate::config::{self, Config};
 use crate::identity::IssuerId;
 use crate::ocsp::{CertId, HashAlgorithm, IssuerHashes};
-use crate::presign::{Phase, SigningWindow, ValidityPolicy, WindowError};
+use crate::presign::ValidityPolicy;
 use crate::signer::{LoadError, LoadedSigner};
 
 use super::{ErrorClass, OperationError};
@@ -23,47 +25,58 @@ pub struct Issuer {
     pub name: String,
     /// Its certificate.
     pub certificate: Arc<Certificate>,
+    /// Certificates of its name, not its own, that may sign its CRLs as well. Their keys' right to do
+    /// so is judged with the CRL.
+    pub crl_signers: Vec<Arc<Certificate>>,
+    /// Whether its answers are as fresh as the ledger, or as the newest CRL taken for it.
+    pub evidence: config::Evidence,
+    /// How its answers name their signer.
+    pub responder_id: config::ResponderId,
     /// Its hashes under every algorithm that is signed ahead of time.
     pub presigned: Vec<IssuerHashes>,
     /// What the responder has to know of it.
     pub policy: IssuerPolicy,
     /// How long answers hold.
     pub validity: ValidityPolicy,
-    every: Vec<IssuerHashes>,
     signer_config: Option<config::Signer>,
     signer: ArcSwapOption<LoadedSigner>,
     /// See [`Issuer::is_left_to_renewal`].
     left_to_renewal: AtomicBool,
+    /// Whether it was told that nothing can be signed for want of a CRL in date.
+    stale: AtomicBool,
 }
 
 impl Issuer {
     /// Reads the issuer's certificate. The signer is not loaded yet.
     ///
     /// # Errors
-    /// When the certificate cannot be read.
+    /// When a certificate cannot be read, or a signer of CRLs bears another name than the issuer.
     pub fn new(config: &config::Issuer) -> Result<Self, OperationError> {
-        let certificate = config::read_certificate(&config.certificate).map_err(|error| {
-            OperationError::new(
-                ErrorClass::Config,
-                format!("issuer {:?}: {error}", config.name),
-            )
-        })?;
-        let hashes = |algorithm: &HashAlgorithm| {
-            IssuerHashes::new(
-                *algorithm,
-                certificate.subject_der(),
-                certificate.public_key_octets(),
-            )
+        let refused = |why: &dyn std::fmt::Display| {
+            let message = format!("issuer {:?}: {why}", config.name);
+            OperationError::new(ErrorClass::Config, message)
         };
+        let read = |path| config::read_certificate(path).map_err(|error| refused(&error));
+        let certificate = read(&config.certificate)?;
+        let mut crl_signers = Vec::new();
+        for path in &config.crl_signers {
+            let signer = read(path)?;
+            if signer.subject_der() != certificate.subject_der() {
+                return Err(refused(&format_args!(
+                    "the certificate {} may not sign its CRLs: its subject is not the CA's, octet for \
+                     octet (CRLs of another name are indirect, which is not supported)",
+                    path.display()
+                )));
+            }
+            crl_signers.push(Arc::new(signer));
+        }
+        let presigned: Vec<HashAlgorithm> = (config.cert_id_hashes.iter())
+            .map(|hash| algorithm(*hash))
+            .collect();
         Ok(Self {
             id: certificate.issuer_id(),
             name: config.name.clone(),
-            presigned: config
-                .cert_id_hashes
-                .iter()
-                .map(|hash| hashes(&algorithm(*hash)))
-                .collect(),
-            every: HashAlgorithm::ALL.iter().map(hashes).collect(),
+            presigned: hashes(&certificate, &presigned).collect(),
             policy: IssuerPolicy {
                 not_issued: not_issued(config.not_issued),
                 cache_max_age: config.cache_max_age,
@@ -75,6 +88,10 @@ impl Issuer {
             signer_config: config.signers.first().cloned(),
             signer: ArcSwapOption::empty(),
             left_to_renewal: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
+            crl_signers,
+            evidence: config.evidence,
+            responder_id: config.responder_id,
             certificate: Arc::new(certificate),
         })
     }
@@ -89,6 +106,10 @@ impl Issuer {
             return Ok(());
         };
         let loaded = crate::signer::open(&self.certificate, settings, now)?;
+        let loaded = match self.responder_id {
+            config::ResponderId::Key => loaded,
+            config::ResponderId::Name => loaded.named_by_subject(),
+        };
         self.signer.store(Some(Arc::new(loaded)));
         Ok(())
     }
@@ -116,28 +137,19 @@ impl Issuer {
         self.left_to_renewal.store(left, Ordering::SeqCst);
     }
 
-    /// Whether a CertID names this issuer, under any hash that is understood: both its name and its
-    /// key, since a key under another name is another issuer (RFC 6960 §4.1.1).
-    #[must_use]
-    pub fn is_named_by(&self, cert_id: &CertId<'_>) -> bool {
-        self.every.iter().any(|hashes| cert_id.is_of(hashes))
+    /// Notes that there is no CRL in date; true when that is news.
+    pub(super) fn went_stale(&self) -> bool {
+        !self.stale.swap(true, Ordering::Relaxed)
     }
 
-    /// The window of an answer that `signer` gives about a status known at `now`.
-    ///
-    /// # Errors
-    /// When a certificate that clients need has ended.
-    pub fn window(
-        &self,
-        signer: &LoadedSigner,
-        now: UnixTime,
-        phase: Option<Phase>,
-    ) -> Result<SigningWindow, WindowError> {
-        self.validity.window(
-            now,
-            signer.not_after.min(self.certificate.not_after()),
-            phase,
-        )
+    /// Notes that there is a CRL in date; true when that is news.
+    pub(super) fn is_fresh_again(&self) -> bool {
+        self.stale.swap(false, Ordering::Relaxed)
+    }
+
+    /// How CertIDs under these algorithms name it.
+    fn hashes(&self, algorithms: &[HashAlgorithm]) -> impl Iterator<Item = IssuerHashes> {
+        hashes(&self.certificate, algorithms)
     }
 
     /// What the responder needs to know.
@@ -153,6 +165,19 @@ impl Issuer {
     }
 }
 
+fn hashes(
+    certificate: &Certificate,
+    algorithms: &[HashAlgorithm],
+) -> impl Iterator<Item = IssuerHashes> {
+    algorithms.iter().map(|algorithm| {
+        IssuerHashes::new(
+            *algorithm,
+            certificate.subject_der(),
+            certificate.public_key_octets(),
+        )
+    })
+}
+
 const fn algorithm(hash: config::CertIdHash) -> HashAlgorithm {
     match hash {
         config::CertIdHash::Sha1 => HashAlgorithm::Sha1,
@@ -165,12 +190,21 @@ const fn not_issued(policy: config::NotIssued) -> NotIssued {
         config::NotIssued::Unauthorized => NotIssued::Unauthorized,
         config::NotIssued::Unknown => NotIssued::Unknown,
         config::NotIssued::ExtendedRevoked => NotIssued::ExtendedRevoked,
+        config::NotIssued::Good => NotIssued::Good,
     }
 }
 
-/// All configured issuers, in the order of the configuration.
+/// All configured issuers, in the order of the configuration, found by id or CertID at once: there may
+/// be hundreds, and every question and every ledger entry looks for one.
 #[derive(Clone)]
-pub struct Issuers(Arc<[Arc<Issuer>]>);
+pub struct Issuers(Arc<Table>);
+
+struct Table {
+    all: Vec<Arc<Issuer>>,
+    by_id: HashMap<IssuerId, usize>,
+    /// Under the hashes of every algorithm.
+    by_hashes: HashMap<IssuerHashes, usize>,
+}
 
 impl Issuers {
     /// Reads every issuer's certificate.
@@ -178,32 +212,33 @@ impl Issuers {
     /// # Errors
     /// When one cannot be read, or two are the same issuer under different names.
     pub fn new(config: &Config) -> Result<Self, OperationError> {
-        let mut issuers: Vec<Arc<Issuer>> = Vec::new();
+        let mut table = Table {
+            all: Vec::new(),
+            by_id: HashMap::new(),
+            by_hashes: HashMap::new(),
+        };
         for issuer in &config.issuers {
             let issuer = Arc::new(Issuer::new(issuer)?);
-            if let Some(same) = issuers.iter().find(|known| known.id == issuer.id) {
-                return Err(OperationError::new(
-                    ErrorClass::Config,
-                    format!(
-                        "issuers {:?} and {:?} have the same name and key: configure it once",
-                        same.name, issuer.name
-                    ),
-                ));
-            }
-            issuers.push(issuer);
+            table.insert(issuer)?;
         }
-        Ok(Self(issuers.into()))
+        Ok(Self(Arc::new(table)))
     }
 
     /// In the order of the configuration.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Issuer>> {
-        self.0.iter()
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Issuer>> {
+        self.0.all.iter()
     }
 
     /// The issuer with this id.
     #[must_use]
     pub fn by_id(&self, id: &IssuerId) -> Option<&Arc<Issuer>> {
-        self.iter().find(|issuer| issuer.id == *id)
+        self.0.all.get(self.position(id)?)
+    }
+
+    /// The place of an issuer in the configuration.
+    #[must_use]
+    pub fn position(&self, id: &IssuerId) -> Option<usize> {
+        self.0.by_id.get(id).copied()
     }
 
     /// The issuer with this name; without a name the only one.
@@ -215,7 +250,7 @@ impl Issuers {
             let names: Vec<&str> = self.iter().map(|issuer| issuer.name.as_str()).collect();
             names.join(", ")
         };
-        match (name, &*self.0) {
+        match (name, self.0.all.as_slice()) {
             (None, [only]) => Ok(only),
             (None, _) => Err(OperationError::new(
                 ErrorClass::Usage,
@@ -236,9 +271,167 @@ impl Issuers {
         }
     }
 
-    /// The issuer that a CertID names.
+    /// The issuer that a CertID names, under any hash that is understood: by both its name and its key,
+    /// since a key under another name is another issuer (RFC 6960 §4.1.1).
     #[must_use]
     pub fn by_cert_id(&self, cert_id: &CertId<'_>) -> Option<&Arc<Issuer>> {
-        self.iter().find(|issuer| issuer.is_named_by(cert_id))
+        let hashes = cert_id.issuer_hashes()?;
+        self.0.all.get(*self.0.by_hashes.get(&hashes)?)
+    }
+}
+
+impl Table {
+    fn insert(&mut self, issuer: Arc<Issuer>) -> Result<(), OperationError> {
+        let place = self.all.len();
+        let mut same = None;
+        match self.by_id.entry(issuer.id) {
+            Entry::Occupied(known) => same = Some(*known.get()),
+            Entry::Vacant(free) => {
+                free.insert(place);
+            }
+        }
+        // Also the same key bits under another algorithm identifier: no CertID tells them apart.
+        for hashes in issuer.hashes(&HashAlgorithm::ALL) {
+            match self.by_hashes.entry(hashes) {
+                Entry::Occupied(known) => same = Some(*known.get()),
+                Entry::Vacant(free) => {
+                    free.insert(place);
+                }
+            }
+        }
+        if let Some(same) = same.and_then(|same| self.all.get(same)) {
+            return Err(OperationError::new(
+                ErrorClass::Config,
+                format!(
+                    "issuers {:?} and {:?} have the same name and key: configure it once",
+                    same.name, issuer.name
+                ),
+            ));
+        }
+        self.all.push(issuer);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+    use crate::ocsp::RequestLimits;
+
+    fn openssl(folder: &Path, arguments: &str) {
+        let output = Command::new("openssl")
+            .args(arguments.split_whitespace())
+            .current_dir(folder)
+            .output()
+            .expect("openssl, which `setup` installs");
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    /// Certificates `NAME.pem` of these names and keys.
+    fn certificates(folder: &Path, names_and_keys: &[(&str, &str, &str)]) {
+        for (file, name, key) in names_and_keys {
+            if !folder.join(format!("{key}.key")).exists() {
+                openssl(
+                    folder,
+                    &format!(
+                        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {key}.key"
+                    ),
+                );
+            }
+            let days = 10;
+            openssl(
+                folder,
+                &format!(
+                    "req -x509 -new -key {key}.key -subj /CN={name} -days {days} -out {file}.pem"
+                ),
+            );
+        }
+    }
+
+    fn config(folder: &Path, issuers: &[&str]) -> Config {
+        let issuers = issuers.iter().map(|name| {
+            let certificate = folder.join(format!("{name}.pem"));
+            config::Issuer::new(name, &certificate)
+        });
+        Config {
+            issuers: issuers.collect(),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_found_by_its_id_and_by_every_certid_that_openssl_makes() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        // One name with two keys, and one key under two names.
+        certificates(
+            folder,
+            &[("a", "one", "k1"), ("b", "one", "k2"), ("c", "two", "k2")],
+        );
+        let issuers = Issuers::new(&config(folder, &["a", "b", "c"])).unwrap();
+        let limits = RequestLimits::default();
+        for (place, issuer) in issuers.iter().enumerate() {
+            assert_eq!(issuers.position(&issuer.id), Some(place));
+            assert_eq!(issuers.by_id(&issuer.id).unwrap().name, issuer.name);
+            for hash in ["sha1", "sha256", "sha384", "sha512"] {
+                let name = &issuer.name;
+                openssl(
+                    folder,
+                    &format!(
+                        "ocsp -issuer {name}.pem -{hash} -serial 5 -no_nonce -reqout request.der"
+                    ),
+                );
+                let request = fs::read(folder.join("request.der")).unwrap();
+                let request = crate::ocsp::OcspRequest::decode(&request, &limits).unwrap();
+                let cert_id = request.cert_ids().next().unwrap();
+                assert_eq!(issuers.by_cert_id(&cert_id).unwrap().name, *name, "{hash}");
+            }
+        }
+        let stranger = IssuerId::from_bytes([1; 32]);
+        assert!(issuers.by_id(&stranger).is_none());
+    }
+
+    #[test]
+    fn one_issuer_under_two_names_and_a_signer_of_another_name_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        certificates(
+            folder,
+            &[
+                ("a", "one", "k1"),
+                ("b", "one", "k1"),
+                ("c", "two", "k2"),
+                ("d", "one", "k2"),
+            ],
+        );
+        let Err(error) = Issuers::new(&config(folder, &["a", "b"])) else {
+            panic!("they are one issuer");
+        };
+        assert_eq!(error.class, ErrorClass::Config);
+        assert!(
+            error
+                .message
+                .contains("\"a\" and \"b\" have the same name and key")
+        );
+
+        let with_crl_signer = |file: &str| {
+            let mut config = config(folder, &["a"]);
+            config.issuers[0].crl_signers = vec![folder.join(file)];
+            Issuers::new(&config)
+        };
+        let issuers = with_crl_signer("d.pem").unwrap();
+        let issuer = issuers.by_name(None).unwrap();
+        assert_eq!(issuer.crl_signers.len(), 1);
+        assert_ne!(issuer.crl_signers[0].issuer_id(), issuer.id);
+        let Err(error) = with_crl_signer("c.pem") else {
+            panic!("it bears another name");
+        };
+        assert_eq!(error.class, ErrorClass::Config);
+        assert!(error.message.contains("c.pem"), "{error}");
+        assert!(with_crl_signer("e.pem").is_err());
     }
 }

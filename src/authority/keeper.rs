@@ -4,17 +4,21 @@
 //! is too much for that is sealed into a patch segment and left to the renewal of its shard. The
 //! overlay itself is the work list, so nothing is forgotten over an error or a restart.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::AuthorityError;
+use super::dating::{Basis, Undated};
 use super::issuer::Issuer;
 use super::runtime::{Shared, Wake};
-use crate::catalog::{OVERLAY_ENTRIES_MAX, OverlayTruth, Publication};
-use crate::identity::SerialNumber;
+use crate::asn1::UnixTime;
+use crate::catalog::{IssuerSnapshot, OVERLAY_ENTRIES_MAX, OverlayTruth, Publication};
+use crate::identity::{SerialHash, SerialNumber};
 use crate::presign::{AnswerSigner, ShardJob, ShardRecord, SigningWindow, sign_shard};
-use crate::segment::SegmentKind;
+use crate::segment::{RecordStatus, SegmentKind};
+use crate::signer::LoadedSigner;
 
 /// Runs until told to stop.
 pub(super) fn run(shared: &Shared, wake: &Wake) {
@@ -64,10 +68,10 @@ fn tend(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Tended, AuthorityError>
         shared.renewal_wake.notify();
         return Ok(Tended::Done);
     }
-    let masked: Vec<SerialNumber> = view
+    let masked: Vec<(SerialHash, SerialNumber)> = view
         .overlay_entries()
         .filter(|entry| matches!(entry.truth(), OverlayTruth::Masked(_)))
-        .map(|entry| *entry.serial())
+        .map(|entry| (entry.hash(), *entry.serial()))
         .collect();
     if masked.is_empty() {
         return Ok(Tended::Done);
@@ -75,6 +79,7 @@ fn tend(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Tended, AuthorityError>
     let Some(signer) = issuer.signer() else {
         return Ok(Tended::Later);
     };
+    let mut tended = Tended::Done;
     for some in masked.chunks(PUBLISHED_TOGETHER) {
         if shared.stopping() {
             break;
@@ -83,29 +88,105 @@ fn tend(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Tended, AuthorityError>
             shared.renewal_wake.notify();
             return Ok(Tended::Later);
         }
-        let truths = some
-            .iter()
-            .map(|serial| shared.truth(issuer, *serial))
-            .collect::<Result<Vec<_>, _>>()?;
-        // The status first, then the time: no revocation in it is later than thisUpdate.
-        let Ok(now) = shared.signing.now() else {
-            return Ok(Tended::Later);
-        };
-        let window = issuer.window(&signer, now, None)?;
-        let mut answers = AnswerSigner::new(&issuer.presigned, &signer, window);
-        let signed = truths
-            .iter()
-            .map(|(record, sequence)| answers.sign(record, *sequence))
-            .collect::<Result<Vec<_>, _>>()?;
-        let answers = Publication::FreshAnswer {
-            issuer: issuer.id,
-            answers: signed,
-        };
-        if !shared.publish_signed(now, &[answers])? {
-            return Ok(Tended::Later);
+        if let Tended::Later = sign(shared, issuer, &signer, view, some)? {
+            tended = Tended::Later;
         }
     }
-    Ok(Tended::Done)
+    Ok(tended)
+}
+
+/// Signs what of these serials is to be kept ahead of time.
+fn sign(
+    shared: &Shared,
+    issuer: &Issuer,
+    signer: &LoadedSigner,
+    view: &IssuerSnapshot,
+    masked: &[(SerialHash, SerialNumber)],
+) -> Result<Tended, AuthorityError> {
+    // What is signed here must not be newer than the shard that takes its place, and the time of a
+    // shard that is being signed lies behind already.
+    let renewing = shared.renewing();
+    let is_renewed =
+        |hash: SerialHash| renewing.is_some_and(|shard| shard.covers(&issuer.id, hash));
+    // Before the statuses, which it dates.
+    let basis = Basis::now(issuer, &shared.ledger)?;
+    let mut tended = Tended::Done;
+    let mut truths = Vec::new();
+    for (hash, serial) in masked {
+        if is_renewed(*hash) {
+            tended = Tended::Later;
+            continue;
+        }
+        let (record, sequence) = shared.truth(issuer, &basis, *serial)?;
+        truths.push((*hash, record, sequence));
+    }
+    // The status first, then the time: no revocation in it is later than thisUpdate.
+    let Ok(now) = shared.signing.now() else {
+        return Ok(Tended::Later);
+    };
+    let window = match basis.window(issuer, signer, now, None) {
+        Ok(window) => window,
+        // They stay masked until a CRL comes, and with it their shard's renewal.
+        Err(Undated::NoCrl | Undated::Stale { .. }) => return Ok(tended),
+        Err(Undated::Window(error)) => return Err(AuthorityError::Window(error)),
+    };
+    // Answers of one thisUpdate share their templates. Where CRLs date them there may be several.
+    let mut by_time: BTreeMap<UnixTime, Vec<_>> = BTreeMap::new();
+    for (hash, record, sequence) in truths {
+        let this_update = kept_since(&basis, &window, &record);
+        let Some(this_update) = this_update.filter(|time| !would_fall(view, hash, *time)) else {
+            // Answered live until its shard's renewal.
+            continue;
+        };
+        let some = by_time.entry(this_update).or_default();
+        some.push((record, sequence));
+    }
+    let mut signed = Vec::new();
+    for (this_update, records) in by_time {
+        let window = SigningWindow {
+            this_update,
+            ..window
+        };
+        let mut answers = AnswerSigner::new(&issuer.presigned, signer, window);
+        for (record, sequence) in &records {
+            signed.push(answers.sign(record, *sequence)?);
+        }
+    }
+    if signed.is_empty() {
+        return Ok(tended);
+    }
+    let answers = Publication::FreshAnswer {
+        issuer: issuer.id,
+        answers: signed,
+    };
+    if !shared.publish_signed(now, &[answers])? {
+        return Ok(Tended::Later);
+    }
+    Ok(tended)
+}
+
+/// thisUpdate of an answer that is kept ahead of time; `None` where it is to be signed live alone.
+fn kept_since(basis: &Basis, window: &SigningWindow, record: &ShardRecord) -> Option<UnixTime> {
+    let this_update = match (basis, record.status) {
+        // The CRL does not have it yet: it is known since it was revoked.
+        (
+            Basis::Crl(_),
+            RecordStatus::Revoked {
+                revocation_time, ..
+            },
+        ) => window.this_update.max(revocation_time),
+        _ => window.this_update,
+    };
+    (this_update <= window.produced_at && !record.live_only).then_some(this_update)
+}
+
+/// Whether thisUpdate would fall below that of the answer that the shard has: its issuer was dated by
+/// the ledger when it was signed, and is dated by CRLs since.
+fn would_fall(view: &IssuerSnapshot, hash: SerialHash, this_update: UnixTime) -> bool {
+    view.base(hash).is_some_and(|base| {
+        let mut templates = base.templates().iter();
+        templates.any(|template| template.this_update() > this_update)
+    })
 }
 
 /// Whether the changes of an import are better signed with their shard: more are coming and may be
@@ -138,6 +219,7 @@ pub(super) fn seal(
             serial: *entry.serial(),
             status: entry.status(),
             invalidity_date: None,
+            live_only: false,
         })
         .collect();
     let now = shared.signing.clock().now();
@@ -152,6 +234,7 @@ pub(super) fn seal(
         as_of,
         window: SigningWindow {
             this_update: now,
+            produced_at: now,
             next_update: now,
             next_sign: now,
         },

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 
+use super::dating::Basis;
 use super::issuer::Issuer;
 use super::runtime::{Shared, record_status};
 use crate::asn1::{CrlReason, UnixTime};
 use crate::catalog::NotIssued;
 use crate::identity::SerialNumber;
+use crate::ledger::{LedgerError, StatusRecord};
 use crate::ocsp::{
-    CertId, CertStatus, OcspRequest, OcspResponseStatus, ResponderId, ResponseDataParams,
-    SingleResponse, basic_response, invalidity_date_extension, response_data,
+    CertId, CertStatus, OcspRequest, OcspResponseStatus, ResponseDataParams, SingleResponse,
+    basic_response, invalidity_date_extension, response_data,
 };
 use crate::presign::SigningWindow;
 use crate::responder::{AnswerKind, AskedQuestion, EntityTag, Freshness, Question, Response};
@@ -49,44 +52,64 @@ fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     let (signer, issuer) = one_signer(&issuers)?;
+    // Before the statuses, which it dates.
+    let basis = Basis::now(issuer, &shared.ledger).map_err(|error| unreadable(&error))?;
     let mut extended_revoke = false;
     let mut about_issued = true;
     let mut statuses = Vec::with_capacity(cert_ids.len());
     for (cert_id, issuer) in cert_ids.iter().zip(&issuers) {
         statuses.push(match status_of(shared, issuer, cert_id)? {
-            Known::Issued(status, extensions) => (status, extensions),
+            Known::Issued(record) => {
+                let extensions = record
+                    .revocation
+                    .and_then(|revoked| revoked.claim.invalidity_date)
+                    .map(invalidity_date_extension);
+                (record_status(&record).into(), extensions, Some(record))
+            }
             Known::NotIssued => {
-                about_issued = false;
+                // Of an issuer that CRLs alone feed, not being on the CRL is what is known of most.
+                about_issued = issuer.policy.not_issued == NotIssued::Good;
                 match issuer.policy.not_issued {
                     NotIssued::Unauthorized => return Err(Refusal::NotAuthoritative),
-                    NotIssued::Unknown => (CertStatus::Unknown, None),
+                    NotIssued::Unknown => (CertStatus::Unknown, None, None),
                     NotIssued::ExtendedRevoked => {
                         extended_revoke = true;
-                        (NEVER_ISSUED, None)
+                        (NEVER_ISSUED, None, None)
                     }
+                    // No CRL is taken in with such a serial, so none can say that it is revoked.
+                    NotIssued::Good if !can_be_listed(cert_id) => {
+                        return Err(Refusal::NotAuthoritative);
+                    }
+                    NotIssued::Good => (CertStatus::Good, None, None),
                 }
             }
         });
     }
     // The status first, then the time: no revocation in it is later than thisUpdate.
     let now = shared.signing.now().map_err(|_| Refusal::CannotSign)?;
-    let window = issuer
-        .window(&signer, now, None)
+    let window = basis
+        .window(issuer, &signer, now, None)
         .map_err(|_| Refusal::CannotSign)?;
-    let singles: Vec<SingleResponse<'_>> = cert_ids
+    let singles = cert_ids
         .iter()
         .zip(&statuses)
-        .map(|(cert_id, (status, single_extensions))| SingleResponse {
-            cert_id_der: cert_id.der,
-            status: *status,
-            this_update: window.this_update,
-            next_update: window.next_update,
-            single_extensions: single_extensions.as_deref(),
+        .map(|(cert_id, (status, single_extensions, record))| {
+            let this_update = match record {
+                Some(record) => basis.this_update(&window, record),
+                None => Some(window.this_update),
+            };
+            Ok(SingleResponse {
+                cert_id_der: cert_id.der,
+                status: *status,
+                this_update: this_update.ok_or(Refusal::CannotSign)?,
+                next_update: window.next_update,
+                single_extensions: single_extensions.as_deref(),
+            })
         })
-        .collect();
+        .collect::<Result<Vec<SingleResponse<'_>>, Refusal>>()?;
     let tbs = response_data(&ResponseDataParams {
-        responder_id: &ResponderId::ByKey(signer.responder_id),
-        produced_at: window.this_update,
+        responder_id: &signer.responder_id,
+        produced_at: window.produced_at,
         responses: &singles,
         nonce: None,
         extended_revoke,
@@ -123,14 +146,15 @@ fn sign(
         issuer
             .policy
             .cache_max_age
-            .min(window.next_sign.since(window.this_update))
+            .min(window.next_sign.since(window.produced_at))
     } else {
         issuer.policy.cache_max_age.min(NOT_ISSUED_MAX_AGE)
     };
+    let left = window.next_update.since(window.produced_at);
     let freshness = Freshness {
-        last_modified: window.this_update,
+        last_modified: window.produced_at,
         expires: window.next_update,
-        max_age,
+        max_age: max_age.min(left.saturating_sub(Duration::from_secs(1))),
         etag: EntityTag::new(crc32c::crc32c(tbs), &signature),
     };
     Ok(Response {
@@ -153,7 +177,7 @@ fn one_signer<'a>(
 
 /// What the ledger says of a serial.
 enum Known {
-    Issued(CertStatus, Option<Vec<u8>>),
+    Issued(StatusRecord),
     NotIssued,
 }
 
@@ -162,17 +186,21 @@ fn status_of(shared: &Shared, issuer: &Issuer, cert_id: &CertId<'_>) -> Result<K
     let Ok(serial) = SerialNumber::from_content(cert_id.serial_number) else {
         return Ok(Known::NotIssued);
     };
-    let status = shared.ledger.status(&issuer.id, &serial).map_err(|error| {
-        tracing::error!(%error, "the ledger could not be read for a live answer");
-        Refusal::Inconsistent
-    })?;
-    Ok(status.map_or(Known::NotIssued, |status| {
-        let extensions = status
-            .revocation
-            .and_then(|revoked| revoked.claim.invalidity_date)
-            .map(invalidity_date_extension);
-        Known::Issued(record_status(&status).into(), extensions)
-    }))
+    let status = shared.ledger.status(&issuer.id, &serial);
+    let status = status.map_err(|error| unreadable(&error))?;
+    Ok(status.map_or(Known::NotIssued, Known::Issued))
+}
+
+/// Whether an entry of a CRL with this serial could be in the ledger: one that is positive and has at most
+/// 20 octets (RFC 5280 §4.1.2.2).
+fn can_be_listed(cert_id: &CertId<'_>) -> bool {
+    matches!(cert_id.serial_number, [0x00, _, ..] | [0x01..=0x7f, ..])
+        && SerialNumber::from_content(cert_id.serial_number).is_ok()
+}
+
+fn unreadable(error: &LedgerError) -> Refusal {
+    tracing::error!(%error, "the ledger could not be read for a live answer");
+    Refusal::Inconsistent
 }
 
 /// RFC 6960 §2.2: what a responder may say of a serial that was never issued.
@@ -180,7 +208,7 @@ const NEVER_ISSUED: CertStatus = CertStatus::Revoked {
     revocation_time: UnixTime::EPOCH,
     reason: Some(CrlReason::CertificateHold),
 };
-const NOT_ISSUED_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(60);
+const NOT_ISSUED_MAX_AGE: Duration = Duration::from_secs(60);
 
 /// Why a question got no signed answer.
 enum Refusal {

@@ -12,7 +12,10 @@ mod admin;
 mod bustle;
 mod catch_up;
 mod clerk;
+mod dating;
 mod error;
+#[cfg(test)]
+mod evidence_tests;
 mod issuer;
 mod keeper;
 mod lineage;
@@ -26,11 +29,12 @@ mod signing;
 pub use admin::{Admin, ClockReply, ServerStats};
 pub use clerk::{
     CaCertificate, CaCertificateState, CertificateState, ChangeOutcome, ChangeReply, ChangeRequest,
-    Clerk, ClerkAction, IssuerBelow, RevokeAllPreview, RevokeAllReply, RevokeAllRequest,
-    StatusReply, StatusRequest, Visible, WholeRevocation,
+    Clerk, ClerkAction, ImportOrder, ImportRequest, IssuedReply, IssuedRequest, IssuedSerial,
+    IssuerBelow, PlannedSerial, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, StatusReply, StatusRequest, Visible, WholeRevocation,
 };
 pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};
 pub use issuer::{Issuer, Issuers};
-pub use observer::{AuthorityStats, IssuerStats, SignerState};
+pub use observer::{AuthorityStats, CrlStats, EvidenceStats, IssuerStats, SignerState};
 pub use runtime::{Authority, AuthorityError};

@@ -2,9 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::issuer::Issuer;
 use super::runtime::Shared;
 use super::{AuthorityError, WholeRevocation};
+use crate::asn1::UnixTime;
 use crate::catalog::OverlayTruth;
+use crate::change::Evidence;
+use crate::config;
+use crate::ocsp::Template;
 use crate::segment::SegmentKind;
 
 /// One issuer's state.
@@ -33,6 +38,50 @@ pub struct IssuerStats {
     pub catching_up: bool,
     /// The signer.
     pub signer: SignerState,
+    /// The newest CRL taken for it; `None` for an issuer that none was taken for and that does not
+    /// depend on one.
+    #[serde(default)]
+    pub evidence: Option<EvidenceStats>,
+}
+
+/// How fresh an issuer is by its CRLs.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct EvidenceStats {
+    /// Whether its answers are dated by CRLs alone, so that nothing is signed while it is stale.
+    pub required: bool,
+    /// Whether there is no CRL in date.
+    pub stale: bool,
+    /// The newest CRL, if one was ever taken.
+    pub crl: Option<CrlStats>,
+}
+
+/// The newest CRL of an issuer.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CrlStats {
+    /// thisUpdate, RFC 3339.
+    pub this_update: String,
+    /// nextUpdate, RFC 3339.
+    pub next_update: String,
+    /// Seconds since thisUpdate.
+    pub age_secs: u64,
+    /// CRLNumber, if it has one.
+    pub crl_number: Option<String>,
+}
+
+impl EvidenceStats {
+    fn new(issuer: &Issuer, evidence: Option<&Evidence>, now: UnixTime) -> Option<Self> {
+        let required = issuer.evidence == config::Evidence::Feed;
+        (required || evidence.is_some()).then(|| Self {
+            required,
+            stale: evidence.is_none_or(|crl| crl.next_update <= now),
+            crl: evidence.map(|crl| CrlStats {
+                this_update: crl.this_update.to_string(),
+                next_update: crl.next_update.to_string(),
+                age_secs: now.since(crl.this_update).as_secs(),
+                crl_number: crl.crl_number.map(|number| number.to_string()),
+            }),
+        })
+    }
 }
 
 /// Whether an issuer's answers can be signed.
@@ -83,6 +132,7 @@ pub(super) fn observe(shared: &Shared) -> Result<AuthorityStats, AuthorityError>
     use std::sync::atomic::Ordering::Relaxed;
     let snapshot = shared.catalog.snapshot();
     let ledger = shared.ledger.snapshot()?;
+    let now = shared.signing.clock().now();
     let mut issuers = Vec::new();
     for issuer in shared.issuers.iter() {
         let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
@@ -107,7 +157,8 @@ pub(super) fn observe(shared: &Shared) -> Result<AuthorityStats, AuthorityError>
             unsigned,
             segments: view.segments().count(),
             oldest_this_update: bases()
-                .map(|segment| segment.snapshot_time())
+                .flat_map(|segment| segment.templates())
+                .map(Template::this_update)
                 .min()
                 .map(|time| time.to_string()),
             next_sign: bases()
@@ -122,6 +173,7 @@ pub(super) fn observe(shared: &Shared) -> Result<AuthorityStats, AuthorityError>
                 None if issuer.has_signer_configured() => SignerState::Missing,
                 None => SignerState::None,
             },
+            evidence: EvidenceStats::new(issuer, ledger.evidence(&issuer.id)?.as_ref(), now),
         });
     }
     let counters = &shared.counters;

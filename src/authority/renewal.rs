@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 
 use super::AuthorityError;
 use super::bustle::Bustle;
+use super::dating::{Basis, Undated};
 use super::issuer::Issuer;
-use super::runtime::{Shared, Wake, shard_record};
+use super::runtime::{Renewing, Shared, Wake, shard_record};
 use crate::asn1::UnixTime;
 use crate::catalog::{IssuerSnapshot, Publication};
 use crate::presign::{
-    Phase, PresignError, ShardJob, ShardRecord, shard_depth, sign_shard, signer_fingerprint,
+    Phase, PresignError, ShardJob, ShardRecord, SigningWindow, shard_depth, sign_shard,
+    signer_fingerprint,
 };
 use crate::segment::{Segment, SegmentKind};
 use crate::signer::LoadedSigner;
@@ -76,6 +78,15 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
     if certificates == 0 {
         return Ok(None);
     }
+    let basis = Basis::of(issuer, &ledger)?;
+    let window = basis.window(issuer, &signer, now, None);
+    note_staleness(issuer, &window);
+    let this_update = match window {
+        Ok(window) => window.this_update,
+        Err(Undated::NoCrl | Undated::Stale { .. }) => return Ok(None),
+        // Found again, and told, where it is to be signed.
+        Err(Undated::Window(_)) => now,
+    };
     let snapshot = shared.catalog.snapshot();
     let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
         return Ok(None);
@@ -99,28 +110,23 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
         return Ok(None);
     }
     if let Some((depth, shard)) = uncovered(&covered, shard_depth(certificates)) {
-        let count = 1_u32.checked_shl(u32::from(depth)).unwrap_or(1);
-        // An issuer of one shard takes its place among the issuers instead.
-        let phase = if count > 1 {
-            Phase {
-                index: shard,
-                count,
-            }
-        } else {
-            place(shared, issuer)
-        };
         return Ok(Some(Due {
             depth,
             shard,
-            phase: Some(phase),
+            phase: Some(phase(shared, issuer, depth, shard)),
         }));
     }
     let sealed_up_to = view.patches().map(|patch| patch.as_of()).max();
     // Patches are unsigned; the shards beneath them are due.
     let overtaken = sealed_up_to.max(view.revoked_since());
     let fingerprint = signer_fingerprint(&signer);
+    let outdated = |segment: &Segment| {
+        basis
+            .sequence()
+            .is_some_and(|evidence| segment.as_of() < evidence)
+    };
     let due = bases.into_iter().find(|segment| {
-        *segment.signer() != fingerprint
+        let is_due = *segment.signer() != fingerprint
             || segment.next_sign() <= now
             // Signed by a clock that was set back since: nobody is given these answers.
             || segment.snapshot_time() > now
@@ -129,12 +135,49 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
                 .iter()
                 .any(|hashes| segment.template(hashes.algorithm()).is_none())
             || overtaken.is_some_and(|sequence| segment.as_of() < sequence)
+            || outdated(segment)
+            || segment
+                .templates()
+                .iter()
+                .any(|template| !template.is_by(&signer.responder_id));
+        is_due && !would_fall(segment, this_update, now)
     });
-    Ok(due.map(|segment| Due {
-        depth: segment.depth(),
-        shard: segment.shard(),
-        phase: None,
+    Ok(due.map(|segment| {
+        let (depth, shard) = (segment.depth(), segment.shard());
+        // A newer CRL makes all shards due at once: what follows is spread again.
+        let phase = outdated(segment).then(|| phase(shared, issuer, depth, shard));
+        Due {
+            depth,
+            shard,
+            phase,
+        }
     }))
+}
+
+/// Whether thisUpdate would fall in answers that still hold: an issuer that was dated by the ledger is
+/// dated by CRLs since. They are left to end, or to a CRL that is newer than they are.
+fn would_fall(segment: &Segment, this_update: UnixTime, now: UnixTime) -> bool {
+    segment
+        .templates()
+        .iter()
+        .any(|template| template.this_update() > this_update && template.next_update() > now)
+}
+
+/// Tells once when nothing can be signed for want of a CRL in date, and once when that is over.
+fn note_staleness(issuer: &Issuer, window: &Result<SigningWindow, Undated>) {
+    match window {
+        Err(why @ (Undated::NoCrl | Undated::Stale { .. })) if issuer.went_stale() => {
+            tracing::warn!(
+                issuer = issuer.name,
+                "{why}: nothing is signed until a newer one is imported, and what is signed is served \
+                 until it ends"
+            );
+        }
+        Ok(_) if issuer.is_fresh_again() => {
+            tracing::info!(issuer = issuer.name, "there is a CRL in date again");
+        }
+        _ => {}
+    }
 }
 
 /// The first part of the hash range that none of the shards (depth, number) covers, at least as finely
@@ -149,14 +192,18 @@ fn uncovered(shards: &[(u8, u32)], wanted: u8) -> Option<(u8, u32)> {
     })
 }
 
-/// An issuer's place among all, as the phase of its first renewal.
-fn place(shared: &Shared, issuer: &Arc<Issuer>) -> Phase {
-    let count = shared.issuers.iter().count();
-    let index = shared
-        .issuers
-        .iter()
-        .position(|other| other.id == issuer.id)
-        .unwrap_or(0);
+/// The place of a shard among those that are signed together: among the issuer's, or, where it is the
+/// only one, the issuer's among all issuers.
+fn phase(shared: &Shared, issuer: &Issuer, depth: u8, shard: u32) -> Phase {
+    let count = 1_u32.checked_shl(u32::from(depth)).unwrap_or(1);
+    if count > 1 {
+        return Phase {
+            index: shard,
+            count,
+        };
+    }
+    let count = shared.issuers.iter().len();
+    let index = shared.issuers.position(&issuer.id).unwrap_or(0);
     // The last of all is first: it waits the whole interval when it is the only one.
     Phase {
         index: u32::try_from(index).unwrap_or(0),
@@ -168,9 +215,16 @@ fn place(shared: &Shared, issuer: &Arc<Issuer>) -> Phase {
 fn renew_next(shared: &Shared, issuer: &Arc<Issuer>) -> Result<bool, AuthorityError> {
     match next_due(shared, issuer)? {
         Some(due) => {
-            shared.set_renewing(Some(issuer.id));
+            shared.set_renewing(Some(Renewing {
+                issuer: issuer.id,
+                depth: due.depth,
+                shard: due.shard,
+            }));
             let renewed = renew(shared, issuer, due);
             shared.set_renewing(None);
+            // What was masked meanwhile, and an issuer that was signed for the first time, waits for
+            // this.
+            shared.keeper_wake.notify();
             renewed
         }
         None => Ok(false),
@@ -182,20 +236,31 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
     let Some(signer) = issuer.signer() else {
         return Ok(false);
     };
-    // A certificate that has ended is found before a million records are read for nothing.
-    issuer.window(&signer, shared.signing.clock().now(), None)?;
     let started = Instant::now();
     let ledger = shared.ledger.snapshot()?;
+    let basis = Basis::of(issuer, &ledger)?;
+    let dated = |now| match basis.window(issuer, &signer, now, due.phase) {
+        Ok(window) => Ok(Some(window)),
+        Err(Undated::NoCrl | Undated::Stale { .. }) => Ok(None),
+        Err(Undated::Window(error)) => Err(AuthorityError::Window(error)),
+    };
+    // A certificate that has ended is found before a million records are read for nothing.
+    if dated(shared.signing.clock().now())?.is_none() {
+        return Ok(false);
+    }
     let mut records = Vec::new();
     for row in ledger.shard_records(&issuer.id, due.depth, due.shard)? {
         let (serial, status) = row?;
-        records.push(shard_record(serial, &status));
+        records.push(shard_record(serial, &status, &basis));
         if shared.stopping() {
             return Err(PresignError::Stopped.into());
         }
     }
     // The snapshot first, then the time: no revocation in it is later than thisUpdate.
     let Ok(now) = shared.signing.now() else {
+        return Ok(false);
+    };
+    let Some(window) = dated(now)? else {
         return Ok(false);
     };
     let as_of = ledger.last_sequence();
@@ -209,8 +274,7 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
             &records,
             (depth, shard),
             as_of,
-            now,
-            due.phase,
+            window,
         )?;
         publications.push(Publication::Segment {
             issuer: issuer.id,
@@ -223,8 +287,6 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
         shared.catalog.discard(&publications);
         return Ok(false);
     }
-    // An issuer signed for the first time can be caught up with now.
-    shared.keeper_wake.notify();
     shared
         .counters
         .shards_signed
@@ -239,10 +301,6 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
     Ok(true)
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is one column of the segment's header"
-)]
 fn sign(
     shared: &Shared,
     issuer: &Issuer,
@@ -250,8 +308,7 @@ fn sign(
     records: &[ShardRecord],
     (depth, shard): (u8, u32),
     as_of: u64,
-    now: UnixTime,
-    phase: Option<Phase>,
+    window: SigningWindow,
 ) -> Result<crate::segment::SegmentFile, AuthorityError> {
     let job = ShardJob {
         dir: shared.catalog.folder(),
@@ -262,7 +319,7 @@ fn sign(
         depth,
         shard,
         as_of,
-        window: issuer.window(signer, now, phase)?,
+        window,
         workers: std::thread::available_parallelism().map_or(1, usize::from),
         stop: &shared.stop,
     };
@@ -310,6 +367,8 @@ fn pause(shared: &Shared) -> Duration {
         .iter()
         .flat_map(IssuerSnapshot::segments)
         .filter(|segment| segment.kind() == SegmentKind::Base)
+        // What is overdue cannot be signed: without its key, or a CRL in date.
+        .filter(|segment| segment.next_sign() > now)
         .map(|segment| segment.next_sign().since(now))
         .min();
     let settled = shared.bustle.is_settled(shared.signing.clock().monotonic());

@@ -4,20 +4,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::bustle::Bustle;
+use super::dating::Basis;
 use super::error::with_causes;
 use super::issuer::{Issuer, Issuers};
 use super::lineage::Lineage;
 use super::signing::SigningClock;
-use super::{Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
+use super::{AuthorityStats, Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
 use crate::asn1::UnixTime;
 use crate::catalog::{Catalog, CatalogError, IssuerTableError, MaskEntry, Publication};
 use crate::clock::Clock;
-use crate::identity::{IssuerId, SerialNumber};
+use crate::identity::{IssuerId, SerialHash, SerialNumber};
 use crate::ledger::{
     AppliedEntry, Durable, GroupCommit, GroupOptions, Ledger, LedgerError, Revocation,
     RevokedIssuer, StatusRecord,
@@ -128,12 +129,22 @@ impl Authority {
             signing,
             ..
         } = &*self.shared;
+        let shared = Arc::clone(&self.shared);
         Clerk::of_authority(
             issuers.clone(),
             Arc::clone(ledger),
             Arc::clone(&self.commits),
             Arc::clone(signing.clock()),
         )
+        .and_after_evidence(move || shared.evidence_came())
+    }
+
+    /// The facts of this moment.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] when the ledger cannot be read.
+    pub fn stats(&self) -> Result<AuthorityStats, AuthorityError> {
+        super::observer::observe(&self.shared)
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -196,10 +207,25 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     /// The last change that [`Shared::mask`] made visible, with all before it since the start.
     masked_up_to: AtomicU64,
-    /// Whose shards are being signed at the moment.
-    renewing: Mutex<Option<IssuerId>>,
+    /// The shard that is being signed at the moment.
+    renewing: Mutex<Option<Renewing>>,
     /// Tells an import under way from single changes.
     pub(super) bustle: Bustle,
+}
+
+/// A shard that is being signed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Renewing {
+    pub(super) issuer: IssuerId,
+    pub(super) depth: u8,
+    pub(super) shard: u32,
+}
+
+impl Renewing {
+    /// Whether it is the shard of a serial with this hash.
+    pub(super) fn covers(&self, issuer: &IssuerId, hash: SerialHash) -> bool {
+        self.issuer == *issuer && hash.shard(self.depth.into()) == u64::from(self.shard)
+    }
 }
 
 impl Shared {
@@ -207,13 +233,25 @@ impl Shared {
         self.masked_up_to.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_renewing(&self, issuer: Option<IssuerId>) {
-        *self.renewing.lock().unwrap_or_else(PoisonError::into_inner) = issuer;
+    /// Says which shard is being signed. The time that it is signed with is taken after this, so no
+    /// answer that somebody signed before, holding [`Shared::renewing`], is newer.
+    pub(super) fn set_renewing(&self, shard: Option<Renewing>) {
+        *self.renewing() = shard;
+    }
+
+    /// Which shard is being signed; no other is begun while this is held.
+    pub(super) fn renewing(&self) -> MutexGuard<'_, Option<Renewing>> {
+        self.renewing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_renewing(&self, issuer: &IssuerId) -> bool {
-        let renewing = self.renewing.lock();
-        *renewing.unwrap_or_else(PoisonError::into_inner) == Some(*issuer)
+        self.renewing().is_some_and(|shard| shard.issuer == *issuer)
+    }
+
+    /// A newer CRL was taken for an issuer, so that its shards are due.
+    fn evidence_came(&self) {
+        self.renewal_wake.notify();
+        self.keeper_wake.notify();
     }
 
     pub(super) fn stopping(&self) -> bool {
@@ -315,13 +353,14 @@ impl Shared {
     pub(super) fn truth(
         &self,
         issuer: &Issuer,
+        basis: &Basis,
         serial: SerialNumber,
     ) -> Result<(ShardRecord, u64), AuthorityError> {
         let status = self
             .ledger
             .status(&issuer.id, &serial)?
             .ok_or(AuthorityError::NotInLedger { serial })?;
-        Ok((shard_record(serial, &status), status.sequence))
+        Ok((shard_record(serial, &status, basis), status.sequence))
     }
 }
 
@@ -344,8 +383,13 @@ pub(super) fn issuer_revoked(revoked: &RevokedIssuer) -> Publication {
 }
 
 /// What a segment says of a certificate with this status.
-pub(super) fn shard_record(serial: SerialNumber, status: &StatusRecord) -> ShardRecord {
+pub(super) fn shard_record(
+    serial: SerialNumber,
+    status: &StatusRecord,
+    basis: &Basis,
+) -> ShardRecord {
     ShardRecord {
+        live_only: basis.live_only(status),
         serial,
         status: record_status(status),
         invalidity_date: status
@@ -433,7 +477,7 @@ pub enum AuthorityError {
     IssuerTable(#[from] IssuerTableError),
     /// A certificate has ended.
     #[error(transparent)]
-    Window(#[from] WindowError),
+    Window(WindowError),
     /// A serial of the catalog is not in the ledger: the two do not belong together.
     #[error("serial {serial} is in the catalog but not in the ledger: was one of them restored?")]
     NotInLedger {

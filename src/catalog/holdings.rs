@@ -241,7 +241,7 @@ fn outranks(entry: &OverlayEntry, holding: &Holding) -> bool {
     match entry.truth() {
         OverlayTruth::Masked(_) => entry.sequence() > listed.as_of,
         OverlayTruth::Fresh(answer) => {
-            (entry.sequence(), answer.this_update) >= (listed.as_of, listed.snapshot_time)
+            (entry.sequence(), answer.produced_at) >= (listed.as_of, listed.snapshot_time)
         }
     }
 }

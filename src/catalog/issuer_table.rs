@@ -18,6 +18,8 @@ pub enum NotIssued {
     Unknown,
     /// A signed `revoked` with the extended-revoke extension (RFC 6960 §2.2, §4.4.8).
     ExtendedRevoked,
+    /// A signed `good`, for an issuer that is fed by CRLs alone.
+    Good,
 }
 
 /// How an issuer's requests are answered.

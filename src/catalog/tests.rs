@@ -854,13 +854,27 @@ fn a_segment_of_a_newer_version_stops_the_start() {
     let file = base(folder.path(), 10, &[(1, GOOD)]);
     catalog.publish(&[published(&file)]).unwrap();
     drop(catalog);
-    overwrite(&file, |octets| octets[9] = 2);
+    overwrite(&file, |octets| {
+        crate::segment::testing::put_version(octets, 2)
+    });
     let error = Catalog::open(folder.path(), 0).unwrap_err();
     assert!(
         error.to_string().contains("newer than this program"),
         "{error}"
     );
     assert!(file.path.exists());
+}
+
+#[test]
+fn a_flipped_bit_in_the_version_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let (catalog, _) = opened(folder.path());
+    let file = base(folder.path(), 10, &[(1, GOOD)]);
+    catalog.publish(&[published(&file)]).unwrap();
+    drop(catalog);
+    overwrite(&file, |octets| octets[9] ^= 2);
+    let (_, report) = opened(folder.path());
+    assert_eq!(report.quarantined.len(), 1);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! The words that both share. They stand apart from `ledger`, which is absent where RocksDB is.
 
+mod evidence;
 mod refusal;
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     identity::{IssuerId, SerialNumber},
 };
 
+pub use evidence::Evidence;
 pub use refusal::{REVOCATION_AHEAD_MAX, Refusal};
 
 /// One thing that a source says about one certificate.

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::{Common, Exit, Failure, output};
 use crate::authority::{Issuer, Issuers, with_causes};
+use crate::catalog::NotIssued;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, Evidence};
 use crate::signer::Role;
 
 /// One issuer's verdict.
@@ -17,6 +18,10 @@ struct Verdict {
     /// How OpenSSL prints it would need a name printer; the id is what the files are keyed by.
     id: String,
     signer: Option<String>,
+    /// What dates its answers.
+    evidence: &'static str,
+    /// Who may sign its CRLs beside itself, by the id of name and key.
+    crl_signers: Vec<String>,
     problems: Vec<String>,
     warnings: Vec<String>,
 }
@@ -49,6 +54,29 @@ fn judge(issuer: &Issuer) -> Verdict {
             issuer.certificate.not_after()
         ));
     }
+    if issuer.policy.not_issued == NotIssued::Good {
+        warnings.push(
+            "not_issued = \"good\": EVERY serial that is not on the CRL is answered good, also one that \
+             this CA never issued, and so a forged certificate. Each such answer is signed on demand, \
+             for made-up serials too. Prefer an inventory (`estelam import certs`) and \
+             \"unauthorized\" where one can be had"
+                .to_owned(),
+        );
+    }
+    for signer in &issuer.crl_signers {
+        if signer.not_after() <= now {
+            warnings.push(format!(
+                "the certificate {} of crl_signers ended at {}",
+                signer.issuer_id(),
+                signer.not_after()
+            ));
+        }
+        if signer.issuer_id() == issuer.id {
+            warnings.push(
+                "crl_signers names the CA's own key, which may sign its CRLs anyhow".to_owned(),
+            );
+        }
+    }
     let signer = match issuer.load_signer(now) {
         Ok(()) => issuer.signer().map(|signer| {
             warnings.extend(signer.warnings.iter().map(ToString::to_string));
@@ -71,6 +99,15 @@ fn judge(issuer: &Issuer) -> Verdict {
         issuer: issuer.name.clone(),
         id: issuer.id.to_string(),
         signer,
+        evidence: match issuer.evidence {
+            Evidence::Ledger => "the ledger",
+            Evidence::Feed => "CRLs alone; nothing is signed without one in date",
+        },
+        crl_signers: issuer
+            .crl_signers
+            .iter()
+            .map(|signer| signer.issuer_id().to_string())
+            .collect(),
         problems,
         warnings,
     }
@@ -95,7 +132,13 @@ fn text(common: &Common, config: &Config, verdicts: &[Verdict]) -> String {
             .warnings
             .iter()
             .map(|warning| format!("warning: {warning}"));
-        for line in signer.chain(problems).chain(warnings) {
+        let evidence = format!("answers are dated by: {}", verdict.evidence);
+        let crl_signers = verdict
+            .crl_signers
+            .iter()
+            .map(|id| format!("its CRLs may also be signed by: {id}"));
+        let facts = std::iter::once(evidence).chain(crl_signers);
+        for line in signer.chain(facts).chain(problems).chain(warnings) {
             let _infallible = write!(text, "\n  {line}");
         }
     }

@@ -3,6 +3,7 @@
 use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,8 +12,9 @@ use serde_json::Value;
 use super::{Common, Exit, Failure};
 use crate::asn1::Certificate;
 use crate::authority::{
-    ChangeReply, ChangeRequest, Clerk, ErrorClass, Issuer, Issuers, OperationError,
-    RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest, with_causes,
+    ChangeReply, ChangeRequest, Clerk, ErrorClass, ImportOrder, IssuedReply, IssuedRequest, Issuer,
+    Issuers, OperationError, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, StatusReply, StatusRequest, with_causes,
 };
 use crate::change::Source;
 use crate::clock::SystemClock;
@@ -47,6 +49,36 @@ pub(super) fn open_ledger(config: &Config, issuers: &Issuers) -> Result<Ledger, 
             .map_err(refused)?;
     }
     Ok(ledger)
+}
+
+/// The same, after whoever has the ledger for a moment: a command that found no server.
+pub(super) fn open_ledger_in_turn(config: &Config, issuers: &Issuers) -> Result<Ledger, Failure> {
+    let turn = Turn::begin();
+    loop {
+        match open_ledger(config, issuers) {
+            Ok(ledger) => return Ok(ledger),
+            Err(failure) => turn.wait(failure)?,
+        }
+    }
+}
+
+/// Patience with a ledger in use. A command is through with it in a moment, and a server takes it a
+/// moment before it answers on its socket.
+struct Turn(Instant);
+
+impl Turn {
+    fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Waits a little; gives the failure back when it is another one or lasts too long.
+    fn wait(&self, failure: Failure) -> Result<(), Failure> {
+        if failure.exit != Exit::Busy || self.0.elapsed() >= TURN_WAIT {
+            return Err(failure);
+        }
+        std::thread::park_timeout(TURN_LOOK);
+        Ok(())
+    }
 }
 
 /// The state folder, for the server's own user alone.
@@ -111,19 +143,27 @@ impl Desk {
     pub(super) fn open(common: &Common) -> Result<Self, Failure> {
         let config = load_config(common)?;
         let issuers = Issuers::new(&config)?;
-        let server = Server(AdminClient::new(config.admin_socket()));
-        if server.is_running() {
-            return Ok(Self {
-                issuers,
-                way: Way::Server(server),
-            });
+        let turn = Turn::begin();
+        loop {
+            let server = Server(AdminClient::new(config.admin_socket()));
+            if server.is_running() {
+                return Ok(Self {
+                    issuers,
+                    way: Way::Server(server),
+                });
+            }
+            match open_ledger(&config, &issuers) {
+                Ok(ledger) => {
+                    let clerk =
+                        Clerk::direct(issuers.clone(), Arc::new(ledger), Arc::new(SystemClock));
+                    return Ok(Self {
+                        issuers,
+                        way: Way::Ledger(clerk),
+                    });
+                }
+                Err(failure) => turn.wait(failure)?,
+            }
         }
-        let ledger = Arc::new(open_ledger(&config, &issuers)?);
-        let clerk = Clerk::direct(issuers.clone(), ledger, Arc::new(SystemClock));
-        Ok(Self {
-            issuers,
-            way: Way::Ledger(clerk),
-        })
     }
 
     /// The issuer's name and the serial number that the operator means: the digits as they are, or
@@ -197,35 +237,46 @@ impl Desk {
         }
     }
 
-    pub(super) fn import_index(
+    pub(super) fn reserve_serials(
         &self,
-        issuer: Option<&str>,
-        name: &str,
+        request: &ReserveRequest,
+    ) -> Result<ReserveReply, Failure> {
+        match &self.way {
+            Way::Server(server) => server.post("/ca/reserve", request),
+            Way::Ledger(clerk) => Ok(clerk.reserve_serials(request)?),
+        }
+    }
+
+    pub(super) fn record_issued(&self, request: &IssuedRequest) -> Result<IssuedReply, Failure> {
+        match &self.way {
+            Way::Server(server) => server.post("/ca/issued", request),
+            Way::Ledger(clerk) => Ok(clerk.record_issued(request)?),
+        }
+    }
+
+    /// Imports what `input` holds.
+    pub(super) fn import(
+        &self,
+        order: &ImportOrder,
         input: impl Read + Send + 'static,
-        skip_bad: bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ImportReport, Failure> {
         match &self.way {
             Way::Server(server) => {
-                let mut pairs = vec![
-                    ("name", name),
-                    ("skip_bad", if skip_bad { "true" } else { "false" }),
-                ];
-                pairs.extend(issuer.map(|issuer| ("issuer", issuer)));
+                let query = to_json(order)?.to_string();
                 let upload = Upload::Stream(Box::new(input));
                 let mut told = |value: &Value| {
                     if let Ok(value) = serde_json::from_value(value.clone()) {
                         progress(value);
                     }
                 };
-                let reply = server
-                    .0
-                    .post("/import/index", &Query::of(&pairs), upload, &mut told);
+                let query = Query::of(&[("order", &query)]);
+                let reply = server.0.post("/import", &query, upload, &mut told);
                 decode(reply.map_err(|error| failure(&error))?)
             }
             Way::Ledger(clerk) => {
                 let input = BufReader::with_capacity(READ_OCTETS, input);
-                Ok(clerk.import_index(issuer, name, input, skip_bad, progress)?)
+                Ok(clerk.import(order, input, progress)?)
             }
         }
     }
@@ -247,6 +298,7 @@ fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
 fn failure(error: &AdminClientError) -> Failure {
     let exit = match error {
         AdminClientError::NotRunning { .. } => Exit::Unreachable,
+        AdminClientError::Upload(_) => Exit::Storage,
         AdminClientError::Refused { code, .. } => ErrorClass::from_code(code).into(),
         _ => Exit::Internal,
     };
@@ -254,3 +306,7 @@ fn failure(error: &AdminClientError) -> Failure {
 }
 
 const READ_OCTETS: usize = 64 * 1_024;
+/// How long to wait for a ledger that somebody else has.
+const TURN_WAIT: Duration = Duration::from_secs(2);
+/// How often to look whether it is free, or its owner answers.
+const TURN_LOOK: Duration = Duration::from_millis(20);

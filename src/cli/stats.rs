@@ -1,10 +1,11 @@
 //! `estelam stats`.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::connection::Server;
 use super::{Common, Exit, Failure, output};
-use crate::authority::{AuthorityStats, IssuerStats, ServerStats, SignerState};
+use crate::authority::{AuthorityStats, EvidenceStats, IssuerStats, ServerStats, SignerState};
 use crate::http::admin::Query;
 
 pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
@@ -82,7 +83,7 @@ fn issuer_text(text: &mut String, issuer: &IssuerStats) {
         ("changed since signed", changed),
         ("segments", issuer.segments.to_string()),
         (
-            "oldest answers signed",
+            "oldest thisUpdate",
             issuer.oldest_this_update.clone().unwrap_or_else(none),
         ),
         (
@@ -93,6 +94,36 @@ fn issuer_text(text: &mut String, issuer: &IssuerStats) {
     ] {
         line(text, format_args!("  {name:<28}{value}"));
     }
+    if let Some(evidence) = &issuer.evidence {
+        line(
+            text,
+            format_args!("  {:<28}{}", "newest CRL", newest_crl(evidence)),
+        );
+    }
+}
+
+/// The CRL that an issuer's answers rest on, or that was imported last.
+fn newest_crl(evidence: &EvidenceStats) -> String {
+    let Some(crl) = &evidence.crl else {
+        return "none, so nothing is signed".to_owned();
+    };
+    let number = crl
+        .crl_number
+        .as_ref()
+        .map(|number| format!("number {number}, "))
+        .unwrap_or_default();
+    let age = Duration::from_secs(crl.age_secs);
+    let age = jiff::SignedDuration::try_from(age)
+        .map_or_else(|_| format!("{} s", crl.age_secs), |age| format!("{age:#}"));
+    let stale = match (evidence.stale, evidence.required) {
+        (false, _) => "",
+        (true, true) => " (ENDED: nothing is signed)",
+        (true, false) => " (ended)",
+    };
+    format!(
+        "{number}of {} ({age} old), until {}{stale}",
+        crl.this_update, crl.next_update
+    )
 }
 
 /// What an operator has to look at, and what to do.
@@ -110,6 +141,19 @@ fn problems(stats: &ServerStats) -> Vec<String> {
             problems.push(format!(
                 "issuer {name:?}: the catalog is being brought up to the ledger; every answer is \
                  signed on demand meanwhile"
+            ));
+        }
+        if let Some(evidence) = &issuer.evidence
+            && evidence.required
+            && evidence.stale
+        {
+            let ended = match &evidence.crl {
+                Some(crl) => format!("its newest CRL ended at {}", crl.next_update),
+                None => "no CRL of it was imported yet".to_owned(),
+            };
+            problems.push(format!(
+                "issuer {name:?}: {ended}; its answers come from CRLs alone, so nothing is signed. \
+                 Import a CRL in date (`estelam import crl`)"
             ));
         }
     }

@@ -73,6 +73,13 @@ pub enum Problem {
          that is meant"
     )]
     SeveralSigners,
+    /// `good` for whatever the ledger has not seen.
+    #[error(
+        "\"good\" would vouch for serials that this CA never issued, a forger's among them. It is \
+         there only for a CA whose status comes from CRLs alone (evidence = \"feed\"), where nobody \
+         can tell what was issued; elsewhere take \"unauthorized\", \"unknown\" or \"extended_revoked\""
+    )]
+    GoodWithoutFeed,
     /// Nowhere to answer.
     #[error("no listener is configured: add a [[listen]] table with an address")]
     NoListener,

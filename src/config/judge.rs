@@ -3,9 +3,10 @@
 use std::{collections::HashMap, net::SocketAddr, os::unix::ffi::OsStrExt as _, time::Duration};
 
 use super::{
+    ca::Ca,
     error::{Finding, Problem},
     place::{Map, Step},
-    settings::{Config, Http, Issuer, Limits, Signer},
+    settings::{Config, Evidence, Http, Issuer, Limits, NotIssued, Signer},
 };
 
 /// Everything that is wrong with `config`, whose text is `map`; its paths are resolved already.
@@ -164,6 +165,12 @@ impl Judge<'_> {
         self.key("certificate", |judge| {
             judge.not_empty(issuer.certificate.as_os_str().is_empty());
         });
+        self.key("crl_signers", |judge| judge.crl_signers(issuer));
+        self.key("not_issued", |judge| {
+            if issuer.not_issued == NotIssued::Good && issuer.evidence != Evidence::Feed {
+                judge.report(Problem::GoodWithoutFeed);
+            }
+        });
         self.times(issuer);
         self.key("cert_id_hashes", |judge| {
             judge.distinct(&issuer.cert_id_hashes);
@@ -182,6 +189,20 @@ impl Judge<'_> {
                 });
             }
         });
+        if let Some(ca) = &issuer.ca {
+            self.key("ca", |judge| judge.ca(ca));
+        }
+    }
+
+    fn crl_signers(&mut self, issuer: &Issuer) {
+        if !issuer.crl_signers.is_empty() {
+            self.distinct(&issuer.crl_signers);
+        }
+        for (index, path) in issuer.crl_signers.iter().enumerate() {
+            self.index(index, |judge| {
+                judge.not_empty(path.as_os_str().is_empty());
+            });
+        }
     }
 
     /// BR §4.9.9, which Mozilla §6 and the Microsoft programme tighten.
@@ -237,23 +258,38 @@ impl Judge<'_> {
         self.key("key", |judge| {
             judge.not_empty(signer.key.as_os_str().is_empty());
         });
-        let sources = [
+        self.passphrase(
             signer.passphrase_file.is_some(),
-            signer.passphrase_env.is_some(),
-            signer.passphrase_credential.is_some(),
-        ];
+            signer.passphrase_env.as_ref(),
+            signer.passphrase_credential.as_ref(),
+        );
+    }
+
+    fn ca(&mut self, ca: &Ca) {
+        self.key("key", |judge| {
+            judge.not_empty(ca.key.as_os_str().is_empty());
+        });
+        self.passphrase(
+            ca.passphrase_file.is_some(),
+            ca.passphrase_env.as_ref(),
+            ca.passphrase_credential.as_ref(),
+        );
+        self.key("ocsp_urls", |judge| judge.distinct(&ca.ocsp_urls));
+    }
+
+    /// One source at most, and a name that can be one.
+    fn passphrase(&mut self, file: bool, env: Option<&String>, credential: Option<&String>) {
+        let sources = [file, env.is_some(), credential.is_some()];
         if sources.into_iter().filter(|set| *set).count() > 1 {
             self.report(Problem::SeveralPassphrases);
         }
         self.key("passphrase_env", |judge| {
-            let name = signer.passphrase_env.as_ref();
-            if name.is_some_and(|name| !is_variable(name)) {
+            if env.is_some_and(|name| !is_variable(name)) {
                 judge.report(Problem::EnvironmentName);
             }
         });
         self.key("passphrase_credential", |judge| {
-            let name = signer.passphrase_credential.as_ref();
-            if let Some(name) = name.filter(|name| !is_file_name(name)) {
+            if let Some(name) = credential.filter(|name| !is_file_name(name)) {
                 judge.report(Problem::CredentialName { name: name.clone() });
             }
         });
@@ -391,7 +427,7 @@ fn is_file_name(name: &str) -> bool {
 }
 
 /// `sun_path` has 108 octets with the NUL at its end.
-const SOCKET_PATH_MAX: usize = 107;
+pub(crate) const SOCKET_PATH_MAX: usize = 107;
 
 const NAME_MAX: usize = 128;
 
@@ -544,6 +580,33 @@ mod tests {
     }
 
     #[test]
+    fn good_for_what_was_not_issued_is_for_crls_alone() {
+        assert_eq!(
+            found("", "not_issued = \"good\"", ""),
+            [Problem::GoodWithoutFeed]
+        );
+        let explicit = "evidence = \"ledger\"\nnot_issued = \"good\"";
+        assert_eq!(found("", explicit, ""), [Problem::GoodWithoutFeed]);
+        let fed = "evidence = \"feed\"\nnot_issued = \"good\"\nresponder_id = \"name\"";
+        assert_eq!(found("", fed, ""), []);
+        for policy in ["unauthorized", "unknown", "extended_revoked"] {
+            let fed = format!("evidence = \"feed\"\nnot_issued = \"{policy}\"");
+            assert_eq!(found("", &fed, ""), []);
+        }
+    }
+
+    #[test]
+    fn crl_signers_are_files_each_once() {
+        assert_eq!(found("", "crl_signers = [\"a.pem\", \"b.pem\"]", ""), []);
+        assert_eq!(found("", "crl_signers = []", ""), []);
+        assert_eq!(found("", "crl_signers = [\"\"]", ""), [Problem::Empty]);
+        assert!(matches!(
+            found("", "crl_signers = [\"a.pem\", \"a.pem\"]", "")[..],
+            [Problem::Twice { .. }]
+        ));
+    }
+
+    #[test]
     fn what_is_there_twice_is_named_with_its_line() {
         let text = "[[issuer]]\nname = \"a\"\ncertificate = \"1\"\n\
                     signer = [{ certificate = \"s\", key = \"k\" }, { certificate = \"s\", key = \"l\" }]\n\
@@ -578,6 +641,23 @@ mod tests {
             found("", "", "passphrase_credential = \"../x\"")[..],
             [Problem::CredentialName { .. }]
         ));
+    }
+
+    #[test]
+    fn a_ca_has_a_key_and_says_where_its_certificates_are_asked_about() {
+        let found_in_ca = |lines: &str| found("", "", &format!("[issuer.ca]\n{lines}"));
+        let url = "ocsp_urls = [\"http://a/\"]";
+        assert_eq!(found_in_ca(&format!("key = \"k\"\n{url}")), []);
+        assert_eq!(
+            found_in_ca("key = \"k\"\nocsp_urls = []"),
+            [Problem::EmptyList]
+        );
+        assert_eq!(
+            found_in_ca(&format!(
+                "key = \"\"\n{url}\npassphrase_file = \"p\"\npassphrase_env = \"P\""
+            )),
+            [Problem::Empty, Problem::SeveralPassphrases]
+        );
     }
 
     #[test]

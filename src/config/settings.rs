@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::duration;
+use super::{ca::Ca, duration};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -153,6 +153,16 @@ pub struct Issuer {
     pub name: String,
     /// The CA's certificate, PEM or DER. No default. Who can write it chooses whom we answer for.
     pub certificate: PathBuf,
+    /// What says how fresh the ledger is for this CA. Default `ledger`.
+    #[serde(default)]
+    pub evidence: Evidence,
+    /// Certificates that may sign this CA's CRLs beside its own, PEM or DER, each with the CA's name
+    /// as its subject. Default none. Who can write them chooses whose CRLs are believed.
+    #[serde(default)]
+    pub crl_signers: Vec<PathBuf>,
+    /// How answers name their signer. Default `key`.
+    #[serde(default)]
+    pub responder_id: ResponderId,
     /// What a serial gets that this CA never issued. Default `unauthorized`.
     #[serde(default)]
     pub not_issued: NotIssued,
@@ -182,6 +192,8 @@ pub struct Issuer {
     /// Who signs: exactly one.
     #[serde(default, rename = "signer")]
     pub signers: Vec<Signer>,
+    /// The CA's own key, where this installation issues its certificates. Default: it does not.
+    pub ca: Option<Ca>,
 }
 
 impl Issuer {
@@ -191,12 +203,16 @@ impl Issuer {
         Self {
             name: name.to_owned(),
             certificate: certificate.to_owned(),
+            evidence: Evidence::default(),
+            crl_signers: Vec::new(),
+            responder_id: ResponderId::default(),
             not_issued: NotIssued::default(),
             validity: Self::default_validity(),
             renew: Self::default_renew(),
             cache_max_age: Self::default_cache_max_age(),
             cert_id_hashes: Self::default_cert_id_hashes(),
             signers: Vec::new(),
+            ca: None,
         }
     }
 
@@ -218,7 +234,30 @@ impl Issuer {
     }
 }
 
-/// What a serial gets that its CA never issued. Never `good`.
+/// What says how fresh the ledger is for a CA.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The ledger itself: every change comes to it at once, so that what it has is true now.
+    #[default]
+    Ledger,
+    /// The newest CRL that was imported, and nothing else: answers are dated by its thisUpdate and end
+    /// with its nextUpdate at the latest. After that nothing is signed until a newer one comes.
+    Feed,
+}
+
+/// How answers name their signer (responderID, RFC 6960 §4.2.1).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponderId {
+    /// By the SHA-1 of its key, as RFC 9919 §3.2.2 wants it of new responders.
+    #[default]
+    Key,
+    /// By the subject of its certificate, for old clients that know nothing else.
+    Name,
+}
+
+/// What a serial gets that its CA never issued.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum NotIssued {
@@ -231,6 +270,9 @@ pub enum NotIssued {
     /// A signed `revoked` with certificateHold since 1970 and the extended-revoke extension
     /// (RFC 6960 §2.2, §4.4.8).
     ExtendedRevoked,
+    /// A signed `good`: not on the CRL. Only for a CA whose status comes from CRLs alone
+    /// (`evidence = "feed"`), where nobody can tell what was issued, and only while a CRL is in date.
+    Good,
 }
 
 /// A hash in a CertID for which answers are signed ahead.
@@ -277,18 +319,11 @@ impl Signer {
     /// Where the passphrase comes from; at most one of the three is set in a judged configuration.
     #[must_use]
     pub fn passphrase(&self) -> Option<PassphraseSource> {
-        let file = self.passphrase_file.clone().map(PassphraseSource::File);
-        let env = || {
-            self.passphrase_env
-                .clone()
-                .map(PassphraseSource::Environment)
-        };
-        let credential = || {
-            self.passphrase_credential
-                .clone()
-                .map(PassphraseSource::Credential)
-        };
-        file.or_else(env).or_else(credential)
+        PassphraseSource::first(
+            self.passphrase_file.as_deref(),
+            self.passphrase_env.as_deref(),
+            self.passphrase_credential.as_deref(),
+        )
     }
 }
 
@@ -301,4 +336,18 @@ pub enum PassphraseSource {
     Environment(String),
     /// A file of this name in systemd's `$CREDENTIALS_DIRECTORY`.
     Credential(String),
+}
+
+impl PassphraseSource {
+    /// The one of the three that is set.
+    pub(super) fn first(
+        file: Option<&Path>,
+        environment: Option<&str>,
+        credential: Option<&str>,
+    ) -> Option<Self> {
+        let file = file.map(|path| Self::File(path.to_owned()));
+        let environment = || environment.map(|name| Self::Environment(name.to_owned()));
+        let credential = || credential.map(|name| Self::Credential(name.to_owned()));
+        file.or_else(environment).or_else(credential)
+    }
 }

@@ -13,10 +13,10 @@
 
 use std::fmt;
 
-use crate::change::{Change, Outcome, Verdict};
+use crate::change::{Change, Outcome, Refusal, Verdict};
 
 use super::{
-    problems::Problems,
+    problems::{Place, Problems, Unit},
     report::{ImportReport, ImportResult, Tally},
 };
 
@@ -24,6 +24,9 @@ use super::{
 pub trait Findings {
     /// Why one of its lines is bad.
     type Cause: fmt::Display;
+
+    /// What the source consists of.
+    const UNIT: Unit = Unit::Line;
 
     /// How many lines (or other units of the source) speak of a certificate, the bad ones and the
     /// repetitions among them.
@@ -37,12 +40,29 @@ pub trait Findings {
 
     /// The good lines without repetitions: no two of them speak of the same certificate.
     fn records(&self) -> impl Iterator<Item = Record> + '_;
+
+    /// What the operator should know beside the counts.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether a record that the ledger refuses for this is left as the ledger has it, and counted as
+    /// unchanged.
+    fn passes_over(&self, _refusal: &Refusal) -> bool {
+        false
+    }
+
+    /// The place that [`Record::line`] stands for.
+    fn place(&self, line: u64) -> Place {
+        Place::new(Self::UNIT, line)
+    }
 }
 
 /// What one line says about one certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Record {
-    /// Where the source says it, counted from 1.
+    /// Where the source says it: the number of the line, counted from 1, unless
+    /// [`Findings::place`] says otherwise. Later ones are higher.
     pub line: u64,
     /// What it says.
     pub change: Change,
@@ -143,7 +163,12 @@ fn judge<F: Findings, S: StatusSink>(
             match verdict {
                 Verdict::Applies => {}
                 Verdict::Unchanged => tally.add_unchanged(),
-                Verdict::Refused(refusal) => tally.add_refused(&record, &refusal),
+                Verdict::Refused(refusal) if findings.passes_over(&refusal) => {
+                    tally.add_differing();
+                }
+                Verdict::Refused(refusal) => {
+                    tally.add_refused(&record, &refusal, || findings.place(record.line));
+                }
             }
         }
         progress(Progress {
@@ -177,7 +202,12 @@ fn apply<F: Findings, S: StatusSink>(
             match outcome {
                 Outcome::Applied { .. } => tally.add_applied(),
                 Outcome::Unchanged => tally.add_unchanged(),
-                Outcome::Refused(refusal) => tally.add_refused(&record, &refusal),
+                Outcome::Refused(refusal) if findings.passes_over(&refusal) => {
+                    tally.add_differing();
+                }
+                Outcome::Refused(refusal) => {
+                    tally.add_refused(&record, &refusal, || findings.place(record.line));
+                }
             }
         }
         done = done.saturating_add(count(batch.records.len()));
@@ -247,7 +277,10 @@ pub enum ImportError<E: std::error::Error> {
     Judge(#[source] SinkFailure<E>),
     /// The ledger failed on the way. What the report counts as applied is durable; running the import
     /// again completes it.
-    #[error("only {} of {} lines were applied; run the import again to complete it", report.applied, report.lines)]
+    #[error(
+        "only {} of {} {} were applied; run the import again to complete it",
+        report.applied, report.lines, report.unit.of(report.lines)
+    )]
     Apply {
         /// What failed.
         #[source]

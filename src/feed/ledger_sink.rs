@@ -3,11 +3,16 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    change::{Change, Outcome, Source, Verdict},
-    ledger::{CommitError, GroupCommit, IssuerRevocationOrder, Ledger, LedgerError, SubmitError},
+    asn1::UnixTime,
+    change::{Change, Evidence, Outcome, Source, Verdict},
+    identity::IssuerId,
+    ledger::{
+        CommitError, GroupCommit, IssuerRevocationOrder, Ledger, LedgerError, Recorded,
+        RevokedRecord, SubmitError,
+    },
 };
 
-use super::StatusSink;
+use super::{EvidenceOutcome, EvidenceSink, KnownRevocation, StatusSink, crl};
 
 /// Where a feed's changes go. `Now` tells the time, in milliseconds since 1970.
 #[derive(Debug)]
@@ -88,6 +93,54 @@ impl<Now: Fn() -> u64> StatusSink for LedgerSink<'_, Now> {
         let source = self.source.clone();
         let receipt = commits.submit(changes.to_vec(), source, turn_deadline())?;
         Ok(receipt.wait()?)
+    }
+}
+
+impl<Now: Fn() -> u64> EvidenceSink for LedgerSink<'_, Now> {
+    fn evidence(&mut self, issuer: &IssuerId) -> Result<Option<Evidence>, LedgerSinkError> {
+        Ok(self.ledger.evidence(issuer)?)
+    }
+
+    fn each_revoked(
+        &mut self,
+        issuer: &IssuerId,
+        each: &mut dyn FnMut(&KnownRevocation),
+    ) -> Result<(), LedgerSinkError> {
+        let snapshot = self.ledger.snapshot()?;
+        for record in snapshot.revoked(issuer)? {
+            each(&known(&record?));
+        }
+        Ok(())
+    }
+
+    fn is_from_crl(&mut self, sequence: u64) -> Result<bool, LedgerSinkError> {
+        let entry = self.ledger.snapshot()?.entry(sequence)?;
+        Ok(entry.is_some_and(|entry| entry.source.name() == crl::SOURCE))
+    }
+
+    fn record_evidence(
+        &mut self,
+        issuer: &IssuerId,
+        evidence: &Evidence,
+    ) -> Result<EvidenceOutcome, LedgerSinkError> {
+        let recorded =
+            self.ledger
+                .record_evidence(issuer, evidence, &self.source, (self.now_ms)())?;
+        Ok(match recorded {
+            Recorded::Entry { .. } | Recorded::Unchanged => EvidenceOutcome::Known,
+            Recorded::Older { known } => EvidenceOutcome::Older { known },
+        })
+    }
+}
+
+fn known(record: &RevokedRecord) -> KnownRevocation {
+    let revocation = record.revocation;
+    KnownRevocation {
+        serial: record.serial,
+        claim: revocation.claim,
+        recorded: UnixTime::from_secs(revocation.recorded_ms / 1_000).unwrap_or(UnixTime::MAX),
+        not_after: record.not_after,
+        sequence: record.sequence,
     }
 }
 

@@ -3,19 +3,29 @@
 //! Each source is one file or folder here. A source is read whole and judged whole before its first
 //! change is applied.
 
+pub mod certificates;
+pub mod crl;
+pub mod csv;
 mod import;
 pub mod index;
 #[cfg(feature = "rocksdb")]
 mod ledger_sink;
 mod lines;
 mod problems;
+mod repetition;
 mod report;
 
+pub use certificates::Certificates;
+pub use crl::{
+    Authority, Crl, CrlImportError, CrlImportOptions, CrlRefusal, EvidenceOutcome, EvidenceSink,
+    KnownRevocation, UnjudgedCrl, import_crl,
+};
+pub use csv::{Csv, CsvError, CsvMapping};
 pub use import::{
     Findings, ImportError, ImportOptions, Phase, Progress, Record, SinkFailure, StatusSink, import,
 };
 pub use index::Index;
 #[cfg(feature = "rocksdb")]
 pub use ledger_sink::{LedgerSink, LedgerSinkError};
-pub use problems::{BadPart, PROBLEMS_SHOWN_MAX, Problem, Problems};
+pub use problems::{BadPart, PROBLEMS_SHOWN_MAX, Place, Problem, Problems, Unit};
 pub use report::{ImportReport, ImportResult};

@@ -6,7 +6,7 @@ use crate::change::Refusal;
 
 use super::{
     import::{Findings, Record},
-    problems::{Problem, Problems},
+    problems::{Place, Problem, Problems, Unit},
 };
 
 /// What became of an import.
@@ -19,7 +19,10 @@ pub struct ImportReport {
     pub source: String,
     /// Whether it was applied.
     pub result: ImportResult,
-    /// Lines that speak of a certificate.
+    /// What the source consists of, and the counts count: lines, unless it says otherwise.
+    #[serde(default)]
+    pub unit: Unit,
+    /// Lines (certificates, entries) that speak of a certificate.
     pub lines: u64,
     /// Lines that brought something new, now recorded.
     pub applied: u64,
@@ -29,11 +32,33 @@ pub struct ImportReport {
     pub bad: u64,
     /// Lines that contradict the ledger.
     pub refused: u64,
+    /// Lines among the unchanged whose certificates the ledger has revoked with another time or
+    /// reason: what was recorded first stands.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub differing: u64,
+    /// Holds that the source ended by not listing them. No lines.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub released: u64,
+    /// Revocations in the ledger, of certificates that have not expired, that the source does not
+    /// list although it should. They stay. No lines.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missing: u64,
     /// Bad and refused lines that were left out while the rest was applied.
     pub skipped: u64,
     /// The bad and refused lines with the lowest numbers, at most
     /// [`PROBLEMS_SHOWN_MAX`](super::PROBLEMS_SHOWN_MAX).
     pub errors: Vec<Problem<String>>,
+    /// What else the operator should know of the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over references"
+)]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Whether an import was applied.
@@ -50,17 +75,22 @@ pub enum ImportResult {
     Unfinished,
 }
 
-/// The summary in one line, then a line for each error.
+/// The summary in one line, then a line for each error and each note.
 impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, lines, .. } = self;
+        let Self {
+            source,
+            unit,
+            lines,
+            ..
+        } = self;
         let result = match self.result {
             ImportResult::Complete => "imported",
             ImportResult::Skipped => "imported in part",
             ImportResult::NothingApplied => "nothing was applied",
             ImportResult::Unfinished => "not finished",
         };
-        write!(f, "{source}: {result}: {lines} lines")?;
+        write!(f, "{source}: {result}: {lines} {}", unit.of(*lines))?;
         for (count, word) in [
             (self.applied, "applied"),
             (self.unchanged, "unchanged"),
@@ -72,14 +102,34 @@ impl fmt::Display for ImportReport {
                 write!(f, ", {count} {word}")?;
             }
         }
+        for (count, note) in [
+            (
+                self.differing,
+                "known with another time or reason, which stands",
+            ),
+            (self.released, "no longer on hold"),
+            (
+                self.missing,
+                "revoked earlier and not listed, which stay revoked",
+            ),
+        ] {
+            if count > 0 {
+                write!(f, "; {count} {note}")?;
+            }
+        }
         for error in &self.errors {
-            write!(f, "\n{source}: {error}")?;
+            match error.place.file {
+                None => write!(f, "\n{source}: {error}")?,
+                Some(_) => write!(f, "\n{error}")?,
+            }
         }
         let errors = u64::try_from(self.errors.len()).unwrap_or(u64::MAX);
         match self.bad.saturating_add(self.refused).saturating_sub(errors) {
-            0 => Ok(()),
-            more => write!(f, "\n{source}: and {more} more"),
+            0 => {}
+            more => write!(f, "\n{source}: and {more} more")?,
         }
+        let mut notes = self.notes.iter();
+        notes.try_for_each(|note| write!(f, "\n{source}: {note}"))
     }
 }
 
@@ -87,26 +137,32 @@ impl fmt::Display for ImportReport {
 #[derive(Debug)]
 pub(super) struct Tally {
     source: String,
+    unit: Unit,
     lines: u64,
     repeated: u64,
     bad: u64,
     applied: u64,
     unchanged: u64,
+    differing: u64,
     problems: Problems<String>,
+    notes: Vec<String>,
 }
 
 impl Tally {
     /// What is known when the source has been read.
-    pub(super) fn new(source: &str, findings: &impl Findings) -> Self {
+    pub(super) fn new<F: Findings>(source: &str, findings: &F) -> Self {
         let problems = findings.problems().to_text();
         Self {
             source: source.to_owned(),
+            unit: F::UNIT,
             lines: findings.line_count(),
             repeated: findings.repeated(),
             bad: problems.total(),
             applied: 0,
             unchanged: 0,
+            differing: 0,
             problems,
+            notes: findings.notes(),
         }
     }
 
@@ -133,11 +189,24 @@ impl Tally {
         self.unchanged = self.unchanged.saturating_add(1);
     }
 
-    pub(super) fn add_refused(&mut self, record: &Record, refusal: &Refusal) {
+    /// `place` tells where the record stands.
+    /// Known otherwise, and left as it is known.
+    pub(super) const fn add_differing(&mut self) {
+        self.add_unchanged();
+        self.differing = self.differing.saturating_add(1);
+    }
+
+    pub(super) fn add_refused(
+        &mut self,
+        record: &Record,
+        refusal: &Refusal,
+        place: impl FnOnce() -> Place,
+    ) {
         let Record { line, change } = record;
-        self.problems.push(*line, || {
-            let cause = format!("serial number {}: {refusal}", change.serial);
-            (None, cause)
+        self.problems.push_at(*line, || Problem {
+            place: place(),
+            part: None,
+            cause: format!("serial number {}: {refusal}", change.serial),
         });
     }
 
@@ -155,16 +224,21 @@ impl Tally {
         ImportReport {
             source: self.source,
             result,
+            unit: self.unit,
             lines: self.lines,
             applied: self.applied,
             unchanged: self.unchanged.saturating_add(self.repeated),
             bad: self.bad,
             refused,
+            differing: self.differing,
+            released: 0,
+            missing: 0,
             skipped: match result {
                 ImportResult::Complete | ImportResult::NothingApplied => 0,
                 ImportResult::Skipped | ImportResult::Unfinished => self.problems.total(),
             },
             errors: self.problems.into_first(),
+            notes: self.notes,
         }
     }
 }

@@ -66,6 +66,41 @@ impl SerialNumber {
         if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(SerialNumberError::NotHexadecimal);
         }
+        Self::from_magnitude(&content)
+    }
+
+    /// A serial from the decimal digits of a non-negative integer, as databases of CAs write it.
+    ///
+    /// # Errors
+    /// [`SerialNumberError`] when empty, not decimal, negative or longer than 20 octets.
+    pub fn from_decimal(digits: &str) -> Result<Self, SerialNumberError> {
+        if digits.is_empty() {
+            return Err(SerialNumberError::Empty);
+        }
+        if digits.starts_with('-') {
+            return Err(SerialNumberError::Negative);
+        }
+        // The integer's octets, right aligned behind one spare octet for the sign.
+        let mut content = [0_u8; Self::OCTETS_MAX + 1];
+        for digit in digits.bytes() {
+            if !digit.is_ascii_digit() {
+                return Err(SerialNumberError::NotDecimal);
+            }
+            let mut carry = u16::from(digit - b'0');
+            for place in content.iter_mut().rev() {
+                let [high, low] = (u16::from(*place) * 10 + carry).to_be_bytes();
+                *place = low;
+                carry = u16::from(high);
+            }
+            if carry > 0 {
+                return Err(SerialNumberError::TooLong);
+            }
+        }
+        Self::from_magnitude(&content)
+    }
+
+    /// The serial whose octets, zeros before them, are `content`.
+    fn from_magnitude(content: &[u8; Self::OCTETS_MAX + 1]) -> Result<Self, SerialNumberError> {
         let zeros = content.iter().take_while(|octet| **octet == 0).count();
         let first = content.get(zeros).copied().unwrap_or(0);
         let start = if zeros == content.len() || first >= 0x80 {
@@ -132,11 +167,53 @@ pub enum SerialNumberError {
     /// A character that is no hexadecimal digit.
     #[error("the serial number is not hexadecimal")]
     NotHexadecimal,
+    /// A character that is no decimal digit.
+    #[error("the serial number is not decimal")]
+    NotDecimal,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decimal_is_the_same_number() {
+        for (decimal, hexadecimal) in [
+            ("1", "01"),
+            (
+                "000000000000000000000000000000000000000000000000000000000000255",
+                "FF",
+            ),
+            ("128", "80"),
+            // By bc(1): 2^159 - 1.
+            (
+                "730750818665451459101842416358141509827966271487",
+                "7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF",
+            ),
+        ] {
+            let serial = SerialNumber::from_decimal(decimal).unwrap();
+            assert_eq!(serial, SerialNumber::from_hex(hexadecimal).unwrap());
+            assert_eq!(serial.to_string(), hexadecimal);
+        }
+        for (text, error) in [
+            ("", SerialNumberError::Empty),
+            ("-1", SerialNumberError::Negative),
+            ("+1", SerialNumberError::NotDecimal),
+            ("1A", SerialNumberError::NotDecimal),
+            ("1e3", SerialNumberError::NotDecimal),
+            // 2^159, whose sign octet is the 21st, and 2^168.
+            (
+                "730750818665451459101842416358141509827966271488",
+                SerialNumberError::TooLong,
+            ),
+            (
+                "374144419156711147060143317175368453031918731001856",
+                SerialNumberError::TooLong,
+            ),
+        ] {
+            assert_eq!(SerialNumber::from_decimal(text), Err(error), "{text}");
+        }
+    }
 
     #[test]
     fn hexadecimal_gains_the_sign_octet_that_der_needs() {

@@ -9,6 +9,7 @@
 //! every entry
 //!      1  version = 1
 //!      1  kind: 1 issuer defined, 2 issued, 3 revoked, 4 released, 5 clock accepted,
+//!         6 evidence
 //!         7 issuer revoked
 //!      8  sequence, from 1, rising by 1
 //!      8  recorded time
@@ -37,6 +38,14 @@
 //! clock accepted (5), then
 //!      5  the time that the operator confirmed
 //!
+//! evidence (6): the newest full CRL taken for an issuer, then
+//!      4  issuer number
+//!      5  thisUpdate
+//!      5  nextUpdate
+//!    1+n  CRLNumber: length 0 for none, to 20, then content octets
+//!     32  SHA-256 of the CRL's DER
+//!      4  how many certificates the CRL lists
+//!
 //! issuer revoked (7), then
 //!      4  issuer number
 //!      1  flags: 0x10 invalidityDate
@@ -48,12 +57,12 @@
 //! A reader refuses another version or kind (a newer program wrote it), a length that reaches past the
 //! end, octets left over, unknown flags, a notBefore, notAfter or hash of a revocation without flag
 //! 0x08, a sequence of 0, an issuer number of 0, a previous sequence that is not smaller than its own,
-//! a serial number that is not minimal, a reason that does not exist, a hold of a whole issuer, a time
-//! past 9999, and text that is not UTF-8.
+//! a serial number or CRLNumber that is not minimal, a negative CRLNumber, a reason that does not
+//! exist, a hold of a whole issuer, a time past 9999, and text that is not UTF-8.
 
 use crate::{
-    asn1::{CrlReason, UnixTime},
-    change::{Inventory, RevocationClaim, Source},
+    asn1::{CrlNumber, CrlNumberError, CrlReason, UnixTime},
+    change::{Evidence, Inventory, RevocationClaim, Source},
     identity::{IssuerId, SerialNumber, SerialNumberError},
     octets::Octets,
 };
@@ -89,6 +98,13 @@ pub enum EntryKind {
     ClockAccepted {
         /// The confirmed time.
         time: UnixTime,
+    },
+    /// A newer full CRL was taken for an issuer: what the ledger has of it is as fresh as that.
+    Evidence {
+        /// The issuer's number.
+        issuer_number: u32,
+        /// What the CRL says of its freshness.
+        evidence: Evidence,
     },
     /// All certificates of an issuer are revoked for good, those that it issues later included
     /// (RFC 6960 §2.7): its key is in other hands, or it has ended.
@@ -155,6 +171,7 @@ const ISSUED: u8 = 2;
 const REVOKED: u8 = 3;
 const RELEASED: u8 = 4;
 const CLOCK_ACCEPTED: u8 = 5;
+const EVIDENCE: u8 = 6;
 const ISSUER_REVOKED: u8 = 7;
 
 const NOT_BEFORE: u8 = 0x01;
@@ -229,6 +246,19 @@ impl Entry {
                 put_head(CLOCK_ACCEPTED, sequence, recorded_ms, source, out)?;
                 put_time(out, *time);
             }
+            EntryKind::Evidence {
+                issuer_number,
+                evidence,
+            } => {
+                put_head(EVIDENCE, sequence, recorded_ms, source, out)?;
+                out.extend_from_slice(&issuer_number.to_be_bytes());
+                put_time(out, evidence.this_update);
+                put_time(out, evidence.next_update);
+                let number = evidence.crl_number.as_ref();
+                put_counted_u8(out, number.map_or(&[], CrlNumber::as_bytes))?;
+                out.extend_from_slice(&evidence.crl_sha256);
+                out.extend_from_slice(&evidence.entry_count.to_be_bytes());
+            }
             EntryKind::IssuerRevoked {
                 issuer_number,
                 claim,
@@ -287,6 +317,10 @@ impl Entry {
             }
             CLOCK_ACCEPTED => EntryKind::ClockAccepted {
                 time: time(&mut octets)?,
+            },
+            EVIDENCE => EntryKind::Evidence {
+                issuer_number: issuer_number(&mut octets)?,
+                evidence: evidence(&mut octets)?,
             },
             ISSUER_REVOKED => issuer_revoked(&mut octets)?,
             kind => return Err(EntryError::Kind(kind)),
@@ -348,6 +382,22 @@ fn certificate(kind: u8, octets: &mut Octets<'_>) -> Result<CertificateEntry, En
         serial,
         previous,
         statement,
+    })
+}
+
+fn evidence(octets: &mut Octets<'_>) -> Result<Evidence, EntryError> {
+    let this_update = time(octets)?;
+    let next_update = time(octets)?;
+    let crl_number = match octets.counted_u8().ok_or(EntryError::Truncated)? {
+        [] => None,
+        content => Some(CrlNumber::from_content(content)?),
+    };
+    Ok(Evidence {
+        this_update,
+        next_update,
+        crl_number,
+        crl_sha256: octets.array().ok_or(EntryError::Truncated)?,
+        entry_count: octets.u32().ok_or(EntryError::Truncated)?,
     })
 }
 
@@ -482,6 +532,9 @@ pub enum EntryError {
     /// Not a serial number.
     #[error("in an entry: {0}")]
     Serial(#[from] SerialNumberError),
+    /// Not a CRLNumber.
+    #[error("in an entry: {0}")]
+    CrlNumber(#[from] CrlNumberError),
     /// Source, cursor or label is not UTF-8.
     #[error("a text in an entry is not UTF-8")]
     Text,
@@ -514,6 +567,19 @@ mod tests {
         let mut octets = Vec::new();
         entry.encode(&mut octets).unwrap();
         octets
+    }
+
+    fn evidence(crl_number: Option<&[u8]>) -> EntryKind {
+        EntryKind::Evidence {
+            issuer_number: 2,
+            evidence: Evidence {
+                this_update: at(0x0e),
+                next_update: at(0x0f),
+                crl_number: crl_number.map(|content| CrlNumber::from_content(content).unwrap()),
+                crl_sha256: [0xbb; 32],
+                entry_count: 0x10,
+            },
+        }
     }
 
     /// Written by hand from the drawing above.
@@ -608,6 +674,26 @@ mod tests {
                 .to_vec(),
             ),
             (
+                entry(0x0106, evidence(Some(&[0x00, 0x80]))),
+                hex!(
+                    "01 06 0000000000000106 00000123456789ab 05 696e646578 0002 c3a9"
+                    "00000002 000000000e 000000000f 02 0080"
+                    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+                    "00000010"
+                )
+                .to_vec(),
+            ),
+            (
+                entry(0x0107, evidence(None)),
+                hex!(
+                    "01 06 0000000000000107 00000123456789ab 05 696e646578 0002 c3a9"
+                    "00000002 000000000e 000000000f 00"
+                    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+                    "00000010"
+                )
+                .to_vec(),
+            ),
+            (
                 entry(
                     0x0106,
                     EntryKind::IssuerRevoked {
@@ -693,6 +779,26 @@ mod tests {
         assert_eq!(hold.encode(&mut Vec::new()), Err(EntryError::Reason(6)));
     }
 
+    #[test]
+    fn evidence_that_is_not_canonical_is_refused() {
+        let octets = encoded(&entry(0x0106, evidence(Some(&[0x00, 0x80]))));
+        let head = octets.len() - (4 + 5 + 5 + 1 + 2 + 32 + 4);
+        for (at, octet, error) in [
+            (head + 3, 0, EntryError::IssuerNumber),
+            (head + 4, 0xff, EntryError::Time),
+            (head + 9, 0xff, EntryError::Time),
+            (head + 15, 0x80, CrlNumberError::Negative.into()),
+            (head + 16, 0x7f, CrlNumberError::NotMinimal.into()), // 0x007f
+            (head + 14, 0xff, EntryError::Truncated),
+        ] {
+            let mut octets = octets.clone();
+            octets[at] = octet;
+            assert_eq!(Entry::decode(&octets), Err(error), "octet {at}");
+        }
+        let trailing = [&octets[..], &[0]].concat();
+        assert_eq!(Entry::decode(&trailing), Err(EntryError::Trailing(1)));
+    }
+
     fn times() -> impl Strategy<Value = UnixTime> {
         (0..=UnixTime::MAX.as_secs()).prop_map(at)
     }
@@ -751,6 +857,34 @@ mod tests {
             },
         );
         let clock = times().prop_map(|time| EntryKind::ClockAccepted { time });
+        let crl_number = prop::collection::vec(any::<u8>(), 1..=20)
+            .prop_filter_map("a number", |octets| CrlNumber::from_content(&octets).ok());
+        let evidence = (
+            1_u32..,
+            (times(), times()),
+            prop::option::of(crl_number),
+            any::<([u8; 32], u32)>(),
+        )
+            .prop_map(
+                |(
+                    issuer_number,
+                    (this_update, next_update),
+                    crl_number,
+                    (crl_sha256, entry_count),
+                )| {
+                    let evidence = Evidence {
+                        this_update,
+                        next_update,
+                        crl_number,
+                        crl_sha256,
+                        entry_count,
+                    };
+                    EntryKind::Evidence {
+                        issuer_number,
+                        evidence,
+                    }
+                },
+            );
         let whole = (1_u32.., claim)
             .prop_filter("no hold", |(_, claim)| {
                 claim.reason != Some(CrlReason::CertificateHold)
@@ -763,7 +897,7 @@ mod tests {
             1_000..=u64::MAX,
             0..=MILLIS_MAX,
             ("\\PC{0,40}", "\\PC{0,90}"),
-            prop_oneof![4 => certificate, 1 => issuer, 1 => clock, 1 => whole],
+            prop_oneof![4 => certificate, 1 => issuer, 1 => clock, 1 => evidence, 1 => whole],
         )
             .prop_map(|(sequence, recorded_ms, (name, cursor), kind)| Entry {
                 sequence,

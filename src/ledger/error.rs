@@ -118,6 +118,12 @@ pub enum LedgerError {
         /// The label that was given.
         given: String,
     },
+    /// Something was to be recorded about an issuer that was never defined.
+    #[error("the ledger does not know the issuer {issuer}")]
+    UnknownIssuer {
+        /// The issuer.
+        issuer: IssuerId,
+    },
     /// A label, name or key does not fit an entry.
     #[error(transparent)]
     Entry(#[from] EntryError),
@@ -191,6 +197,12 @@ pub enum Damage {
         number: u32,
         /// The serial number.
         serial: SerialNumber,
+    },
+    /// The row of an issuer's newest evidence holds something else.
+    #[error("the newest evidence of issuer {number} cannot be read")]
+    Evidence {
+        /// The issuer's number.
+        number: u32,
     },
     /// A key or value that cannot be read.
     #[error("a key or value in {family} cannot be read")]

@@ -13,6 +13,7 @@
 //!           "writes"                                         → u64, number of the last batch
 //!           "signing_high_water"                             → u64, seconds since 1970
 //!           "count" ‖ issuer number u32                      → u64 known, u64 revoked certificates
+//!           "evidence" ‖ issuer number u32                   → canonical entry of its newest evidence
 //!           "issuer revoked" ‖ issuer number u32             → revoked value (`record`) of the entry
 //!                                                              that revoked all its certificates
 //! ```
@@ -37,6 +38,7 @@ pub(super) const LAST_SEQUENCE: &[u8] = b"last_sequence";
 pub(super) const WRITES: &[u8] = b"writes";
 pub(super) const SIGNING_HIGH_WATER: &[u8] = b"signing_high_water";
 const COUNT: &[u8] = b"count";
+const EVIDENCE: &[u8] = b"evidence";
 /// What the keys of issuers that were revoked as a whole begin with.
 pub(super) const ISSUER_WIDE: &[u8] = b"issuer revoked";
 
@@ -124,6 +126,10 @@ pub(super) fn revoked_serial(key: &[u8]) -> Option<SerialNumber> {
 
 pub(super) fn count(issuer_number: u32) -> Key {
     Key::new([COUNT, &issuer_number.to_be_bytes()])
+}
+
+pub(super) fn evidence(issuer_number: u32) -> Key {
+    Key::new([EVIDENCE, &issuer_number.to_be_bytes()])
 }
 
 /// The row of an issuer that was revoked as a whole.

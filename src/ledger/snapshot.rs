@@ -309,7 +309,11 @@ impl LedgerSnapshot {
         self.view.borrow_owner()
     }
 
-    fn get(&self, family: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, LedgerError> {
+    pub(super) fn get(
+        &self,
+        family: &'static str,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, LedgerError> {
         let engine = self.engine();
         self.view
             .borrow_dependent()

@@ -552,7 +552,7 @@ impl std::fmt::Debug for Ledger {
 }
 
 /// Adds an entry that is the last one.
-fn put_entry(
+pub(super) fn put_entry(
     engine: &Engine,
     batch: &mut WriteBatch,
     sequence: u64,
@@ -564,7 +564,7 @@ fn put_entry(
     Ok(())
 }
 
-fn next_sequence(engine: &Engine) -> Result<u64, LedgerError> {
+pub(super) fn next_sequence(engine: &Engine) -> Result<u64, LedgerError> {
     let last = engine.last_sequence()?;
     Ok(last.checked_add(1).ok_or(EntryError::Sequence)?)
 }

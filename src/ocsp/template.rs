@@ -142,6 +142,14 @@ impl Template {
         self.issuer_hashes.algorithm()
     }
 
+    /// Whether the responses name this responder.
+    #[must_use]
+    pub fn is_by(&self, responder_id: &ResponderId) -> bool {
+        let mut der = Vec::with_capacity(responder_id.der_len());
+        responder_id.put(&mut der);
+        self.response_data_head.starts_with(&der)
+    }
+
     /// producedAt.
     #[must_use]
     pub const fn produced_at(&self) -> UnixTime {

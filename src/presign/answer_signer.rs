@@ -64,7 +64,7 @@ impl<'a> AnswerSigner<'a> {
             status: record.status,
             single_extensions: single_extensions.map(Vec::into_boxed_slice),
             this_update: self.window.this_update,
-            produced_at: self.window.this_update,
+            produced_at: self.window.produced_at,
             next_update: self.window.next_update,
             next_sign: self.window.next_sign,
             columns,

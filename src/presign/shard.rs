@@ -10,8 +10,7 @@ use super::SigningWindow;
 use crate::asn1::{SignatureAlgorithm, UnixTime};
 use crate::identity::{IssuerId, SerialNumber};
 use crate::ocsp::{
-    CertStatus, EncodeError, IssuerHashes, ResponderId, Template, TemplateParams,
-    invalidity_date_extension,
+    CertStatus, EncodeError, IssuerHashes, Template, TemplateParams, invalidity_date_extension,
 };
 use crate::segment::{
     RecordData, RecordStatus, SegmentError, SegmentFile, SegmentKind, SegmentSpec, SegmentWriter,
@@ -27,6 +26,23 @@ pub struct ShardRecord {
     pub status: RecordStatus,
     /// When the key is known or suspected to have been compromised (RFC 5280 §5.3.2).
     pub invalidity_date: Option<UnixTime>,
+    /// Not to be signed ahead of time: what the answers of its window rest on is older than what is
+    /// known of it.
+    pub live_only: bool,
+}
+
+impl ShardRecord {
+    /// Whether an answer with this thisUpdate may be signed for it: never one from before its
+    /// revocation.
+    pub(super) fn may_be_signed(&self, this_update: UnixTime) -> bool {
+        let revoked_by_then = match self.status {
+            RecordStatus::Good => true,
+            RecordStatus::Revoked {
+                revocation_time, ..
+            } => revocation_time <= this_update,
+        };
+        revoked_by_then && !self.live_only
+    }
 }
 
 /// What every record of a segment shares.
@@ -48,7 +64,7 @@ pub struct ShardJob<'a> {
     pub shard: u32,
     /// The ledger sequence that the records speak for.
     pub as_of: u64,
-    /// thisUpdate, nextUpdate and the next signing.
+    /// thisUpdate, producedAt, nextUpdate and the next signing.
     pub window: SigningWindow,
     /// Threads that sign; at least one.
     pub workers: usize,
@@ -68,7 +84,8 @@ pub fn shard_depth(certificates: u64) -> u8 {
 }
 
 /// Signs `records` (all of one shard, each serial once) and writes the segment; it is durable when
-/// this returns. Memory beyond the records is a few chunks a worker, whatever their number.
+/// this returns. A record that was revoked after the window's thisUpdate, or is to be signed live
+/// only, is written unsigned. Memory beyond the records is a few chunks a worker, whatever their number.
 ///
 /// # Errors
 /// [`PresignError`]; no segment exists then.
@@ -94,7 +111,7 @@ pub fn sign_shard(
         depth: job.depth,
         shard: job.shard,
         as_of: job.as_of,
-        snapshot_time: job.window.this_update,
+        snapshot_time: job.window.produced_at,
         next_sign: job.window.next_sign,
         templates: templates.clone(),
     };
@@ -191,9 +208,9 @@ pub(super) fn template(
         .map(Vec::as_slice)
         .collect();
     Template::new(&TemplateParams {
-        responder_id: &ResponderId::ByKey(signer.responder_id),
+        responder_id: &signer.responder_id,
         issuer_hashes: hashes,
-        produced_at: window.this_update,
+        produced_at: window.produced_at,
         this_update: window.this_update,
         next_update: window.next_update,
         signature_algorithm: signer.signer.algorithm(),
@@ -214,6 +231,7 @@ pub fn signer_fingerprint(signer: &LoadedSigner) -> [u8; 32] {
 struct RecordSigner<'a> {
     signer: Option<&'a LoadedSigner>,
     templates: &'a [Template],
+    this_update: UnixTime,
     tbs: Vec<u8>,
     signatures: Vec<u8>,
 }
@@ -223,18 +241,22 @@ impl<'a> RecordSigner<'a> {
         Self {
             signer: job.signer,
             templates,
+            this_update: job.window.this_update,
             tbs: Vec::new(),
             signatures: Vec::new(),
         }
     }
 
-    /// The signatures of all columns, one after another; none without a signer.
+    /// The signatures of all columns, one after another; none without a signer, or where none may be.
     fn sign(
         &mut self,
         record: &ShardRecord,
         single_extensions: Option<&[u8]>,
     ) -> Result<&[u8], PresignError> {
-        let Some(loaded) = self.signer else {
+        let Some(loaded) = self
+            .signer
+            .filter(|_| record.may_be_signed(self.this_update))
+        else {
             return Ok(&[]);
         };
         let signer = &loaded.signer;

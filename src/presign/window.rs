@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::asn1::UnixTime;
+use crate::change::Evidence;
 
 /// How long an issuer's answers are valid and how often they are renewed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,16 +36,18 @@ pub struct Phase {
 /// The times of one signing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SigningWindow {
-    /// When the status was known, and producedAt.
+    /// When the status was known.
     pub this_update: UnixTime,
+    /// When it is signed; not before `this_update`.
+    pub produced_at: UnixTime,
     /// When the answer ends.
     pub next_update: UnixTime,
-    /// When the next one is due; after `this_update`, not after `next_update`.
+    /// When the next one is due; after `produced_at`, not after `next_update`.
     pub next_sign: UnixTime,
 }
 
 impl ValidityPolicy {
-    /// The window of an answer whose status is known at `this_update`.
+    /// The window of an answer whose status is known at `now`, which is signed at once.
     ///
     /// nextUpdate never passes `not_after`, the first end among the certificates that a client needs
     /// to check the answer (Mozilla §6). For a validity v of 16 hours and more the renewal comes at
@@ -56,15 +59,62 @@ impl ValidityPolicy {
     /// [`WindowError::Expired`] when `not_after` leaves no time at all.
     pub fn window(
         &self,
-        this_update: UnixTime,
+        now: UnixTime,
         not_after: UnixTime,
         phase: Option<Phase>,
     ) -> Result<SigningWindow, WindowError> {
-        let next_update = this_update.saturating_add(self.validity).min(not_after);
-        let validity = next_update.since(this_update).as_secs();
-        if validity == 0 {
+        let next_update = now.saturating_add(self.validity).min(not_after);
+        if next_update <= now {
             return Err(WindowError::Expired { not_after });
         }
+        Ok(SigningWindow {
+            this_update: now,
+            produced_at: now,
+            next_update,
+            next_sign: self.next_sign(now, next_update, phase),
+        })
+    }
+
+    /// The window of an answer that is signed at `now` and says no more than a CRL did: thisUpdate is the
+    /// CRL's, and nextUpdate never passes the CRL's.
+    ///
+    /// Where the CRL's nextUpdate is what ends the answer, signing it again would say the same for the
+    /// same time: it is due when a newer CRL comes, and `next_sign` is its end. A CRL of a CA whose
+    /// clock is a little ahead dates the answer `now`: thisUpdate is never in the future.
+    ///
+    /// # Errors
+    /// [`WindowError::Stale`] when the CRL's nextUpdate is past, [`WindowError::Expired`] when
+    /// `not_after` is.
+    pub fn window_by(
+        &self,
+        evidence: &Evidence,
+        now: UnixTime,
+        not_after: UnixTime,
+        phase: Option<Phase>,
+    ) -> Result<SigningWindow, WindowError> {
+        let stale_at = evidence.next_update;
+        if stale_at <= now {
+            return Err(WindowError::Stale {
+                next_update: stale_at,
+            });
+        }
+        let own = self.window(now, not_after, phase)?;
+        let ended_by_the_crl = stale_at <= own.next_update;
+        Ok(SigningWindow {
+            this_update: evidence.this_update.min(now),
+            next_update: own.next_update.min(stale_at),
+            next_sign: if ended_by_the_crl {
+                stale_at
+            } else {
+                own.next_sign
+            },
+            ..own
+        })
+    }
+
+    /// When an answer that is signed at `now` and ends at `next_update` is signed again.
+    fn next_sign(&self, now: UnixTime, next_update: UnixTime, phase: Option<Phase>) -> UnixTime {
+        let validity = next_update.since(now).as_secs();
         let mut interval = self.renew_every.as_secs().min(validity / 2);
         if validity >= 16 * HOUR {
             interval = interval.min(validity - 8 * HOUR).min(4 * DAY);
@@ -76,12 +126,7 @@ impl ValidityPolicy {
         }
         // Close to a certificate's end halves of halves would sign without pause and gain nothing.
         let interval = interval.max(INTERVAL_MIN).min(validity);
-        let next_sign = this_update.saturating_add(Duration::from_secs(interval));
-        Ok(SigningWindow {
-            this_update,
-            next_update,
-            next_sign,
-        })
+        now.saturating_add(Duration::from_secs(interval))
     }
 }
 
@@ -94,6 +139,12 @@ pub enum WindowError {
     Expired {
         /// When it ended.
         not_after: UnixTime,
+    },
+    /// The evidence that an answer would rest on has ended.
+    #[error("the newest CRL taken for the issuer ended at {next_update}")]
+    Stale {
+        /// Its nextUpdate.
+        next_update: UnixTime,
     },
 }
 
@@ -137,6 +188,58 @@ mod tests {
         );
     }
 
+    fn evidence(this_update: u64, next_update: u64) -> Evidence {
+        Evidence {
+            this_update: at(this_update),
+            next_update: at(next_update),
+            crl_number: None,
+            crl_sha256: [0; 32],
+            entry_count: 0,
+        }
+    }
+
+    #[test]
+    fn an_answer_by_a_crl_is_dated_by_it_and_ends_with_it() {
+        let policy = ValidityPolicy::default();
+        let (now, day) = (1_000_000, 24 * HOUR);
+        let by = |this_update, next_update, not_after| {
+            let evidence = evidence(this_update, next_update);
+            policy.window_by(&evidence, at(now), at(not_after), None)
+        };
+        // The CRL ends first: there is nothing to sign again for.
+        let window = by(now - day, now + day, 10 * now).unwrap();
+        assert_eq!(
+            (window.this_update, window.produced_at),
+            (at(now - day), at(now))
+        );
+        assert_eq!(
+            (window.next_update, window.next_sign),
+            (at(now + day), at(now + day))
+        );
+        // A CRL of a month: the issuer's own validity and renewal.
+        let window = by(now - day, now + 30 * day, 10 * now).unwrap();
+        assert_eq!(window.this_update, at(now - day));
+        assert_eq!(window.next_update, at(now + 4 * day - 1));
+        assert_eq!(window.next_sign, at(now + day));
+        // The signer's certificate ends before both.
+        let window = by(now - day, now + day, now + HOUR).unwrap();
+        assert_eq!(window.next_update, at(now + HOUR));
+        // The CA's clock is ahead of ours.
+        let window = by(now + 60, now + day, 10 * now).unwrap();
+        assert_eq!(window.this_update, at(now));
+        // At its nextUpdate the CRL has ended.
+        assert_eq!(
+            by(now - day, now, 10 * now),
+            Err(WindowError::Stale {
+                next_update: at(now)
+            })
+        );
+        assert_eq!(
+            by(now - day, now + day, now),
+            Err(WindowError::Expired { not_after: at(now) })
+        );
+    }
+
     #[test]
     fn shards_signed_together_come_due_apart() {
         let due = |index| {
@@ -153,6 +256,44 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_answer_by_a_crl_says_more_than_the_crl(
+            now in 0_u64..4_000_000_000,
+            this_update in -40 * 86_400_i64..600,
+            lasts in 0_u64..60 * DAY,
+            left in 0_u64..20 * DAY,
+            validity in 8 * HOUR - 1..10 * DAY,
+            renew in 1_u64..20 * DAY,
+            phase in prop::option::of((0_u32..9, 1_u32..9)),
+        ) {
+            let policy = ValidityPolicy {
+                validity: Duration::from_secs(validity),
+                renew_every: Duration::from_secs(renew),
+            };
+            let this_update = now.saturating_add_signed(this_update);
+            let crl = evidence(this_update, this_update + lasts);
+            let phase = phase.map(|(index, count)| Phase { index, count });
+            let not_after = at(now + left);
+            match policy.window_by(&crl, at(now), not_after, phase) {
+                Ok(window) => {
+                    prop_assert_eq!(window.produced_at, at(now));
+                    prop_assert!(window.this_update <= crl.this_update);
+                    prop_assert!(window.this_update <= at(now));
+                    prop_assert!(window.this_update == crl.this_update || crl.this_update > at(now));
+                    prop_assert!(window.next_update > at(now));
+                    prop_assert!(window.next_update <= crl.next_update);
+                    prop_assert!(window.next_update <= not_after);
+                    prop_assert!(window.next_update <= at(now + validity));
+                    prop_assert!(window.next_sign > at(now));
+                    prop_assert!(window.next_sign <= window.next_update);
+                }
+                Err(WindowError::Stale { next_update }) => {
+                    prop_assert!(next_update == crl.next_update && next_update <= at(now));
+                }
+                Err(WindowError::Expired { .. }) => prop_assert!(not_after <= at(now)),
+            }
+        }
+
         #[test]
         fn renewal_keeps_the_windows_of_the_root_programmes(
             now in 0_u64..4_000_000_000,

@@ -104,12 +104,13 @@ fn single(
     })
 }
 
-/// Unknown is never good: what was not issued is answered by the issuer's policy, and only the
-/// policies that need a signature go on to the authority.
+/// Unknown is never good, but where an operator wrote so for an issuer that is fed by CRLs alone. What
+/// was not issued is answered by the issuer's policy, and only the policies that need a signature go on
+/// to the authority.
 fn judge_not_issued(issuer: &IssuerSnapshot) -> Result<(), Refusal> {
     match issuer.entry().policy.not_issued {
         NotIssued::Unauthorized => Err(Refusal::NotIssued),
-        NotIssued::Unknown | NotIssued::ExtendedRevoked => Ok(()),
+        NotIssued::Unknown | NotIssued::ExtendedRevoked | NotIssued::Good => Ok(()),
     }
 }
 
@@ -124,7 +125,7 @@ struct Presigned<'a> {
 }
 
 impl Presigned<'_> {
-    /// The response, or `None` outside thisUpdate ≤ now < nextUpdate: nothing is served stale, and
+    /// The response, or `None` outside thisUpdate ≤ producedAt ≤ now < nextUpdate: nothing is served stale, and
     /// nothing from the future.
     fn assemble(
         self,
@@ -132,8 +133,9 @@ impl Presigned<'_> {
         issuer: &IssuerSnapshot,
         now: UnixTime,
     ) -> Option<Response> {
-        let (this_update, next_update) = (self.template.this_update(), self.template.next_update());
-        if now < this_update || now >= next_update {
+        let (produced_at, next_update) = (self.template.produced_at(), self.template.next_update());
+        // producedAt is never before thisUpdate; the two part where answers are dated by a CRL.
+        if now < produced_at.max(self.template.this_update()) || now >= next_update {
             return None;
         }
         // The last look before octets go out: the answer fits the question.
@@ -151,7 +153,7 @@ impl Presigned<'_> {
             )
             .ok()?;
         let freshness = Freshness {
-            last_modified: self.template.produced_at(),
+            last_modified: produced_at,
             expires: next_update,
             max_age: max_age(
                 now,

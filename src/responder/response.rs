@@ -38,7 +38,7 @@ impl Response {
 /// The caching facts of a signed answer (RFC 9919 §6 and §7.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Freshness {
-    /// Last-Modified: producedAt, which equals thisUpdate for what is signed here.
+    /// Last-Modified: producedAt, which equals thisUpdate but where a CRL dates the answers.
     pub last_modified: UnixTime,
     /// Expires: nextUpdate.
     pub expires: UnixTime,

@@ -113,18 +113,17 @@ impl Header {
         if fields.array() != Some(MAGIC) {
             return Err(HeaderError::Magic);
         }
-        let version = fields.u16().ok_or(HeaderError::Field("version"))?;
-        if version > VERSION {
-            return Err(HeaderError::NewerVersion { found: version });
-        }
+        // Before the version, which a flipped bit must not make a newer one.
         let (checked, checksum) = octets
             .split_last_chunk::<4>()
             .ok_or(HeaderError::Checksum)?;
         if crc32c::crc32c(checked) != u32::from_be_bytes(*checksum) {
             return Err(HeaderError::Checksum);
         }
-        if version != VERSION {
-            return Err(HeaderError::Field("version"));
+        match fields.u16() {
+            Some(VERSION) => {}
+            Some(found) if found > VERSION => return Err(HeaderError::NewerVersion { found }),
+            _ => return Err(HeaderError::Field("version")),
         }
         Self::decode_fields(fields)
     }
@@ -338,10 +337,12 @@ mod tests {
     #[test]
     fn a_newer_version_is_named_as_such() {
         let mut octets = header().encode();
-        octets[9] = 2;
+        octets[9] = 3;
+        assert_eq!(Header::decode(&octets), Err(HeaderError::Checksum));
+        crate::segment::testing::put_version(&mut octets, 3);
         assert_eq!(
             Header::decode(&octets),
-            Err(HeaderError::NewerVersion { found: 2 })
+            Err(HeaderError::NewerVersion { found: 3 })
         );
     }
 

@@ -43,7 +43,7 @@
 //!  36      4  side table entries, at most the record count
 //!  40      8  index salt
 //!  48      8  as-of: ledger sequence that the statuses include
-//!  56      8  snapshot time: when the statuses were known
+//!  56      8  snapshot time: when the statuses were taken from the ledger
 //!  64      8  next signing: when its planner wants to replace it
 //!  72      4  octets of templates, at most 2^20
 //!  76      4  octets of the side table, at most 2^26
@@ -101,8 +101,9 @@
 //!
 //! ## What a reader refuses
 //!
-//! At open: another length than the catalog's manifest says, a wrong magic, a newer version (an error
-//! of its own), a header checksum that does not hold, a field out of its range, sections that do not
+//! At open: another length than the catalog's manifest says, a wrong magic, a header checksum that does
+//! not hold, a newer version (an error of its own: magic, version and the checksum of the first 256
+//! octets lie where they do in every version, so that a flipped bit is not taken for one), a field out of its range, sections that do not
 //! fill the file exactly, padding that is not zero, a template that is damaged, unknown or twice there.
 //! At lookup: a bucket, record or side entry whose checksum does not hold, and a record that the rules
 //! above do not allow. Octets that no lookup reaches are checked by [`Segment::scrub`].

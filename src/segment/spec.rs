@@ -23,7 +23,7 @@ pub struct SegmentSpec {
     pub shard: u32,
     /// The last ledger sequence that its statuses include.
     pub as_of: u64,
-    /// When its statuses were known: the thisUpdate of its answers.
+    /// When its statuses were taken from the ledger: the producedAt of its answers.
     pub snapshot_time: UnixTime,
     /// When the planner wants it replaced.
     pub next_sign: UnixTime,

@@ -119,6 +119,13 @@ pub(crate) fn records() -> Vec<Owned> {
     records
 }
 
+/// Makes the header of a file that of another version, as the program of that version would.
+pub(crate) fn put_version(octets: &mut [u8], version: u16) {
+    octets[8..10].copy_from_slice(&version.to_be_bytes());
+    let checksum = crc32c::crc32c(&octets[..252]).to_be_bytes();
+    octets[252..256].copy_from_slice(&checksum);
+}
+
 pub(crate) fn write(
     folder: &Path,
     spec: &SegmentSpec,

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use super::disk::faults::{self, Fault};
 use super::testing::{
-    BOTH, ISSUER, Owned, hash, open, records, revoked, serial, spec, template, time, write,
+    BOTH, ISSUER, Owned, hash, open, put_version, records, revoked, serial, spec, template, time,
+    write,
 };
 use super::*;
 use crate::asn1::SignatureAlgorithm;
@@ -521,7 +522,7 @@ fn a_newer_version_has_its_own_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = write(folder.path(), &spec(&BOTH), &records()).unwrap();
     let mut octets = fs::read(&file.path).unwrap();
-    octets[9] = 2;
+    put_version(&mut octets, 2);
     fs::remove_file(&file.path).unwrap();
     fs::write(&file.path, octets).unwrap();
     let error = open(folder.path(), &file).unwrap_err();

@@ -199,7 +199,9 @@ pub enum Warning {
 pub struct Name(Vec<u8>);
 
 impl Name {
-    pub(super) fn new(der: &[u8]) -> Self {
+    /// The Name with these octets.
+    #[must_use]
+    pub fn new(der: &[u8]) -> Self {
         Self(der.to_owned())
     }
 }

@@ -3,7 +3,6 @@
 
 use std::{fmt, sync::Arc};
 
-use aws_lc_rs::digest;
 use const_oid::db::{rfc5280::ID_KP_OCSP_SIGNING, rfc6960::ID_PKIX_OCSP_NOCHECK};
 
 use super::{
@@ -17,6 +16,7 @@ use super::{
 use crate::{
     asn1::{Certificate, KeyUsage, SignatureAlgorithm, UnixTime},
     config,
+    ocsp::ResponderId,
 };
 
 /// A signer that may sign for one issuer.
@@ -28,8 +28,9 @@ pub struct LoadedSigner {
     pub certificate: Arc<Certificate>,
     /// In which right.
     pub role: Role,
-    /// byKey of the responderID: SHA-1 over the signer's own public key octets (RFC 6960 §4.2.1).
-    pub responder_id: [u8; 20],
+    /// The responderID of its answers: byKey, SHA-1 over its own public key octets (RFC 6960 §4.2.1),
+    /// unless [`LoadedSigner::named_by_subject`] says otherwise.
+    pub responder_id: ResponderId,
     /// certs of the response: the delegate's certificate in DER, nothing for [`Role::CaDirect`]
     /// (RFC 9919 §3.2.2).
     pub certificates_to_send: Vec<Vec<u8>>,
@@ -47,6 +48,15 @@ impl fmt::Debug for LoadedSigner {
             .field("not_after", &self.not_after)
             .field("warnings", &self.warnings)
             .finish_non_exhaustive()
+    }
+}
+
+impl LoadedSigner {
+    /// The same signer, whose answers name it by its certificate's subject.
+    #[must_use]
+    pub fn named_by_subject(mut self) -> Self {
+        self.responder_id = ResponderId::ByName(self.certificate.subject_der().to_vec());
+        self
     }
 }
 
@@ -131,7 +141,7 @@ pub fn load(
         }
     };
     Ok(LoadedSigner {
-        responder_id: sha1(certificate.public_key_octets()),
+        responder_id: ResponderId::by_key(certificate.public_key_octets()),
         signer,
         certificate: Arc::new(certificate),
         role,
@@ -283,12 +293,6 @@ fn judge_purposes(certificate: &Certificate, warnings: &mut Vec<Warning>) -> Res
     Ok(())
 }
 
-fn sha1(octets: &[u8]) -> [u8; 20] {
-    let mut hash = [0; 20];
-    hash.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, octets).as_ref());
-    hash
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
@@ -314,14 +318,21 @@ mod tests {
             "x509", "-in", "ocsp.pem", "-noout", "-ocspid", "-out", "id.txt",
         ]);
         let text = fs::read_to_string(pki.path("id.txt")).unwrap();
-        let hex: String = loaded
-            .responder_id
+        let ResponderId::ByKey(key_hash) = &loaded.responder_id else {
+            panic!("{:?}", loaded.responder_id);
+        };
+        let hex: String = key_hash
             .iter()
             .map(|octet| format!("{octet:02X}"))
             .collect();
         assert!(
             text.contains(&format!("Public key OCSP hash: {hex}")),
             "{text}"
+        );
+        let by_name = loaded.named_by_subject();
+        assert_eq!(
+            by_name.responder_id,
+            ResponderId::ByName(certificate.subject_der().to_vec())
         );
     }
 

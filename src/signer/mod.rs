@@ -15,22 +15,30 @@ mod ed25519;
 mod error;
 mod key_file;
 mod load;
+mod open_key;
 mod passphrase;
 mod public_key;
 mod rsa;
 mod second_opinion;
+mod signature_scheme;
+mod signed_octets;
 mod software;
 #[cfg(test)]
 mod test_pki;
 mod verify;
 
-pub use certificate_signature::is_signed_by;
+pub(crate) use certificate_signature::check_signature;
+pub use certificate_signature::{check as check_certificate, is_signed_by};
 pub use defect::{Defect, Name, Warning};
 pub use error::{LoadError, SignerError};
 pub use key_file::KeyError;
 pub use load::{LoadedSigner, Role, load, open};
+pub use open_key::open_key;
 pub use passphrase::{Passphrase, PassphraseError};
 pub use public_key::PublicKeyError;
+pub(crate) use public_key::{KeyKind, key_kind, rsa_numbers};
+pub use signature_scheme::SignatureAlgorithmError;
+pub use signed_octets::{SignatureFault, SignedMessage, SignedOctets};
 pub use software::{PrivateKeyError, SoftwareSigner};
 pub use verify::verify;
 

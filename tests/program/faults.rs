@@ -512,12 +512,18 @@ fn state_of_a_newer_version_is_left_alone() {
         .write(true)
         .open(&segment)
         .unwrap();
-    file.write_all_at(&[0, 2], 8).unwrap();
+    let mut ours = [0; 256];
+    file.read_exact_at(&mut ours, 0).unwrap();
+    let mut newer = ours;
+    newer[9] = 2;
+    let checksum = crc32c::crc32c(&newer[..252]).to_be_bytes();
+    newer[252..].copy_from_slice(&checksum);
+    file.write_all_at(&newer, 0).unwrap();
     site.start_fails(site.command(&["serve"]))
         .expect(9)
         .says(&["newer"]);
     assert!(segment.exists());
-    file.write_all_at(&[0, 1], 8).unwrap();
+    file.write_all_at(&ours, 0).unwrap();
     let server = site.serve();
     for certificate in ca.certificates() {
         server.answers(&certificate);

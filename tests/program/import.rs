@@ -126,7 +126,11 @@ fn lines_that_contradict_each_other_are_both_named() {
             .expect(5)
             .says(&["line 1"]);
     }
-    import(&site, "", &[]).expect(0);
+    for nothing in ["", "# made by hand\n"] {
+        import(&site, nothing, &[])
+            .expect(5)
+            .says(&["given.txt", "there is no certificate in it"]);
+    }
     site.run(&["import", "index", "/nonexistent/index.txt"])
         .expect(11)
         .says(&["/nonexistent"]);

@@ -2,7 +2,9 @@
 //! A file for each kind of request, with its reply.
 
 mod change;
+mod crl;
 mod import;
+mod issuance;
 mod issuer_wide;
 mod status;
 
@@ -17,6 +19,10 @@ use crate::identity::SerialNumber;
 use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
+pub use import::{ImportOrder, ImportRequest};
+pub use issuance::{
+    IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,
+};
 pub use issuer_wide::{
     CaCertificate, CaCertificateState, IssuerBelow, RevokeAllPreview, RevokeAllReply,
     RevokeAllRequest, WholeRevocation,
@@ -32,6 +38,8 @@ pub struct Clerk {
     /// The running authority's, so that changes are visible before they are acknowledged; `None` when
     /// nobody serves.
     commits: Option<Arc<GroupCommit>>,
+    /// Called when evidence was recorded; `None` when nobody serves.
+    after_evidence: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl Clerk {
@@ -43,6 +51,7 @@ impl Clerk {
             ledger,
             clock,
             commits: None,
+            after_evidence: None,
         }
     }
 
@@ -59,7 +68,15 @@ impl Clerk {
             ledger,
             clock,
             commits: Some(commits),
+            after_evidence: None,
         }
+    }
+
+    /// The same, which calls somebody when it has recorded evidence.
+    #[must_use]
+    pub fn and_after_evidence(mut self, call: impl Fn() + Send + Sync + 'static) -> Self {
+        self.after_evidence = Some(Arc::new(call));
+        self
     }
 
     /// The ledger as a sink of changes.
@@ -68,6 +85,24 @@ impl Clerk {
         match &self.commits {
             None => LedgerSink::alone(&self.ledger, source, now_ms),
             Some(commits) => LedgerSink::shared(&self.ledger, commits, source, now_ms),
+        }
+    }
+
+    /// Applies changes as any request does.
+    #[cfg(test)]
+    pub(super) fn apply_for_tests(
+        &self,
+        changes: &[crate::change::Change],
+        source: Source,
+    ) -> Vec<crate::change::Outcome> {
+        use crate::feed::StatusSink as _;
+        self.sink(source).apply(changes).unwrap()
+    }
+
+    /// Tells a running server that an issuer's answers rest on something newer.
+    fn evidence_came(&self) {
+        if let Some(call) = &self.after_evidence {
+            call();
         }
     }
 

@@ -220,7 +220,7 @@ fn errors_are_shown_by_line_and_counted_beyond_the_first() {
     let report = run(&text, &mut sink, true).unwrap();
     assert_eq!(counts(&report), [31, 0, 0, 30, 1, 31]);
     assert_eq!(report.errors.len(), 20);
-    assert_eq!(report.errors[18].line, 19);
+    assert_eq!(report.errors[18].place.line, 19);
     assert!(report.to_string().ends_with("\nindex.txt: and 11 more"));
 }
 
@@ -282,7 +282,7 @@ fn a_report_travels_as_json() {
     let json = serde_json::to_string(&report).unwrap();
     assert_eq!(
         json,
-        r#"{"source":"index.txt","result":"nothing_applied","lines":1,"applied":0,"unchanged":0,"#
+        r#"{"source":"index.txt","result":"nothing_applied","unit":"line","lines":1,"applied":0,"unchanged":0,"#
             .to_owned()
             + r#""bad":1,"refused":0,"skipped":0,"errors":[{"line":1,"column":1,"#
             + r#""excerpt":"bad","cause":"1 tab-separated field(s) where index.txt has 6"}]}"#

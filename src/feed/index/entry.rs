@@ -3,7 +3,7 @@
 use crate::{
     asn1::{CrlReason, UnixTime},
     change::{Action, Change, Inventory, RevocationClaim},
-    feed::import::Record,
+    feed::{import::Record, repetition::Said},
     identity::{IssuerId, SerialNumber},
 };
 
@@ -42,10 +42,6 @@ impl Entry {
         }
     }
 
-    pub(super) const fn serial(&self) -> SerialNumber {
-        self.serial
-    }
-
     pub(super) fn line(&self) -> u64 {
         u64::from(self.line)
     }
@@ -82,17 +78,23 @@ impl Entry {
         })
     }
 
-    /// The same facts, whatever the line and the letters: V and E differ only by the day on which
-    /// they were written.
-    pub(super) fn says_the_same_as(&self, other: &Self) -> bool {
-        self.facts() == other.facts()
-    }
-
     fn facts(&self) -> Facts {
         Facts {
             serial: self.serial,
             not_after: self.not_after,
             revocation: self.revocation(),
         }
+    }
+}
+
+impl Said for Entry {
+    fn serial(&self) -> SerialNumber {
+        self.serial
+    }
+
+    /// The same facts, whatever the line and the letters: V and E differ only by the day on which
+    /// they were written.
+    fn says_the_same_as(&self, other: &Self) -> bool {
+        self.facts() == other.facts()
     }
 }

@@ -29,7 +29,6 @@
 
 mod entry;
 mod line;
-mod repetition;
 mod revocation;
 
 use std::io::{self, BufRead};
@@ -46,6 +45,7 @@ use super::{
     import::{Findings, Record},
     lines::{Line, Lines},
     problems::{BadPart, Problems},
+    repetition::{Said as _, settle},
 };
 
 /// The longest line that is read, in octets without the line feed. All but the subject needs about
@@ -82,7 +82,20 @@ impl Index {
             let number = u32::try_from(number).map_err(|_| io::ErrorKind::FileTooLarge)?;
             index.read_line(number, line);
         }
-        index.repeated = repetition::settle(&mut index.entries, &issuer, &mut index.problems);
+        let problems = &mut index.problems;
+        index.repeated = settle(
+            &mut index.entries,
+            |_| issuer,
+            |entry, other| {
+                problems.push(entry.line(), || {
+                    let cause = IndexCause::Contradiction {
+                        serial: entry.serial(),
+                        other: other.line(),
+                    };
+                    (None, cause)
+                });
+            },
+        );
         Ok(index)
     }
 

@@ -39,7 +39,10 @@ fn said(index: &Index) -> Vec<(u64, String, String, Option<RevocationClaim>)> {
 
 fn problems(index: &Index) -> Vec<(u64, &IndexCause)> {
     let first = index.problems().first();
-    first.iter().map(|bad| (bad.line, &bad.cause)).collect()
+    first
+        .iter()
+        .map(|bad| (bad.place.line, &bad.cause))
+        .collect()
 }
 
 fn time(text: &str) -> UnixTime {
@@ -400,7 +403,7 @@ fn of_many_bad_lines_all_are_counted_and_the_first_shown() {
     let index = read("nothing of the kind\n".repeat(1_000));
     assert_eq!(index.problems().total(), 1_000);
     assert_eq!(index.problems().first().len(), 20);
-    assert_eq!(index.problems().first()[19].line, 20);
+    assert_eq!(index.problems().first()[19].place.line, 20);
 }
 
 #[derive(Clone, Debug)]

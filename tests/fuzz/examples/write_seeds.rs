@@ -27,6 +27,7 @@ fn main() {
     template();
     catalog_manifest();
     certificate();
+    pkcs10();
     config();
     admin_query();
     ledger_entry();
@@ -347,6 +348,39 @@ fn certificate() {
             );
         }
     }
+}
+
+/// Subjects and attributes; the target makes requests of them.
+fn pkcs10() {
+    let subject = hex!("300c 310a 3008 0603550403 0c01 61");
+    let attribute =
+        |oid: &[u8], value: &[u8]| tlv(0x30, &[&tlv(0x06, &[oid]), &tlv(0x31, &[value])]);
+    let extensions = |list: &[Vec<u8>]| {
+        let value = tlv(0x30, &[&list.concat()]);
+        attribute(&hex!("2a864886f70d01090e"), &value)
+    };
+    let names = hex!("3015 8201 61 8704 7f000001 8201 62 8107 61406578616d70");
+    let server = extensions(&[
+        extension(&hex!("551d11"), false, &names),
+        extension(&hex!("551d0f"), true, &hex!("0302 0780")),
+    ]);
+    let rights = extensions(&[
+        extension(&hex!("551d13"), true, &hex!("3003 0101ff")),
+        extension(&hex!("551d0f"), true, &hex!("0302 0106")),
+        extension(&hex!("551d25"), false, &hex!("300a 0608 2b06010505070309")),
+        extension(&hex!("2b0601050507300105"), false, &hex!("0500")),
+    ]);
+    let password = attribute(&hex!("2a864886f70d010907"), &hex!("0c01 61"));
+    for (name, attributes) in [
+        ("plain", vec![]),
+        ("server", server.clone()),
+        ("rights", rights),
+        ("password-and-server", [password, server].concat()),
+    ] {
+        write("pkcs10", name, [b"=", &subject[..], &attributes].concat());
+    }
+    let two = hex!("3016 3114 3008 0603550403 0c01 41 3008 060355040b 0c01 42");
+    write("pkcs10", "two-valued", [b"=", &two[..]].concat());
 }
 
 fn config() {

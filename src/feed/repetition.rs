@@ -1,28 +1,38 @@
 //! Lines with the same serial number: the same thing said again, or a contradiction.
 
-use crate::{
-    feed::problems::Problems,
-    identity::{IssuerId, SerialHash},
-};
+use crate::identity::{IssuerId, SerialHash, SerialNumber};
 
-use super::{IndexCause, entry::Entry};
+/// What one line says, as far as it must not be said twice.
+pub(super) trait Said {
+    /// Of which certificate.
+    fn serial(&self) -> SerialNumber;
 
-/// Leaves each serial number once in `entries`, at its first line; or not at all where its lines
-/// contradict each other: then each of them is a problem that names another.
+    /// Whether `other`, of the same certificate, says nothing else.
+    fn says_the_same_as(&self, other: &Self) -> bool;
+
+    /// Of lines that say the same, the first with the lowest rank is kept.
+    fn rank(&self) -> u8 {
+        0
+    }
+}
+
+/// Leaves each certificate once in `entries`; or not at all where its lines contradict each other:
+/// then `contradiction` hears of each of them, with one that differs. `issuer` tells whose
+/// certificate an entry is.
 ///
-/// Returns how many lines were left out because they only repeat. Beside the entries it takes 8
+/// Returns how many entries were left out because they only repeat. Beside the entries it takes 8
 /// octets for each while it works.
-pub(super) fn settle(
-    entries: &mut Vec<Entry>,
-    issuer: &IssuerId,
-    problems: &mut Problems<IndexCause>,
+pub(super) fn settle<E: Said>(
+    entries: &mut Vec<E>,
+    issuer: impl Fn(&E) -> IssuerId,
+    mut contradiction: impl FnMut(&E, &E),
 ) -> u64 {
     // Sorting pairs of numbers and then looking at the few whose hashes meet is five times as fast
     // as sorting by serial, and leaves the entries in the order of the file.
     let mut by_hash: Vec<(u32, u32)> = entries
         .iter()
         .zip(0..)
-        .map(|(entry, position)| (short_hash(issuer, entry), position))
+        .map(|(entry, position)| (short_hash(&issuer(entry), entry.serial()), position))
         .collect();
     by_hash.sort_unstable();
 
@@ -32,17 +42,20 @@ pub(super) fn settle(
         if same_hash.len() < 2 {
             continue;
         }
-        let mut group: Vec<(u32, &Entry)> = same_hash
+        let mut group: Vec<(u32, &E)> = same_hash
             .iter()
             .filter_map(|(_, position)| {
                 let entry = entries.get(usize::try_from(*position).ok()?)?;
                 Some((*position, entry))
             })
             .collect();
-        group.sort_unstable_by_key(|(position, entry)| (entry.serial(), *position));
-        for same in group.chunk_by(|(_, a), (_, b)| a.serial() == b.serial()) {
+        let certificate = |entry: &E| (issuer(entry), entry.serial());
+        group.sort_unstable_by_key(|(position, entry)| {
+            (certificate(entry), entry.rank(), *position)
+        });
+        for same in group.chunk_by(|(_, a), (_, b)| certificate(a) == certificate(b)) {
             let lines = same.iter().map(|(_, entry)| *entry);
-            let kept = if report_contradiction(lines, problems) {
+            let kept = if report_contradiction(lines, &mut contradiction) {
                 0
             } else {
                 repeated = repeated.saturating_add(same.iter().skip(1).map(|_| 1).sum());
@@ -62,18 +75,18 @@ pub(super) fn settle(
     repeated
 }
 
-/// The low half of the serial's hash: equal serials have the same.
-fn short_hash(issuer: &IssuerId, entry: &Entry) -> u32 {
-    let [.., a, b, c, d] = SerialHash::new(issuer, entry.serial().as_bytes())
+/// The low half of the serial's hash: equal serials of one issuer have the same.
+fn short_hash(issuer: &IssuerId, serial: SerialNumber) -> u32 {
+    let [.., a, b, c, d] = SerialHash::new(issuer, serial.as_bytes())
         .as_u64()
         .to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
 }
 
-/// Whether the lines of one serial number contradict each other; if so, all are reported.
-fn report_contradiction<'a>(
-    mut said: impl Iterator<Item = &'a Entry> + Clone,
-    problems: &mut Problems<IndexCause>,
+/// Whether the lines of one certificate contradict each other; if so, all are reported.
+fn report_contradiction<'a, E: Said + 'a>(
+    mut said: impl Iterator<Item = &'a E> + Clone,
+    contradiction: &mut impl FnMut(&E, &E),
 ) -> bool {
     let all = said.clone();
     let Some(first) = said.next() else {
@@ -88,13 +101,7 @@ fn report_contradiction<'a>(
         } else {
             first
         };
-        problems.push(entry.line(), || {
-            let cause = IndexCause::Contradiction {
-                serial: entry.serial(),
-                other: other.line(),
-            };
-            (None, cause)
-        });
+        contradiction(entry, other);
     }
     true
 }

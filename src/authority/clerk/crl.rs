@@ -1,0 +1,95 @@
+//! Imports of CRLs.
+
+use std::io::BufRead;
+
+use super::import::{ImportOrder, import_error};
+use super::{Clerk, source};
+use crate::authority::{ErrorClass, Issuer, OperationError};
+use crate::feed::{
+    Authority, CrlImportError, CrlImportOptions, CrlRefusal, ImportOptions, ImportReport, Progress,
+    UnjudgedCrl, crl, import_crl,
+};
+use crate::signer::Name;
+
+impl Clerk {
+    /// Judges a CRL and brings it into the ledger.
+    pub(super) fn import_crl(
+        &self,
+        order: &ImportOrder,
+        accept_shrink: bool,
+        input: impl BufRead,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<ImportReport, OperationError> {
+        let refused = |refusal| refusal_error(order, &refusal);
+        // Before anything is read: a name that is not configured is a slip of the hand.
+        let named = order.issuer.as_ref().map(|_| self.import_issuer(order));
+        let named = named.transpose()?;
+        let unjudged = UnjudgedCrl::open(input).map_err(refused)?;
+        let issuer = match named {
+            Some(issuer) => issuer,
+            None => self.issuer_of(unjudged.issuer_der(), order)?,
+        };
+        let authority = Authority {
+            id: issuer.id,
+            certificate: &issuer.certificate,
+            crl_signers: &issuer.crl_signers,
+        };
+        let now = self.clock.now();
+        let mut crl = unjudged.read(&authority, now).map_err(refused)?;
+        let mut sink = self.sink(source(crl::SOURCE, &order.name)?);
+        let options = CrlImportOptions {
+            import: ImportOptions {
+                source: &order.name,
+                skip_bad: order.skip_bad,
+            },
+            accept_shrink,
+            now,
+        };
+        let report = import_crl(&mut crl, &mut sink, options, progress);
+        // Also a CRL that was refused may have changed something; looking costs nothing.
+        self.evidence_came();
+        report.map_err(|error| match error {
+            CrlImportError::Refused(refusal) => refusal_error(order, &refusal),
+            CrlImportError::Import(error) => import_error(&error),
+        })
+    }
+
+    /// The one issuer that a CRL without a named issuer can be of: with several, its own name tells.
+    fn issuer_of(&self, issuer_der: &[u8], order: &ImportOrder) -> Result<&Issuer, OperationError> {
+        if self.issuers.iter().count() < 2 {
+            return self.import_issuer(order);
+        }
+        let mut same_name = self
+            .issuers
+            .iter()
+            .filter(|issuer| issuer.certificate.subject_der() == issuer_der);
+        let usage = |message| OperationError::new(ErrorClass::Usage, message);
+        let name = &order.name;
+        match (same_name.next(), same_name.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(first), Some(second)) => Err(usage(format!(
+                "{name}: it was issued by {}, which is the name of several configured issuers: \
+                 name one with --issuer ({}, {}, …)",
+                Name::new(issuer_der),
+                first.name,
+                second.name,
+            ))),
+            (None, _) => Err(OperationError::new(
+                ErrorClass::Input,
+                format!(
+                    "{name}: it was issued by {}, and no configured issuer has this name octet for \
+                     octet",
+                    Name::new(issuer_der)
+                ),
+            )),
+        }
+    }
+}
+
+fn refusal_error(order: &ImportOrder, refusal: &CrlRefusal) -> OperationError {
+    let class = match refusal {
+        CrlRefusal::Unreadable(crate::crl::CrlError::Read(_)) => ErrorClass::Storage,
+        _ => ErrorClass::Input,
+    };
+    OperationError::new(class, format!("{}: {refusal}", order.name))
+}

@@ -1,0 +1,46 @@
+//! `estelam import crl`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{Bar, Given};
+use crate::authority::ImportRequest;
+use crate::cli::{Common, Exit, Failure};
+
+/// Import a full CRL, DER or PEM
+///
+/// Its signature, issuer, scope and dates are checked before anything is applied, and every entry is
+/// judged: one bad entry, and nothing is applied. Holds that it no longer lists end; whatever else is
+/// revoked stays revoked. An import that was interrupted is completed by running it again; run once
+/// more, it changes nothing.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  estelam import crl ca.crl --issuer ca
+  curl -sS http://crl.example.org/ca.crl | estelam import crl -")]
+pub(super) struct CrlArguments {
+    /// The CRL; - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    given: Given,
+    /// Take it although it lacks more than a tenth of what the CRL before it listed
+    #[arg(long)]
+    accept_shrink: bool,
+}
+
+pub(super) fn run(common: &Common, arguments: &CrlArguments) -> Result<Exit, Failure> {
+    let request = ImportRequest::Crl {
+        accept_shrink: arguments.accept_shrink,
+    };
+    if arguments.file == Path::new("-") {
+        let order = arguments.given.order("standard input".to_owned(), request);
+        return super::carry_out(common, &order, std::io::stdin(), &Bar::new());
+    }
+    let file = super::open(&arguments.file, "the CRL in it")?;
+    let name = arguments.file.display().to_string();
+    let order = arguments.given.order(name, request);
+    let bar = Bar::new();
+    super::carry_out(common, &order, bar.over(file), &bar)
+}

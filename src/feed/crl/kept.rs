@@ -1,0 +1,329 @@
+//! The entries of a CRL in memory, packed: a million are judged before the first is applied.
+//!
+//! ```text
+//! entry    1  octets of the serial number, 0x20 with an invalidityDate, 0x40 nothing is left to do;
+//!             0x00 alone stands for a bad entry
+//!          1  reasonCode, 0 for none
+//!          5  revocationDate, seconds since 1970
+//!          n  serial number
+//!          5  invalidityDate                    if flagged
+//! ```
+//!
+//! So 23 octets for a serial of 16, and 8 more in the table by which a serial is found.
+
+use crate::{
+    asn1::{CrlReason, UnixTime},
+    change::RevocationClaim,
+    identity::{IssuerId, SerialHash, SerialNumber},
+};
+
+/// All entries in the order of the CRL.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    octets: Vec<u8>,
+    count: u32,
+    /// Where every [`STRIDE`]-th entry begins, so that the number of one is found from its offset.
+    strides: Vec<u32>,
+}
+
+const STRIDE: u32 = 1024;
+
+/// One entry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct KeptEntry {
+    pub(super) serial: SerialNumber,
+    pub(super) claim: RevocationClaim,
+}
+
+const LEN: u8 = 0x1f;
+const INVALIDITY_DATE: u8 = 0x20;
+const SETTLED: u8 = 0x40;
+
+/// More entries than can be addressed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Full;
+
+impl Kept {
+    /// Adds the next entry.
+    pub(super) fn push(&mut self, entry: &KeptEntry) -> Result<(), Full> {
+        self.begin()?;
+        let KeptEntry { serial, claim } = entry;
+        let serial = serial.as_bytes();
+        let len = u8::try_from(serial.len()).unwrap_or(LEN);
+        let dated = match claim.invalidity_date {
+            None => 0,
+            Some(_) => INVALIDITY_DATE,
+        };
+        let reason = claim.reason.map_or(0, CrlReason::code);
+        self.octets.extend_from_slice(&[len | dated, reason]);
+        self.octets.extend_from_slice(&secs(claim.revocation_time));
+        self.octets.extend_from_slice(serial);
+        if let Some(time) = claim.invalidity_date {
+            self.octets.extend_from_slice(&secs(time));
+        }
+        Ok(())
+    }
+
+    /// Counts a bad entry, so that those after it keep their numbers.
+    pub(super) fn push_bad(&mut self) -> Result<(), Full> {
+        self.begin()?;
+        self.octets.push(0);
+        Ok(())
+    }
+
+    /// The offset of the entry that comes next.
+    pub(super) fn end(&self) -> u64 {
+        u64::try_from(self.octets.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Makes place for an entry.
+    fn begin(&mut self) -> Result<(), Full> {
+        let offset = u32::try_from(self.octets.len()).map_err(|_| Full)?;
+        if self.count.is_multiple_of(STRIDE) {
+            self.strides.push(offset);
+        }
+        self.count = self.count.checked_add(1).ok_or(Full)?;
+        Ok(())
+    }
+
+    /// The place in the CRL, counted from 1, of the entry at an offset.
+    pub(super) fn number(&self, offset: u32) -> u64 {
+        let strides = self.strides.partition_point(|start| *start <= offset);
+        let before = strides.saturating_sub(1);
+        let start = self.strides.get(before).copied().unwrap_or_default();
+        let within = self.from(start).take_while(|(at, _)| *at <= offset).count();
+        let before = u64::try_from(before).unwrap_or(u64::MAX);
+        before
+            .saturating_mul(u64::from(STRIDE))
+            .saturating_add(u64::try_from(within).unwrap_or(u64::MAX))
+    }
+
+    /// All entries from the one at `start` on with their offsets; `None` for a bad one.
+    fn from(&self, start: u32) -> impl Iterator<Item = (u32, Option<KeptEntry>)> + '_ {
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let mut rest = self.octets.get(start..).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let offset = self.octets.len().saturating_sub(rest.len());
+            let (entry, after) = decode(rest)?;
+            rest = after;
+            Some((u32::try_from(offset).ok()?, entry))
+        })
+    }
+
+    /// The good entries in order, with their offsets.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, KeptEntry)> + '_ {
+        self.from(0)
+            .filter_map(|(offset, entry)| Some((offset, entry?)))
+    }
+
+    /// The entry at an offset.
+    pub(super) fn at(&self, offset: u32) -> Option<KeptEntry> {
+        let rest = self.octets.get(usize::try_from(offset).ok()?..)?;
+        decode(rest)?.0
+    }
+
+    /// The entry at an offset, if something is left to do for it.
+    pub(super) fn unsettled_at(&self, offset: u32) -> Option<KeptEntry> {
+        let head = self.octets.get(usize::try_from(offset).ok()?)?;
+        if head & SETTLED == 0 {
+            self.at(offset)
+        } else {
+            None
+        }
+    }
+
+    /// The serial at an offset.
+    fn serial_at(&self, offset: u32) -> Option<&[u8]> {
+        let rest = self.octets.get(usize::try_from(offset).ok()?..)?;
+        let (head, rest) = rest.split_first()?;
+        rest.get(FIXED..FIXED.saturating_add(usize::from(head & LEN)))
+    }
+
+    /// Notes that nothing is left to do for the entry at an offset.
+    pub(super) fn settle(&mut self, offset: u32) {
+        let head = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| self.octets.get_mut(offset));
+        if let Some(head) = head {
+            *head |= SETTLED;
+        }
+    }
+}
+
+/// Octets of reasonCode and revocationDate.
+const FIXED: usize = 6;
+
+/// The first entry, `None` inside for a bad one, and what follows it.
+#[inline]
+fn decode(octets: &[u8]) -> Option<(Option<KeptEntry>, &[u8])> {
+    let (head, rest) = octets.split_first()?;
+    let len = usize::from(head & LEN);
+    if len == 0 {
+        return Some((None, rest));
+    }
+    let ([reason, time @ ..], rest) = rest.split_first_chunk::<FIXED>()?;
+    let (serial, rest) = rest.split_at_checked(len)?;
+    let (invalidity_date, rest) = if head & INVALIDITY_DATE == 0 {
+        (None, rest)
+    } else {
+        let (time, rest) = rest.split_first_chunk()?;
+        (Some(unix(*time)?), rest)
+    };
+    let claim = RevocationClaim {
+        revocation_time: unix(*time)?,
+        reason: CrlReason::from_code(*reason),
+        invalidity_date,
+    };
+    let serial = SerialNumber::from_content(serial).ok()?;
+    Some((Some(KeptEntry { serial, claim }), rest))
+}
+
+fn secs(time: UnixTime) -> [u8; 5] {
+    let [_, _, _, octets @ ..] = time.as_secs().to_be_bytes();
+    octets
+}
+
+fn unix([a, b, c, d, e]: [u8; 5]) -> Option<UnixTime> {
+    UnixTime::from_secs(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
+}
+
+/// The entries in the order of the ledger: the high half of each serial's hash and the entry's
+/// offset, sorted.
+#[derive(Debug)]
+pub(super) struct Table {
+    issuer: IssuerId,
+    places: Vec<u64>,
+}
+
+impl Table {
+    /// The table of all entries.
+    pub(super) fn new(kept: &Kept, count: usize, issuer: IssuerId) -> Self {
+        let mut places = Vec::with_capacity(count);
+        places.extend(kept.iter().map(|(offset, entry)| {
+            let hash = order(&issuer, entry.serial.as_bytes());
+            (hash << 32) | u64::from(offset)
+        }));
+        places.sort_unstable();
+        Self { issuer, places }
+    }
+
+    /// The offsets of all entries.
+    pub(super) fn offsets(&self) -> impl Iterator<Item = u32> + '_ {
+        self.places.iter().map(|place| offset(*place))
+    }
+
+    /// Where the entry of a serial lies; the first, if it has several.
+    pub(super) fn find(&self, kept: &Kept, serial: &SerialNumber) -> Option<u32> {
+        let hash = order(&self.issuer, serial.as_bytes());
+        let first = hash << 32;
+        let start = self.places.partition_point(|place| *place < first);
+        self.places
+            .get(start..)?
+            .iter()
+            .take_while(|place| **place >> 32 == hash)
+            .map(|place| offset(*place))
+            .find(|offset| kept.serial_at(*offset) == Some(serial.as_bytes()))
+    }
+
+    /// The offsets of entries that have the same serial number, those of one serial at a time, in
+    /// order.
+    pub(super) fn each_repetition(&self, kept: &Kept, mut each: impl FnMut(&[u32])) {
+        for same_hash in self.places.chunk_by(|a, b| a >> 32 == b >> 32) {
+            if same_hash.len() < 2 {
+                continue;
+            }
+            let mut offsets: Vec<u32> = same_hash.iter().map(|place| offset(*place)).collect();
+            offsets.sort_by_key(|offset| (kept.serial_at(*offset), *offset));
+            for same in offsets.chunk_by(|a, b| kept.serial_at(*a) == kept.serial_at(*b)) {
+                if same.len() > 1 {
+                    each(same);
+                }
+            }
+        }
+    }
+}
+
+fn offset(place: u64) -> u32 {
+    u32::try_from(place & u64::from(u32::MAX)).unwrap_or(u32::MAX)
+}
+
+/// The 32 bits of the serial's hash that order the ledger.
+fn order(issuer: &IssuerId, serial: &[u8]) -> u64 {
+    SerialHash::new(issuer, serial).shard(32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(serial: &[u8], secs: u64) -> KeptEntry {
+        KeptEntry {
+            serial: SerialNumber::from_content(serial).unwrap(),
+            claim: RevocationClaim {
+                revocation_time: UnixTime::from_secs(secs).unwrap(),
+                reason: (secs % 2 == 0).then_some(CrlReason::CertificateHold),
+                invalidity_date: (secs % 3 == 0).then(|| UnixTime::from_secs(secs / 2).unwrap()),
+            },
+        }
+    }
+
+    #[test]
+    fn entries_come_back_with_their_numbers_and_are_found() {
+        let issuer = IssuerId::new(b"name", b"key");
+        let mut kept = Kept::default();
+        let entries: Vec<KeptEntry> = (1..=200_u8)
+            .map(|n| {
+                entry(
+                    &vec![n % 100 + 1; usize::from(n % 20) + 1],
+                    u64::from(n) << 30,
+                )
+            })
+            .collect();
+        for (entry, n) in entries.iter().zip(0..) {
+            if n % 7 == 0 {
+                kept.push_bad().unwrap();
+            }
+            kept.push(entry).unwrap();
+        }
+        let placed: Vec<(u32, KeptEntry)> = kept.iter().collect();
+        assert_eq!(placed.len(), 200);
+        let numbers: Vec<u64> = placed.iter().map(|(at, _)| kept.number(*at)).collect();
+        assert_eq!(
+            (numbers[0], numbers[6], numbers[7], numbers[199]),
+            (2, 8, 10, 229)
+        );
+        let table = Table::new(&kept, 200, issuer);
+        for ((offset, placed), entry) in placed.iter().zip(&entries) {
+            assert_eq!(placed, entry);
+            assert_eq!(kept.at(*offset), Some(*entry));
+            let found = table.find(&kept, &entry.serial).unwrap();
+            assert_eq!(kept.at(found).unwrap().serial, entry.serial);
+            assert!(found <= *offset);
+        }
+        let absent = SerialNumber::from_content(&[0x55; 3]).unwrap();
+        assert_eq!(table.find(&kept, &absent), None);
+        // Numbers n and n + 100 have the same serial.
+        let mut repeated = 0;
+        table.each_repetition(&kept, |same| {
+            assert_eq!(same.len(), 2);
+            assert!(same[0] < same[1]);
+            repeated += 1;
+        });
+        assert_eq!(repeated, 100);
+        kept.settle(placed[3].0);
+        assert_eq!(kept.unsettled_at(placed[3].0), None);
+        assert_eq!(kept.unsettled_at(placed[4].0), Some(placed[4].1));
+        assert_eq!(kept.at(placed[3].0), Some(placed[3].1));
+    }
+
+    #[test]
+    fn numbers_are_found_beyond_the_first_stride() {
+        let mut kept = Kept::default();
+        for n in 0..5000_u64 {
+            kept.push(&entry(&[(n % 100) as u8 + 1], n)).unwrap();
+        }
+        for ((offset, _), number) in kept.iter().zip(1..) {
+            assert_eq!(kept.number(offset), number);
+        }
+    }
+}

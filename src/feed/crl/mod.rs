@@ -1,0 +1,142 @@
+//! A full CRL as a source (RFC 5280 §5, §6.3.3).
+//!
+//! It is taken whole or not at all, after these questions in this order, each with its
+//! [`CrlRefusal`]:
+//!
+//! 1. Can it be read to its end, and is its algorithm known?
+//! 2. Is it this issuer's, by its name octet for octet?
+//! 3. Does it list all of the issuer's certificates, and nothing that is not understood? Deltas, and
+//!    indirect, partitioned and reason-scoped CRLs are refused by name, and so is every unknown
+//!    critical extension.
+//! 4. Did a key sign it that may?
+//! 5. Does it hold now?
+//! 6. Is it at least as new as the one before, and not much shorter?
+//!
+//! What is wrong with single entries is a [problem](CrlCause) of that entry, as with the lines of
+//! other sources.
+//!
+//! | entry | ledger | becomes |
+//! | --- | --- | --- |
+//! | listed | not revoked | revoked, or on hold |
+//! | listed | revoked in the same words | unchanged |
+//! | listed | finally revoked in other words | unchanged, counted as `differing`: the first word stands |
+//! | listed with another reason | on hold | revoked |
+//! | not listed | on hold by a CRL, or since before this one | released |
+//! | not listed | revoked | stays revoked; counted as `missing` unless it expired |
+
+mod cause;
+mod compare;
+mod evidence_sink;
+mod import;
+mod kept;
+mod read;
+mod refusal;
+mod signature;
+
+use std::sync::Arc;
+
+use crate::{
+    asn1::Certificate,
+    change::{Action, Change, Evidence, Refusal},
+    identity::IssuerId,
+};
+
+use super::{
+    import::{Findings, Record},
+    problems::{Place, Problems, Unit},
+};
+
+use kept::{Kept, Table};
+
+pub use cause::{CrlCause, Digits, SerialFault};
+pub use evidence_sink::{EvidenceOutcome, EvidenceSink, KnownRevocation};
+pub use import::{CrlImportError, CrlImportOptions, import_crl};
+pub use read::UnjudgedCrl;
+pub use refusal::CrlRefusal;
+
+/// The name of this source in the ledger's entries.
+pub const SOURCE: &str = "crl";
+
+/// Who may speak for an issuer.
+#[derive(Clone, Copy, Debug)]
+pub struct Authority<'a> {
+    /// The issuer.
+    pub id: IssuerId,
+    /// Its certificate.
+    pub certificate: &'a Certificate,
+    /// Other certificates of its name whose keys sign its CRLs.
+    pub crl_signers: &'a [Arc<Certificate>],
+}
+
+/// A CRL that was read and judged, as far as it can be without the ledger.
+#[derive(Debug)]
+pub struct Crl {
+    issuer: IssuerId,
+    evidence: Evidence,
+    kept: Kept,
+    table: Table,
+    entry_count: u64,
+    /// Entries that bring nothing new: said before in the CRL, or known to the ledger.
+    settled: u64,
+    /// Those of them that the ledger has in other words.
+    differing: u64,
+    problems: Problems<CrlCause>,
+}
+
+impl Crl {
+    /// How fresh it is.
+    #[must_use]
+    pub const fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+}
+
+impl Findings for Crl {
+    type Cause = CrlCause;
+
+    const UNIT: Unit = Unit::Entry;
+
+    fn line_count(&self) -> u64 {
+        self.entry_count
+    }
+
+    fn repeated(&self) -> u64 {
+        self.settled
+    }
+
+    fn problems(&self) -> &Problems<CrlCause> {
+        &self.problems
+    }
+
+    /// In the order of the ledger.
+    fn records(&self) -> impl Iterator<Item = Record> + '_ {
+        self.table.offsets().filter_map(|offset| {
+            let entry = self.kept.unsettled_at(offset)?;
+            Some(Record {
+                line: u64::from(offset),
+                change: Change {
+                    issuer: self.issuer,
+                    serial: entry.serial,
+                    action: Action::Revoke {
+                        claim: entry.claim,
+                        inventory: None,
+                    },
+                },
+            })
+        })
+    }
+
+    /// What was revoked first stands, in whatever words.
+    fn passes_over(&self, refusal: &Refusal) -> bool {
+        matches!(refusal, Refusal::RevokedOtherwise { .. })
+    }
+
+    /// Lines are offsets here, which ascend as the numbers do.
+    fn place(&self, line: u64) -> Place {
+        let offset = u32::try_from(line).unwrap_or(u32::MAX);
+        Place::new(Self::UNIT, self.kept.number(offset))
+    }
+}
+
+#[cfg(test)]
+mod tests;
