@@ -54,7 +54,7 @@ fn others_accept_every_profile_under_every_kind_of_key() {
         office.request(
             &format!("leaf-{key_type}"),
             EC_P256,
-            &["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+            &["-addext", "subjectAltName=DNS:www.example.ir,IP:127.0.0.1"],
         );
         for (profile, purpose) in PROFILES {
             let files = [
@@ -144,6 +144,9 @@ fn a_root_is_made_served_and_its_delegate_renewed() {
     let key = std::fs::read_to_string(office.path("root/ca.key")).unwrap();
     assert!(key.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
     office.run(&["check"]).expect(0);
+    // What the command says to do next, so that the delegate has a status as well.
+    office.run(&["import", "certs", "root/ocsp.pem", "--issuer", "root"]).expect(0);
+    assert_eq!(office.status("root/ocsp.pem", "root"), "good");
 
     // Through the running server, and visible as soon as the command returns.
     let server = office.site.serve();
