@@ -39,17 +39,22 @@ pub trait Findings {
     fn problems(&self) -> &Problems<Self::Cause>;
 
     /// The good lines without repetitions: no two of them speak of the same certificate.
+    ///
+    /// Any order is right. That of the ledger, by [`SerialHash::order`], makes an import several times
+    /// as fast: a batch then touches one stretch of the ledger, which is read and written in sequence.
+    ///
+    /// [`SerialHash::order`]: crate::identity::SerialHash::order
     fn records(&self) -> impl Iterator<Item = Record> + '_;
-
-    /// What the operator should know beside the counts.
-    fn notes(&self) -> Vec<String> {
-        Vec::new()
-    }
 
     /// Whether a record that the ledger refuses for this is left as the ledger has it, and counted as
     /// unchanged.
     fn passes_over(&self, _refusal: &Refusal) -> bool {
         false
+    }
+
+    /// What the operator should know beside the counts.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// The place that [`Record::line`] stands for.
@@ -151,9 +156,9 @@ fn judge<F: Findings, S: StatusSink>(
     sink: &mut S,
     tally: &mut Tally,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Vec<bool>, SinkFailure<S::Error>> {
+) -> Result<Marks, SinkFailure<S::Error>> {
     let of = tally.records();
-    let mut new = Vec::new();
+    let mut new = Marks::default();
     let mut batch = Batch::new();
     let mut records = findings.records();
     while batch.fill(&mut records) {
@@ -173,7 +178,7 @@ fn judge<F: Findings, S: StatusSink>(
         }
         progress(Progress {
             phase: Phase::Judging,
-            done: count(new.len()),
+            done: new.len,
             of,
         });
     }
@@ -184,17 +189,17 @@ fn judge<F: Findings, S: StatusSink>(
 /// source's change in between.
 fn apply<F: Findings, S: StatusSink>(
     findings: &F,
-    new: &[bool],
+    new: &Marks,
     sink: &mut S,
     tally: &mut Tally,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), SinkFailure<S::Error>> {
-    let of = count(new.iter().filter(|new| **new).count());
+    let of = new.set;
     let mut done = 0_u64;
     let mut batch = Batch::new();
     let mut records = findings
         .records()
-        .zip(new)
+        .zip(new.iter())
         .filter_map(|(record, new)| new.then_some(record));
     while batch.fill(&mut records) {
         let outcomes = sink.apply(&batch.changes)?;
@@ -210,7 +215,7 @@ fn apply<F: Findings, S: StatusSink>(
                 }
             }
         }
-        done = done.saturating_add(count(batch.records.len()));
+        done = done.saturating_add(count(batch.changes.len()));
         progress(Progress {
             phase: Phase::Applying,
             done,
@@ -220,28 +225,62 @@ fn apply<F: Findings, S: StatusSink>(
     Ok(())
 }
 
-/// Some records, and their changes as the sink takes them.
+/// One bit a record: there may be tens of millions.
+#[derive(Default)]
+struct Marks {
+    /// Lowest bit first.
+    words: Vec<u64>,
+    len: u64,
+    /// How many are set.
+    set: u64,
+}
+
+impl Marks {
+    fn push(&mut self, mark: bool) {
+        let bit = self.len % u64::from(u64::BITS);
+        if bit == 0 {
+            self.words.push(0);
+        }
+        if let Some(word) = self.words.last_mut() {
+            *word |= u64::from(mark) << bit;
+        }
+        self.len = self.len.saturating_add(1);
+        self.set = self.set.saturating_add(u64::from(mark));
+    }
+
+    /// The marks, and then false.
+    fn iter(&self) -> impl Iterator<Item = bool> + '_ {
+        let bits = |word: &u64| {
+            let word = *word;
+            (0..u64::BITS).map(move |bit| word >> bit & 1 == 1)
+        };
+        self.words.iter().flat_map(bits)
+    }
+}
+
+/// Some records: their changes as the sink takes them, and their lines.
 struct Batch {
-    records: Vec<Record>,
     changes: Vec<Change>,
+    lines: Vec<u64>,
 }
 
 impl Batch {
     const fn new() -> Self {
         Self {
-            records: Vec::new(),
             changes: Vec::new(),
+            lines: Vec::new(),
         }
     }
 
     /// Takes the next records in place of those it had; false when there are none.
     fn fill(&mut self, records: &mut impl Iterator<Item = Record>) -> bool {
-        self.records.clear();
-        self.records.extend(records.take(BATCH_RECORDS));
         self.changes.clear();
-        self.changes
-            .extend(self.records.iter().map(|record| record.change));
-        !self.records.is_empty()
+        self.lines.clear();
+        for Record { line, change } in records.take(BATCH_RECORDS) {
+            self.changes.push(change);
+            self.lines.push(line);
+        }
+        !self.changes.is_empty()
     }
 
     /// Each record with what the sink answered.
@@ -249,14 +288,18 @@ impl Batch {
         &self,
         answers: Vec<A>,
     ) -> Result<impl Iterator<Item = (Record, A)>, SinkFailure<E>> {
-        if answers.len() == self.records.len() {
-            Ok(self.records.iter().copied().zip(answers))
-        } else {
-            Err(SinkFailure::AnswerCount {
-                expected: self.records.len(),
+        if answers.len() != self.changes.len() {
+            return Err(SinkFailure::AnswerCount {
+                expected: self.changes.len(),
                 actual: answers.len(),
-            })
+            });
         }
+        let records = self.lines.iter().zip(&self.changes);
+        let record = |(line, change): (&u64, &Change)| Record {
+            line: *line,
+            change: *change,
+        };
+        Ok(records.map(record).zip(answers))
     }
 }
 

@@ -87,8 +87,7 @@ impl<Now: Fn() -> u64> StatusSink for LedgerSink<'_, Now> {
 
     fn apply(&mut self, changes: &[Change]) -> Result<Vec<Outcome>, LedgerSinkError> {
         let Some(commits) = self.commits else {
-            let committed = self.ledger.commit(changes, &self.source, (self.now_ms)())?;
-            return Ok(committed.outcomes);
+            return Ok(self.ledger.record(changes, &self.source, (self.now_ms)())?);
         };
         let source = self.source.clone();
         let receipt = commits.submit(changes.to_vec(), source, turn_deadline())?;

@@ -11,6 +11,7 @@ pub mod index;
 #[cfg(feature = "rocksdb")]
 mod ledger_sink;
 mod lines;
+mod order;
 mod problems;
 mod repetition;
 mod report;

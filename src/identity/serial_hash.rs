@@ -33,6 +33,13 @@ impl SerialHash {
         self.0
     }
 
+    /// Where the ledger keeps the serial among those of its issuer: the 32 highest bits.
+    #[must_use]
+    pub const fn order(self) -> u32 {
+        let [a, b, c, d, ..] = self.0.to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    }
+
     /// Which of 2^`depth` shards the serial belongs to: the `depth` highest bits, 0 to 32 of them.
     #[must_use]
     pub const fn shard(self, depth: u32) -> u64 {

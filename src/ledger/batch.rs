@@ -68,10 +68,28 @@ enum Previous {
 
 struct Certificate {
     issuer_number: u32,
+    /// Its key in `status` and `revoked`.
     key: Key,
-    was: Option<StatusRecord>,
+    was: Was,
     /// The index of the last change that applies to it.
     last: usize,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Was {
+    Unknown,
+    Good,
+    Revoked,
+}
+
+impl From<Option<&StatusRecord>> for Was {
+    fn from(known: Option<&StatusRecord>) -> Self {
+        match known {
+            None => Self::Unknown,
+            Some(known) if known.revocation.is_some() => Self::Revoked,
+            Some(_) => Self::Good,
+        }
+    }
 }
 
 impl Batch {
@@ -140,7 +158,7 @@ impl Batch {
             self.certificates.push(Certificate {
                 issuer_number: group.issuer_number,
                 key: group.key,
-                was: known,
+                was: known.as_ref().into(),
                 last,
             });
         }
@@ -165,7 +183,13 @@ impl Batch {
         engine: &Engine,
         said: &[Said<'_>],
     ) -> Result<WriteBatch, LedgerError> {
-        let capacity = self.applied.saturating_mul(ENTRY_AND_STATUS_OCTETS);
+        let named = said.first().map_or(0, |said| {
+            let (name, cursor) = (said.source.name(), said.source.cursor());
+            name.len().saturating_add(cursor.len())
+        });
+        let capacity = self
+            .applied
+            .saturating_mul(CHANGE_OCTETS.saturating_add(named));
         let mut batch = WriteBatch::with_capacity_bytes(capacity);
         let mut octets = Vec::new();
 
@@ -189,9 +213,7 @@ impl Batch {
         let (status, revoked) = (engine.family(keys::STATUS)?, engine.family(keys::REVOKED)?);
         let mut counts = Counts::new(engine);
         for certificate in &self.certificates {
-            let (Some(Fate::Applied(applied)), Some(said)) =
-                (self.fates.get(certificate.last), said.get(certificate.last))
-            else {
+            let Some(Fate::Applied(applied)) = self.fates.get(certificate.last) else {
                 continue;
             };
             let record = self.record(applied);
@@ -199,18 +221,16 @@ impl Batch {
             record.encode(&mut octets);
             batch.put_cf(status, certificate.key, &octets);
 
-            let was = certificate.was;
-            let was_revoked = was.is_some_and(|was| was.revocation.is_some());
-            let key = || keys::revoked(certificate.issuer_number, &said.change.serial);
+            let was_revoked = certificate.was == Was::Revoked;
             if record.revocation.is_some() {
                 octets.clear();
                 record.encode_revoked(&mut octets);
-                batch.put_cf(revoked, key(), &octets);
+                batch.put_cf(revoked, certificate.key, &octets);
             } else if was_revoked {
-                batch.delete_cf(revoked, key());
+                batch.delete_cf(revoked, certificate.key);
             }
             let count = counts.of(certificate.issuer_number)?;
-            if was.is_none() {
+            if certificate.was == Was::Unknown {
                 count.known = count.known.saturating_add(1);
             }
             match (was_revoked, record.revocation.is_some()) {
@@ -229,26 +249,30 @@ impl Batch {
 
     /// What to tell once it is written.
     pub(super) fn committed(&self, said: &[Said<'_>]) -> Committed {
-        let mut committed = Committed {
-            outcomes: Vec::with_capacity(said.len()),
-            applied: Vec::with_capacity(self.applied),
-        };
+        let mut applied = Vec::with_capacity(self.applied);
         for (fate, said) in self.fates.iter().zip(said) {
-            committed.outcomes.push(match fate {
-                Fate::Unchanged => Outcome::Unchanged,
-                Fate::Refused(refusal) => Outcome::Refused(*refusal),
-                Fate::Applied(applied) => {
-                    committed.applied.push(AppliedEntry {
-                        issuer: said.change.issuer,
-                        serial: said.change.serial,
-                        record: self.status(applied),
-                    });
-                    let sequence = applied.sequence;
-                    Outcome::Applied { sequence }
-                }
-            });
+            if let Fate::Applied(change) = fate {
+                applied.push(AppliedEntry {
+                    issuer: said.change.issuer,
+                    serial: said.change.serial,
+                    record: self.status(change),
+                });
+            }
         }
-        committed
+        let outcomes = self.outcomes();
+        Committed { outcomes, applied }
+    }
+
+    /// What became of each change, once it is written.
+    pub(super) fn outcomes(&self) -> Vec<Outcome> {
+        let outcome = |fate: &Fate| match fate {
+            Fate::Unchanged => Outcome::Unchanged,
+            Fate::Refused(refusal) => Outcome::Refused(*refusal),
+            Fate::Applied(applied) => Outcome::Applied {
+                sequence: applied.sequence,
+            },
+        };
+        self.fates.iter().map(outcome).collect()
     }
 
     /// What is true of a certificate, by its own record and its issuer's.
@@ -283,8 +307,8 @@ impl Batch {
     }
 }
 
-/// About what the batch holds for a change.
-const ENTRY_AND_STATUS_OCTETS: usize = 200;
+/// What the batch holds for a change, about: its entry without the source, and two rows.
+const CHANGE_OCTETS: usize = 192;
 
 /// The numbers of certificates of the issuers that change.
 struct Counts<'a> {

@@ -2,9 +2,13 @@
 //!
 //! | memory | at most |
 //! | --- | --- |
-//! | memtables, all column families | 32 MiB, and as much again while it is being flushed |
+//! | memtables, all column families | 7 MiB, and as much again while it is being flushed |
 //! | block cache, with filters and indexes | 24 MiB |
 //! | open tables | 256 files, a few KiB each |
+//!
+//! What is written in the order of the keys costs the same however small the memtables are: their tables
+//! do not overlap, and compaction moves them down as they are. For what is not, compaction must come as
+//! rarely as large memtables make it come: hence more tables on level 0.
 
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType,
@@ -13,7 +17,8 @@ use rocksdb::{
 
 use super::keys;
 
-const MEMTABLES_OCTETS: usize = 32 << 20;
+/// A bound on what the families' own limits do not bound: no more than 16 MiB in all.
+const MEMTABLES_OCTETS: usize = 16 << 20;
 const BLOCK_CACHE_OCTETS: usize = 24 << 20;
 
 /// For the whole database. `create` makes one where there is none.
@@ -36,6 +41,8 @@ pub(super) fn database(create: bool) -> Options {
     options.set_max_background_jobs(2);
     options.set_max_open_files(256);
     options.set_bytes_per_sync(1 << 20);
+    // For every file that is being written, the log among them.
+    options.set_writable_file_max_buffer_size(256 << 10);
     options.set_max_manifest_file_size(1 << 20);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
@@ -52,9 +59,9 @@ pub(super) fn families() -> [ColumnFamilyDescriptor; 6] {
     [
         // RocksDB insists on it; it stays empty.
         family(DEFAULT, small(&cache)),
-        family(keys::ENTRIES, scanned(&cache, 16 << 20)),
+        family(keys::ENTRIES, scanned(&cache, 2 << 20)),
         family(keys::STATUS, looked_up(&cache)),
-        family(keys::REVOKED, scanned(&cache, 8 << 20)),
+        family(keys::REVOKED, revoked(&cache)),
         family(keys::ISSUERS, small(&cache)),
         family(keys::META, small(&cache)),
     ]
@@ -69,6 +76,13 @@ pub(super) fn synced() -> WriteOptions {
     options
 }
 
+/// Only ever scanned, so that many tables on level 0 are no matter.
+fn revoked(cache: &Cache) -> Options {
+    let mut options = scanned(cache, 1 << 20);
+    level_0_tables(&mut options, 24);
+    options
+}
+
 /// Read in order, for the most part.
 fn scanned(cache: &Cache, write_buffer_octets: usize) -> Options {
     family(&tables(cache, 16 << 10), write_buffer_octets)
@@ -80,7 +94,9 @@ fn looked_up(cache: &Cache) -> Options {
     let mut tables = tables(cache, 8 << 10);
     tables.set_bloom_filter(10.0, false);
     tables.set_partition_filters(true);
-    let mut options = family(&tables, 16 << 20);
+    let mut options = family(&tables, 4 << 20);
+    // Each is one more to look into.
+    level_0_tables(&mut options, 8);
     options.set_memtable_whole_key_filtering(true);
     options.set_memtable_prefix_bloom_ratio(0.05);
     options
@@ -96,8 +112,17 @@ fn family(tables: &BlockBasedOptions, write_buffer_octets: usize) -> Options {
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_write_buffer_size(write_buffer_octets);
     options.set_max_write_buffer_number(2);
+    // An eighth, as is the default, is a lot for a memtable that has just begun.
+    options.set_arena_block_size(128 << 10);
     options.set_level_compaction_dynamic_level_bytes(true);
     options
+}
+
+/// Compacts level 0 when it has `tables`; long before writing slows down for it.
+fn level_0_tables(options: &mut Options, tables: i32) {
+    options.set_level_zero_file_num_compaction_trigger(tables);
+    options.set_level_zero_slowdown_writes_trigger(tables.saturating_mul(4));
+    options.set_level_zero_stop_writes_trigger(tables.saturating_mul(6));
 }
 
 fn tables(cache: &Cache, block_octets: usize) -> BlockBasedOptions {

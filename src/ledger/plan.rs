@@ -2,8 +2,9 @@
 //! with what is known of each before.
 //!
 //! Sorting costs little and makes the look-ups cheap: an issuer without certificates needs none; where
-//! the changes touch a good part of an issuer's certificates, both are read in step, like two sorted
-//! lists; otherwise they are asked for in sorted batches.
+//! the changes touch a good part of the certificates between the first and the last of them, both are
+//! read in step, like two sorted lists; otherwise they are asked for in sorted batches. So batches that
+//! are cut from a sorted source read the issuer's certificates once altogether, not once each.
 
 use std::borrow::Borrow;
 
@@ -99,9 +100,9 @@ pub(super) fn for_each_group<C: Borrow<Change>>(
         let count = engine.count(first.number)?;
         let whole = engine.issuer_wide(first.number)?;
         let mut groups = groups(changes, of_issuer, whole);
-        match look_up(count, of_issuer.len()) {
+        match look_up(count, of_issuer) {
             LookUp::Nothing => groups.try_for_each(|group| each(group, None))?,
-            LookUp::InStep => in_step(engine, first.number, groups, &mut each)?,
+            LookUp::InStep { records } => in_step(engine, records, groups, &mut each)?,
             LookUp::ByKey => by_key(engine, groups, &mut each)?,
         }
     }
@@ -110,16 +111,25 @@ pub(super) fn for_each_group<C: Borrow<Change>>(
 
 enum LookUp {
     Nothing,
-    InStep,
+    /// About so many records lie between the first and the last change.
+    InStep {
+        records: u64,
+    },
     ByKey,
 }
 
-fn look_up(count: Count, changes: usize) -> LookUp {
-    let changes = u64::try_from(changes).unwrap_or(u64::MAX);
-    if count.known == 0 {
-        LookUp::Nothing
-    } else if count.known <= changes.saturating_mul(RECORDS_PER_CHANGE_MAX) {
-        LookUp::InStep
+/// `places` are those of one issuer, in order.
+fn look_up(count: Count, places: &[Place]) -> LookUp {
+    let (Some(first), Some(last), 1..) = (places.first(), places.last(), count.known) else {
+        return LookUp::Nothing;
+    };
+    // Hashes are spread evenly.
+    let hashes = u64::from(last.hash_prefix.saturating_sub(first.hash_prefix)).saturating_add(1);
+    let records = u128::from(count.known).saturating_mul(u128::from(hashes)) >> u32::BITS;
+    let records = u64::try_from(records).unwrap_or(u64::MAX);
+    let changes = u64::try_from(places.len()).unwrap_or(u64::MAX);
+    if records <= changes.saturating_mul(RECORDS_PER_CHANGE_MAX) {
+        LookUp::InStep { records }
     } else {
         LookUp::ByKey
     }
@@ -128,22 +138,35 @@ fn look_up(count: Count, changes: usize) -> LookUp {
 /// Reading on to the next record costs about a twelfth of asking for one by its key.
 const RECORDS_PER_CHANGE_MAX: u64 = 12;
 
+/// What a record takes in a table, about.
+const RECORD_OCTETS: u64 = 64;
+
+/// The most that is read ahead.
+const READAHEAD_OCTETS_MAX: u64 = 1 << 20;
+
 /// How many keys are asked for at once.
 const LOOK_UPS_AT_ONCE: usize = 512;
 
 fn in_step<'a>(
     engine: &Engine,
-    number: u32,
+    records: u64,
     groups: impl Iterator<Item = Group<'a>>,
     each: &mut impl FnMut(Group<'_>, Option<StatusRecord>) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
+    let mut groups = groups.peekable();
+    let Some(first) = groups.peek() else {
+        return Ok(());
+    };
+    let (number, start) = (first.issuer_number, first.key);
     let mut options = ReadOptions::default();
-    let (start, end) = keys::issuer_range(number);
-    if let Some(end) = end {
+    if let (_, Some(end)) = keys::issuer_range(number) {
         options.set_iterate_upper_bound(end.as_ref());
     }
     options.fill_cache(false);
-    options.set_readahead_size(1 << 20);
+    let readahead = records
+        .saturating_mul(RECORD_OCTETS)
+        .min(READAHEAD_OCTETS_MAX);
+    options.set_readahead_size(usize::try_from(readahead).unwrap_or(usize::MAX));
     let mut records = engine
         .db()
         .raw_iterator_cf_opt(engine.family(keys::STATUS)?, options);

@@ -173,16 +173,15 @@ impl LedgerSnapshot {
         Ok(rows)
     }
 
-    /// The revoked certificates of an issuer, those on hold among them, sorted by serial number. One
-    /// sequential reading; of an issuer that was revoked as a whole, one of all its certificates for each
-    /// half a million of them.
+    /// The revoked certificates of an issuer, those on hold among them, in the order of their hashes: of
+    /// an issuer that was revoked as a whole, all of its certificates.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger is damaged; each item for itself when reading fails.
     pub fn revoked(&self, issuer: &IssuerId) -> Result<RevokedRows<'_>, LedgerError> {
         let number = self.issuers.number(issuer);
         if number.is_some_and(|number| self.whole(number).is_some()) {
-            return Ok(RevokedRows::all(self, *issuer));
+            return self.shard_records(issuer, 0, 0).map(RevokedRows::all);
         }
         let range = number.map(keys::issuer_range);
         self.rows(keys::REVOKED, range).map(RevokedRows::own)
@@ -431,7 +430,7 @@ impl Iterator for Rows<'_, RevokedRecord> {
     fn next(&mut self) -> Option<Self::Item> {
         let (engine, family) = (self.engine, self.family);
         self.next_raw(|key, value| {
-            let serial = keys::revoked_serial(key);
+            let serial = keys::status_serial(key);
             let row = serial.and_then(|serial| RevokedRecord::decode(serial, value));
             row.ok_or_else(|| Self::unreadable(engine, family))
         })

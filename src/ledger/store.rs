@@ -243,6 +243,30 @@ impl Ledger {
         submissions: &[Submission<'_>],
         now_ms: u64,
     ) -> Result<Committed, LedgerError> {
+        self.commit_said(submissions, now_ms, Batch::committed)
+    }
+
+    /// As [`Ledger::commit`], for whoever makes nothing visible: says no more than what became of each
+    /// change.
+    ///
+    /// # Errors
+    /// As [`Ledger::commit`].
+    pub fn record(
+        &self,
+        changes: &[Change],
+        source: &Source,
+        now_ms: u64,
+    ) -> Result<Vec<Outcome>, LedgerError> {
+        let outcomes = |batch: &Batch, _: &[Said<'_>]| batch.outcomes();
+        self.commit_said(&[Submission { changes, source }], now_ms, outcomes)
+    }
+
+    fn commit_said<T>(
+        &self,
+        submissions: &[Submission<'_>],
+        now_ms: u64,
+        tell: impl FnOnce(&Batch, &[Said<'_>]) -> T,
+    ) -> Result<T, LedgerError> {
         let said: Vec<Said<'_>> = submissions
             .iter()
             .flat_map(|submission| {
@@ -264,7 +288,7 @@ impl Ledger {
             let written = batch.write_batch(&engine, &said)?;
             self.write(&mut writer, &engine, written)?;
         }
-        Ok(batch.committed(&said))
+        Ok(tell(&batch, &said))
     }
 
     /// Records that the operator confirmed the clock, and lets signing begin again at `time`, which

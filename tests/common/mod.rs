@@ -7,6 +7,7 @@ pub mod answer;
 pub mod ask;
 pub mod ca;
 pub mod clock;
+pub mod crl;
 pub mod demo;
 pub mod der;
 pub mod http;

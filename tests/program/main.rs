@@ -27,6 +27,7 @@ mod faults;
 mod http;
 mod import;
 mod import_certs;
+mod import_crl;
 mod import_csv;
 mod issuer_wide;
 mod key_types;

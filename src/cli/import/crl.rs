@@ -34,13 +34,13 @@ pub(super) fn run(common: &Common, arguments: &CrlArguments) -> Result<Exit, Fai
     let request = ImportRequest::Crl {
         accept_shrink: arguments.accept_shrink,
     };
+    let bar = Bar::new();
     if arguments.file == Path::new("-") {
         let order = arguments.given.order("standard input".to_owned(), request);
-        return super::carry_out(common, &order, std::io::stdin(), &Bar::new());
+        return super::carry_out(common, &order, std::io::stdin(), &bar);
     }
     let file = super::open(&arguments.file, "the CRL in it")?;
     let name = arguments.file.display().to_string();
     let order = arguments.given.order(name, request);
-    let bar = Bar::new();
     super::carry_out(common, &order, bar.over(file), &bar)
 }

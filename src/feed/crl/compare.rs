@@ -86,18 +86,19 @@ impl Crl {
     /// Whether the CRL lists a certificate that is revoked. If nothing is left to do for the entry, it
     /// is settled.
     fn meet(&mut self, known: &KnownRevocation) -> bool {
-        let Some(offset) = self.table.find(&self.kept, &known.serial) else {
+        let Some(place) = self.table.find(&self.kept, &known.serial) else {
             return false;
         };
-        let Some(entry) = self.kept.unsettled_at(offset) else {
-            // Contradictory entries, and those that were met before.
+        // Contradictory entries, and those that were met before, are settled.
+        let entry = self.kept.at(place.offset);
+        let Some(entry) = entry.filter(|_| !self.table.is_settled(place)) else {
             return true;
         };
         let is_same = entry.claim == known.claim;
         // A hold may become a revocation; whatever else was said first stands.
         let may_change = is_hold(&known.claim) && !is_hold(&entry.claim);
         if is_same || !may_change {
-            self.kept.settle(offset);
+            self.table.settle(place);
             self.settled = self.settled.saturating_add(1);
         }
         if !is_same && !may_change {

@@ -1,20 +1,20 @@
 //! The entries of a CRL in memory, packed: a million are judged before the first is applied.
 //!
 //! ```text
-//! entry    1  octets of the serial number, 0x20 with an invalidityDate, 0x40 nothing is left to do;
-//!             0x00 alone stands for a bad entry
+//! entry    1  octets of the serial number, 0x20 with an invalidityDate; 0x00 alone stands for a bad
+//!             entry
 //!          1  reasonCode, 0 for none
 //!          5  revocationDate, seconds since 1970
 //!          n  serial number
 //!          5  invalidityDate                    if flagged
 //! ```
 //!
-//! So 23 octets for a serial of 16, and 8 more in the table by which a serial is found.
+//! So 23 octets for a serial of 16.
 
 use crate::{
     asn1::{CrlReason, UnixTime},
     change::RevocationClaim,
-    identity::{IssuerId, SerialHash, SerialNumber},
+    identity::SerialNumber,
 };
 
 /// All entries in the order of the CRL.
@@ -37,7 +37,6 @@ pub(super) struct KeptEntry {
 
 const LEN: u8 = 0x1f;
 const INVALIDITY_DATE: u8 = 0x20;
-const SETTLED: u8 = 0x40;
 
 /// More entries than can be addressed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -122,31 +121,12 @@ impl Kept {
         decode(rest)?.0
     }
 
-    /// The entry at an offset, if something is left to do for it.
-    pub(super) fn unsettled_at(&self, offset: u32) -> Option<KeptEntry> {
-        let head = self.octets.get(usize::try_from(offset).ok()?)?;
-        if head & SETTLED == 0 {
-            self.at(offset)
-        } else {
-            None
-        }
-    }
-
     /// The serial at an offset.
-    fn serial_at(&self, offset: u32) -> Option<&[u8]> {
+    #[inline]
+    pub(super) fn serial_at(&self, offset: u32) -> Option<&[u8]> {
         let rest = self.octets.get(usize::try_from(offset).ok()?..)?;
         let (head, rest) = rest.split_first()?;
         rest.get(FIXED..FIXED.saturating_add(usize::from(head & LEN)))
-    }
-
-    /// Notes that nothing is left to do for the entry at an offset.
-    pub(super) fn settle(&mut self, offset: u32) {
-        let head = usize::try_from(offset)
-            .ok()
-            .and_then(|offset| self.octets.get_mut(offset));
-        if let Some(head) = head {
-            *head |= SETTLED;
-        }
     }
 }
 
@@ -187,71 +167,6 @@ fn unix([a, b, c, d, e]: [u8; 5]) -> Option<UnixTime> {
     UnixTime::from_secs(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
 }
 
-/// The entries in the order of the ledger: the high half of each serial's hash and the entry's
-/// offset, sorted.
-#[derive(Debug)]
-pub(super) struct Table {
-    issuer: IssuerId,
-    places: Vec<u64>,
-}
-
-impl Table {
-    /// The table of all entries.
-    pub(super) fn new(kept: &Kept, count: usize, issuer: IssuerId) -> Self {
-        let mut places = Vec::with_capacity(count);
-        places.extend(kept.iter().map(|(offset, entry)| {
-            let hash = order(&issuer, entry.serial.as_bytes());
-            (hash << 32) | u64::from(offset)
-        }));
-        places.sort_unstable();
-        Self { issuer, places }
-    }
-
-    /// The offsets of all entries.
-    pub(super) fn offsets(&self) -> impl Iterator<Item = u32> + '_ {
-        self.places.iter().map(|place| offset(*place))
-    }
-
-    /// Where the entry of a serial lies; the first, if it has several.
-    pub(super) fn find(&self, kept: &Kept, serial: &SerialNumber) -> Option<u32> {
-        let hash = order(&self.issuer, serial.as_bytes());
-        let first = hash << 32;
-        let start = self.places.partition_point(|place| *place < first);
-        self.places
-            .get(start..)?
-            .iter()
-            .take_while(|place| **place >> 32 == hash)
-            .map(|place| offset(*place))
-            .find(|offset| kept.serial_at(*offset) == Some(serial.as_bytes()))
-    }
-
-    /// The offsets of entries that have the same serial number, those of one serial at a time, in
-    /// order.
-    pub(super) fn each_repetition(&self, kept: &Kept, mut each: impl FnMut(&[u32])) {
-        for same_hash in self.places.chunk_by(|a, b| a >> 32 == b >> 32) {
-            if same_hash.len() < 2 {
-                continue;
-            }
-            let mut offsets: Vec<u32> = same_hash.iter().map(|place| offset(*place)).collect();
-            offsets.sort_by_key(|offset| (kept.serial_at(*offset), *offset));
-            for same in offsets.chunk_by(|a, b| kept.serial_at(*a) == kept.serial_at(*b)) {
-                if same.len() > 1 {
-                    each(same);
-                }
-            }
-        }
-    }
-}
-
-fn offset(place: u64) -> u32 {
-    u32::try_from(place & u64::from(u32::MAX)).unwrap_or(u32::MAX)
-}
-
-/// The 32 bits of the serial's hash that order the ledger.
-fn order(issuer: &IssuerId, serial: &[u8]) -> u64 {
-    SerialHash::new(issuer, serial).shard(32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,8 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_come_back_with_their_numbers_and_are_found() {
-        let issuer = IssuerId::new(b"name", b"key");
+    fn entries_come_back_with_their_numbers() {
         let mut kept = Kept::default();
         let entries: Vec<KeptEntry> = (1..=200_u8)
             .map(|n| {
@@ -292,28 +206,11 @@ mod tests {
             (numbers[0], numbers[6], numbers[7], numbers[199]),
             (2, 8, 10, 229)
         );
-        let table = Table::new(&kept, 200, issuer);
         for ((offset, placed), entry) in placed.iter().zip(&entries) {
             assert_eq!(placed, entry);
             assert_eq!(kept.at(*offset), Some(*entry));
-            let found = table.find(&kept, &entry.serial).unwrap();
-            assert_eq!(kept.at(found).unwrap().serial, entry.serial);
-            assert!(found <= *offset);
+            assert_eq!(kept.serial_at(*offset), Some(entry.serial.as_bytes()));
         }
-        let absent = SerialNumber::from_content(&[0x55; 3]).unwrap();
-        assert_eq!(table.find(&kept, &absent), None);
-        // Numbers n and n + 100 have the same serial.
-        let mut repeated = 0;
-        table.each_repetition(&kept, |same| {
-            assert_eq!(same.len(), 2);
-            assert!(same[0] < same[1]);
-            repeated += 1;
-        });
-        assert_eq!(repeated, 100);
-        kept.settle(placed[3].0);
-        assert_eq!(kept.unsettled_at(placed[3].0), None);
-        assert_eq!(kept.unsettled_at(placed[4].0), Some(placed[4].1));
-        assert_eq!(kept.at(placed[3].0), Some(placed[3].1));
     }
 
     #[test]

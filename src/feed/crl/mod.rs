@@ -32,6 +32,7 @@ mod kept;
 mod read;
 mod refusal;
 mod signature;
+mod table;
 
 use std::sync::Arc;
 
@@ -46,7 +47,8 @@ use super::{
     problems::{Place, Problems, Unit},
 };
 
-use kept::{Kept, Table};
+use kept::Kept;
+use table::Table;
 
 pub use cause::{CrlCause, Digits, SerialFault};
 pub use evidence_sink::{EvidenceOutcome, EvidenceSink, KnownRevocation};
@@ -110,10 +112,10 @@ impl Findings for Crl {
 
     /// In the order of the ledger.
     fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        self.table.offsets().filter_map(|offset| {
-            let entry = self.kept.unsettled_at(offset)?;
+        self.table.unsettled().filter_map(|place| {
+            let entry = self.kept.at(place.offset)?;
             Some(Record {
-                line: u64::from(offset),
+                line: u64::from(place.offset),
                 change: Change {
                     issuer: self.issuer,
                     serial: entry.serial,

@@ -9,17 +9,18 @@ use crate::{
     change::{Evidence, REVOCATION_AHEAD_MAX, RevocationClaim},
     crl::{
         CrlError, CrlExtensions, CrlReader, Entry, Head, IssuingDistributionPoint, Limits,
-        RawEntry, Tail, Tap, Time,
+        RawEntry, Tap, Time,
     },
-    feed::problems::{Place, Problem, Problems, Unit},
-    identity::SerialNumber,
+    feed::problems::{self, Problem, Problems, Unit},
+    identity::{IssuerId, SerialNumber},
     signer::{Name, SignedOctets},
 };
 
 use super::{
     Authority, Crl, CrlCause, CrlRefusal, Digits, SerialFault,
-    kept::{Full, Kept, KeptEntry, Table},
+    kept::{Full, Kept, KeptEntry},
     signature,
+    table::{Place, Table},
 };
 
 /// A CRL of which only the head was read.
@@ -88,7 +89,7 @@ impl<R: BufRead> UnjudgedCrl<R> {
             crl_sha256: sha256(digests.whole.finish()),
             entry_count: 0,
         };
-        Ok(collected.settle(authority, &tail, evidence))
+        Ok(collected.settle(authority.id, tail.entry_count, evidence))
     }
 }
 
@@ -176,7 +177,7 @@ fn check_times(head: &Head, now: UnixTime) -> Result<UnixTime, CrlRefusal> {
 }
 
 /// The entries on their way into memory.
-struct Collected {
+pub(super) struct Collected {
     kept: Kept,
     good: usize,
     problems: Problems<CrlCause>,
@@ -186,7 +187,7 @@ struct Collected {
 }
 
 impl Collected {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             kept: Kept::default(),
             good: 0,
@@ -196,7 +197,7 @@ impl Collected {
         }
     }
 
-    fn add(&mut self, raw: &RawEntry<'_>) -> Result<(), CrlError> {
+    pub(super) fn add(&mut self, raw: &RawEntry<'_>) -> Result<(), CrlError> {
         let number = raw.number;
         let judged = raw.decode().map_err(CrlCause::from).and_then(|entry| {
             if self.refusal.is_none() {
@@ -210,11 +211,8 @@ impl Collected {
                 self.kept.push(&entry)
             }
             Err(cause) => {
-                self.problems.push_at(self.kept.end(), || Problem {
-                    place: Place::new(Unit::Entry, u64::from(number)),
-                    part: None,
-                    cause,
-                });
+                self.problems
+                    .push_at(self.kept.end(), || problem(u64::from(number), cause));
                 self.kept.push_bad()
             }
         };
@@ -224,45 +222,56 @@ impl Collected {
     }
 
     /// Leaves each serial number once, or not at all where its entries contradict each other.
-    fn settle(self, authority: &Authority<'_>, tail: &Tail, evidence: Evidence) -> Crl {
+    pub(super) fn settle(self, issuer: IssuerId, entry_count: u32, evidence: Evidence) -> Crl {
         let Self {
-            mut kept,
+            kept,
             good,
             mut problems,
             ..
         } = self;
-        let table = Table::new(&kept, good, authority.id);
-        let mut repeated = Vec::new();
-        let mut contradictions = Vec::new();
-        table.each_repetition(&kept, |same| match different(&kept, same) {
-            None => repeated.extend_from_slice(same.get(1..).unwrap_or_default()),
-            Some(different) => {
-                let first = same.first().copied().unwrap_or_default();
-                contradictions.extend(same.iter().map(|offset| {
-                    let agrees = kept.at(*offset) == kept.at(first);
-                    (*offset, if agrees { different } else { first })
-                }));
+        let mut table = Table::new(&kept, good, issuer);
+        let mut repeated: Vec<Place> = Vec::new();
+        let mut contradictions: Vec<(Place, Place)> = Vec::new();
+        table.each_repetition(&kept, |same| {
+            let Some((first, rest)) = same.split_first() else {
+                return;
+            };
+            let says = |place: &Place| kept.at(place.offset);
+            match rest.iter().find(|place| says(place) != says(first)) {
+                None => repeated.extend(rest),
+                Some(different) => contradictions.extend(same.iter().map(|place| {
+                    let agrees = says(place) == says(first);
+                    (*place, *if agrees { different } else { first })
+                })),
             }
         });
-        contradictions.sort_unstable();
-        report(&kept, &contradictions, &mut problems);
-        let settled = repeated
-            .iter()
-            .chain(contradictions.iter().map(|(offset, _)| offset));
-        settled.for_each(|offset| kept.settle(*offset));
+        for (place, other) in &contradictions {
+            let Some(KeptEntry { serial, .. }) = kept.at(place.offset) else {
+                continue;
+            };
+            problems.push_at(u64::from(place.offset), || {
+                let other = kept.number(other.offset);
+                let cause = CrlCause::Contradiction { serial, other };
+                problem(kept.number(place.offset), cause)
+            });
+        }
+        let settled = contradictions.iter().map(|(place, _)| place);
+        for place in repeated.iter().chain(settled) {
+            table.settle(*place);
+        }
 
         let listed = good
             .saturating_sub(repeated.len())
             .saturating_sub(contradictions.len());
         Crl {
-            issuer: authority.id,
+            issuer,
             evidence: Evidence {
                 entry_count: u32::try_from(listed).unwrap_or(u32::MAX),
                 ..evidence
             },
             kept,
             table,
-            entry_count: u64::from(tail.entry_count),
+            entry_count: u64::from(entry_count),
             settled: u64::try_from(repeated.len()).unwrap_or(u64::MAX),
             differing: 0,
             problems,
@@ -270,28 +279,11 @@ impl Collected {
     }
 }
 
-/// The first of some entries of one serial number that says something else than the first of all.
-fn different(kept: &Kept, same: &[u32]) -> Option<u32> {
-    let first = kept.at(*same.first()?);
-    same.iter()
-        .copied()
-        .find(|offset| kept.at(*offset) != first)
-}
-
-/// Makes a problem of each entry that another contradicts; `contradictions` holds the offsets of both.
-fn report(kept: &Kept, contradictions: &[(u32, u32)], problems: &mut Problems<CrlCause>) {
-    for (offset, other) in contradictions {
-        let Some(KeptEntry { serial, .. }) = kept.at(*offset) else {
-            continue;
-        };
-        problems.push_at(u64::from(*offset), || Problem {
-            place: Place::new(Unit::Entry, kept.number(*offset)),
-            part: None,
-            cause: CrlCause::Contradiction {
-                serial,
-                other: kept.number(*other),
-            },
-        });
+fn problem(number: u64, cause: CrlCause) -> Problem<CrlCause> {
+    Problem {
+        place: problems::Place::new(Unit::Entry, number),
+        part: None,
+        cause,
     }
 }
 

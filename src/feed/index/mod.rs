@@ -44,6 +44,7 @@ use crate::identity::IssuerId;
 use super::{
     import::{Findings, Record},
     lines::{Line, Lines},
+    order::arrange,
     problems::{BadPart, Problems},
     repetition::{Said as _, settle},
 };
@@ -56,7 +57,7 @@ pub const LINE_OCTETS_MAX: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Index {
     issuer: IssuerId,
-    /// In the order of the file, each serial number once.
+    /// In the order of the ledger, each serial number once.
     entries: Vec<Entry>,
     line_count: u64,
     repeated: u64,
@@ -96,6 +97,7 @@ impl Index {
                 });
             },
         );
+        arrange(&mut index.entries, |entry| (issuer, entry.serial()));
         Ok(index)
     }
 
@@ -148,7 +150,7 @@ impl Findings for Index {
         &self.problems
     }
 
-    /// In the order of the file. V and E lines are issued, R lines issued and then revoked.
+    /// In the order of the ledger. V and E lines are issued, R lines issued and then revoked.
     fn records(&self) -> impl Iterator<Item = Record> + '_ {
         self.entries.iter().map(|entry| entry.record(self.issuer))
     }
