@@ -102,8 +102,8 @@ const CRLS: &[(&str, Verdict, &str)] = &[
     ),
     (
         "crl_inner_outer_mismatch",
-        Refused(&["signatureAlgorithm"]),
-        "RFC 5280 §5.1.1.2",
+        Refused(&["sha1"]),
+        "Mozilla §5.1.3: what is signed says SHA-1, whatever stands outside",
     ),
     (
         "crl_inval_cert_issuer_entry_ext",
@@ -149,9 +149,14 @@ const CRLS: &[(&str, Verdict, &str)] = &[
 
 const SCOPE: &str = "RFC 5280 §5.2.5, §6.3.3 (b)(2)";
 
-/// What comes of those with another algorithm when they have SHA-256.
+/// What comes of those with another algorithm when they have SHA-256 inside.
 const WITH_SHA256: &[(&str, Verdict, &str)] = &[
     ("crl_empty", Imported(0, &[], &["01"]), "RFC 5280 §5.1.2.6"),
+    (
+        "crl_inner_outer_mismatch",
+        Refused(&["signatureAlgorithm"]),
+        "RFC 5280 §5.1.1.2",
+    ),
     (
         "crl_md2_unknown_crit_entry_ext",
         Refused(&["entry 1"]),

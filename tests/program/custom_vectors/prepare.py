@@ -4,7 +4,8 @@ Writes into the folder that stdin names, for each `x509/custom/crl_*`:
 NAME.crl        as it is, in DER;
 NAME.again.crl  with the same tbsCertList but for its two dates, which are made current where they can be
                 read, signed by the issuer below: only what is odd is left to be judged;
-NAME.sha256.crl for those with another algorithm: the same with that one;
+NAME.sha256.crl for those that say that another algorithm signed them: the same with SHA-256 inside;
+                what was said inside stands outside where the two had differed;
 NAME.pem        the issuer, whose name is the CRL's issuer octet for octet, and whose
                 subjectKeyIdentifier is what the CRL's authorityKeyIdentifier names;
 NAME.ocsp.pem   its OCSP delegate, with the key `ocsp.key`.
@@ -48,9 +49,11 @@ def main():
         key = keys[number]
         key_id = key_id or hashlib.sha1(spki(key)).digest()
         (folder / f"{path.stem}.again.crl").write_bytes(signed(current(tbs), algorithm[2], key))
-        if algorithm[2] != SHA256_WITH_RSA:
-            again = current(tbs).replace(algorithm[2], SHA256_WITH_RSA)
-            (folder / f"{path.stem}.sha256.crl").write_bytes(signed(again, SHA256_WITH_RSA, key))
+        inside = next(field[2] for field in children(tbs[1]) if field[0] == 0x30)
+        if inside != SHA256_WITH_RSA:
+            outside = SHA256_WITH_RSA if inside == algorithm[2] else inside
+            again = current(tbs).replace(inside, SHA256_WITH_RSA)
+            (folder / f"{path.stem}.sha256.crl").write_bytes(signed(again, outside, key))
         ca = [
             extension("551d13", True, tlv(0x30, b"\x01\x01\xff")),
             extension("551d0f", True, b"\x03\x02\x01\x06"),
