@@ -23,6 +23,8 @@ fn main() {
     answer();
     get_path();
     index_txt();
+    csv();
+    certificates();
     segment();
     template();
     catalog_manifest();
@@ -266,6 +268,35 @@ fn index_txt() {
          R\t301231235959Z\t260105120000Z,AACompromise\t02\tunknown\t/CN=b\n\
          V\t301231235959Z\t\t0002\tunknown\t/CN=b\\\tc\nV\t",
     );
+}
+
+fn csv() {
+    let text = "serial,status,reason,revocation_time,invalidity_date,not_before,not_after,sha256\n\
+                0A1B,good,,,,2026-01-05T12:00:00Z,2036-01-05T12:00:00Z,\n\
+                01,revoked,4,2026-01-05T12:00:00Z,2025-01-05T12:00:00+03:30,,,\n\
+                7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF,hold,,2026-01-05T12:00:00Z,,,,\"\"\r\n";
+    write("csv", "names", format!("\0{text}"));
+    write("csv", "quotes", "\0serial,status,subject\n\"01\",good,\"CN=\"\"a\"\",\nO=b\"\n");
+    write(
+        "csv",
+        "ejbca",
+        "\x35serial;status;reason;revocation_time\n4097;20;-1;-1\n4098;40;6;1767614400123\n\
+         4099;60;-1;-1\n",
+    );
+    write("csv", "numbers", "\x58255,2026-01-05 12:00:00\n256,\n");
+    write("csv", "cut", "\0serial,status\n01,good\n01,\"goo");
+}
+
+fn certificates() {
+    let pem = fs::read(root().join("src/issued.pem")).unwrap();
+    write("certificates", "issued.pem", &pem);
+    let head = format!("={{\"file\":\"a.pem\",\"octets\":{}}}\n", pem.len());
+    write("certificates", "stream", [head.as_bytes(), &pem].concat());
+    let unreadable = "={\"file\":\"a\",\"unreadable\":\"gone\"}\n{\"file\":\"b\",\"octets\":0}\n";
+    write("certificates", "unreadable", unreadable);
+    let text = "-----BEGIN CERTIFICATE-----\nAQID\n-----BEGIN CERTIFICATE-----\nA?\n\
+                -----END CERTIFICATE-----\n-----BEGIN PKCS7-----\n-----END PKCS7-----\n";
+    write("certificates", "broken.pem", text);
 }
 
 fn segment() {
