@@ -145,7 +145,9 @@ fn a_root_is_made_served_and_its_delegate_renewed() {
     assert!(key.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
     office.run(&["check"]).expect(0);
     // What the command says to do next, so that the delegate has a status as well.
-    office.run(&["import", "certs", "root/ocsp.pem", "--issuer", "root"]).expect(0);
+    office
+        .run(&["import", "certs", "root/ocsp.pem", "--issuer", "root"])
+        .expect(0);
     assert_eq!(office.status("root/ocsp.pem", "root"), "good");
 
     // Through the running server, and visible as soon as the command returns.
