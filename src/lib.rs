@@ -16,6 +16,7 @@
 //! - [`catalog`] is what may be served now, swapped atomically;
 //! - [`authority`] keeps the catalog true to the ledger;
 //! - [`responder`] decides what a request is answered;
+//! - [`pki`] issues certificates whose status is then known from the start;
 //! - [`http`] carries it, and the operator's commands over a local socket;
 //! - `octets` reads the fields of our own file formats;
 //! - [`observe`], [`clock`], [`config`] and [`cli`] are what the name says.
@@ -38,6 +39,7 @@ pub mod ledger;
 pub mod observe;
 pub mod ocsp;
 mod octets;
+pub mod pki;
 pub mod presign;
 pub mod responder;
 pub mod segment;

@@ -14,7 +14,9 @@ use estelam::identity::{IssuerId, SerialNumber};
 use estelam::ocsp::{
     HashAlgorithm, IssuerHashes, ResponderId, Template, TemplateParams, invalidity_date_extension,
 };
-use estelam::segment::{RecordData, RecordStatus, SegmentKind, SegmentSpec, SegmentWriter};
+use estelam::segment::{
+    RecordData, RecordStatus, SegmentFile, SegmentKind, SegmentSpec, SegmentWriter,
+};
 
 pub(crate) const HASHES: [HashAlgorithm; 2] = [HashAlgorithm::Sha1, HashAlgorithm::Sha256];
 /// Answers of the overlay; their numbers follow those of the segment.
@@ -46,19 +48,74 @@ pub(crate) fn serial(number: u32) -> SerialNumber {
 /// A base segment with the certificates 0..`records`, one in ten revoked, one in a hundred of these
 /// with an invalidityDate, and an overlay of [`FRESH`] more.
 pub(crate) fn catalog(folder: &std::path::Path, records: u32) -> Catalog {
-    let issuer = IssuerId::new(SUBJECT, KEY);
     let (catalog, _) = Catalog::open(folder, 0).expect("an empty folder");
-    let entry = IssuerEntry {
-        id: issuer,
-        name: String::new(),
-        subject_der: SUBJECT.to_vec(),
-        public_key_octets: KEY.to_vec(),
-        policy: IssuerPolicy::default(),
-    };
-    let table = IssuerTable::new(vec![entry]).expect("one issuer");
-    let templates = HASHES.map(template);
+    let issuer = id(KEY);
+    let templates = HASHES.map(|hash| Arc::new(template(hash, KEY)));
+    let answers = (records..records + FRESH)
+        .map(|number| fresh(number, &templates))
+        .collect();
+    catalog
+        .publish(&[
+            Publication::IssuerTable(Arc::new(table([KEY.to_vec()]))),
+            Publication::Segment {
+                issuer,
+                file: segment(folder, KEY, records),
+            },
+            Publication::FreshAnswer { issuer, answers },
+            Publication::CaughtUp { issuer, as_of: 2 },
+        ])
+        .expect("published");
+    catalog
+}
+
+/// One issuer for each number in `records`, all of one name and without an overlay: it has the
+/// certificates below that number.
+pub(crate) fn catalog_of_issuers(folder: &std::path::Path, records: &[u32]) -> Catalog {
+    let (catalog, _) = Catalog::open(folder, 0).expect("an empty folder");
+    let keys = || (0..).map(key).zip(records);
+    let table = table(keys().map(|(key, _)| key));
+    let mut all = vec![Publication::IssuerTable(Arc::new(table))];
+    for (key, records) in keys() {
+        let issuer = id(&key);
+        let file = segment(folder, &key, *records);
+        all.push(Publication::Segment { issuer, file });
+        all.push(Publication::CaughtUp { issuer, as_of: 1 });
+    }
+    catalog.publish(&all).expect("published");
+    catalog
+}
+
+/// A request about a certificate of the issuer with this number.
+pub(crate) fn request_of_issuer(hash: HashAlgorithm, issuer: u32, number: u32) -> Vec<u8> {
+    request_to(&IssuerHashes::new(hash, SUBJECT, &key(issuer)), number)
+}
+
+fn key(issuer: u32) -> Vec<u8> {
+    [KEY, &issuer.to_be_bytes()].concat()
+}
+
+fn id(key: &[u8]) -> IssuerId {
+    IssuerId::new(SUBJECT, key)
+}
+
+fn table(keys: impl IntoIterator<Item = Vec<u8>>) -> IssuerTable {
+    let entries = keys
+        .into_iter()
+        .enumerate()
+        .map(|(number, key)| IssuerEntry {
+            id: id(&key),
+            name: number.to_string(),
+            subject_der: SUBJECT.to_vec(),
+            public_key_octets: key,
+            policy: IssuerPolicy::default(),
+        });
+    IssuerTable::new(entries.collect()).expect("each has another key")
+}
+
+fn segment(folder: &std::path::Path, key: &[u8], records: u32) -> SegmentFile {
+    let templates = HASHES.map(|hash| template(hash, key));
     let spec = SegmentSpec {
-        issuer,
+        issuer: id(key),
         signer: [0; 32],
         algorithm: SignatureAlgorithm::EcdsaSha256P256,
         kind: SegmentKind::Base,
@@ -81,20 +138,7 @@ pub(crate) fn catalog(folder: &std::path::Path, records: u32) -> Catalog {
         };
         writer.push(&record).expect("a good record");
     }
-    let file = writer.finish().expect("room on the disk");
-    let templates = templates.map(Arc::new);
-    let answers = (records..records + FRESH)
-        .map(|number| fresh(number, &templates))
-        .collect();
-    catalog
-        .publish(&[
-            Publication::IssuerTable(Arc::new(table)),
-            Publication::Segment { issuer, file },
-            Publication::FreshAnswer { issuer, answers },
-            Publication::CaughtUp { issuer, as_of: 2 },
-        ])
-        .expect("published");
-    catalog
+    writer.finish().expect("room on the disk")
 }
 
 /// A request about one certificate (RFC 6960 §4.1.1).
@@ -130,12 +174,12 @@ fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag, length], content].concat()
 }
 
-fn template(hash: HashAlgorithm) -> Template {
+fn template(hash: HashAlgorithm, key: &[u8]) -> Template {
     let delegate = include_bytes!("../../fixtures/ocsp/delegate.pem");
     let certificate = Certificate::from_pem(delegate).expect("a certificate");
     Template::new(&TemplateParams {
         responder_id: &ResponderId::ByKey([7; 20]),
-        issuer_hashes: &IssuerHashes::new(hash, SUBJECT, KEY),
+        issuer_hashes: &IssuerHashes::new(hash, SUBJECT, key),
         produced_at: earlier(),
         this_update: earlier(),
         next_update: later(),

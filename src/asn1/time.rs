@@ -92,11 +92,33 @@ impl UnixTime {
     /// # Errors
     /// [`TimeError`] for any other form or a year outside 1970 to 9999.
     pub fn from_rfc3339(text: &str) -> Result<Self, TimeError> {
+        // jiff's time ends a day before 9999-12-31T23:59:59Z.
+        if let Some(time) = Self::from_rfc3339_utc(text) {
+            return Ok(time);
+        }
         let timestamp: jiff::Timestamp = text.parse().map_err(|_| TimeError::Form)?;
         u64::try_from(timestamp.as_second())
             .ok()
             .and_then(Self::from_secs)
             .ok_or(TimeError::Range)
+    }
+
+    /// Exactly `YYYY-MM-DDTHH:MM:SSZ`.
+    fn from_rfc3339_utc(text: &str) -> Option<Self> {
+        let mut digits = *b"00000000000000Z";
+        let mut places = digits.iter_mut();
+        let form = b"dddd-dd-ddTdd:dd:ddZ";
+        if text.len() != form.len() {
+            return None;
+        }
+        for (octet, expected) in text.bytes().zip(form) {
+            if *expected == b'd' {
+                *places.next()? = octet;
+            } else if octet != *expected {
+                return None;
+            }
+        }
+        Self::from_generalized_time(&digits).ok()
     }
 
     fn from_civil(century: u16, fields: [u16; 6]) -> Result<Self, TimeError> {
@@ -217,6 +239,16 @@ mod tests {
         assert_eq!(year(b"491231235959Z").unwrap(), "2049-12-31T23:59:59Z");
         assert_eq!(year(b"700101000000Z").unwrap(), "1970-01-01T00:00:00Z");
         assert_eq!(year(b"500101000000Z"), Err(TimeError::Range));
+    }
+
+    #[test]
+    fn the_last_second_is_read_as_it_is_written() {
+        let text = "9999-12-31T23:59:59Z";
+        assert_eq!(UnixTime::from_rfc3339(text), Ok(UnixTime::MAX));
+        assert_eq!(UnixTime::MAX.to_string(), text);
+        for other in ["9999-12-31T24:59:59Z", "+999-12-31T23:59:59Z"] {
+            assert_eq!(UnixTime::from_rfc3339(other), Err(TimeError::Form));
+        }
     }
 
     #[test]

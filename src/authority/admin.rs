@@ -7,12 +7,13 @@ use std::sync::{Arc, PoisonError};
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::clerk::{ChangeRequest, Clerk, ImportOrder, StatusRequest};
+use super::clerk::{ChangeRequest, Clerk, ImportOrder, RevokeAllRequest, StatusRequest};
 use super::observer::{AuthorityStats, observe};
 use super::{Authority, ErrorClass, OperationError};
 use crate::change::Source;
 use crate::http::admin::{
-    AdminBackend, AdminReply, AdminRequest, BodyError, ClientGone, LineSender, Peer, Query,
+    AdminBackend, AdminBody, AdminReply, AdminRequest, BodyError, ClientGone, LineSender, Peer,
+    Query,
 };
 use crate::observe::{Counters, HttpStats};
 use crate::responder::QuestionQueue;
@@ -68,13 +69,28 @@ impl Admin {
                 audit(peer, &request);
                 blocking(move || clerk.change(&request)).await
             }
+            (&Method::GET, "/revoke-all") => {
+                let clerk = self.clerk.clone();
+                let issuer = query.value("issuer").unwrap_or_default().to_owned();
+                blocking(move || clerk.preview_revoke_all(&issuer)).await
+            }
+            (&Method::POST, "/revoke-all") => {
+                let clerk = self.clerk.clone();
+                let request: RevokeAllRequest = body
+                    .json(CHANGE_OCTETS_MAX)
+                    .await
+                    .map_err(|error| body_error(&error))?;
+                let (uid, pid) = (peer.uid, peer.pid);
+                tracing::warn!(uid, pid, ?request, "revocation of a whole issuer asked for");
+                blocking(move || clerk.revoke_all(&request)).await
+            }
             (&Method::POST, "/import") => {
                 let clerk = self.clerk.clone();
                 let order = import_order(&query)?;
                 tracing::info!(
                     uid = peer.uid,
                     pid = peer.pid,
-                    source = ?order.request,
+                    source = order.request.kind(),
                     file = order.name,
                     issuer = order.issuer,
                     "import"
@@ -83,6 +99,15 @@ impl Admin {
                 let (reply, lines) = AdminReply::lines();
                 tokio::task::spawn_blocking(move || import(&clerk, &order, reader, lines));
                 Ok(reply)
+            }
+            (&Method::POST, "/ca/reserve") => {
+                let (clerk, request) = (self.clerk.clone(), issuance(body).await?);
+                tracing::info!(uid = peer.uid, pid = peer.pid, "serial numbers asked for");
+                blocking(move || clerk.reserve_serials(&request)).await
+            }
+            (&Method::POST, "/ca/issued") => {
+                let (clerk, request) = (self.clerk.clone(), issuance(body).await?);
+                blocking(move || clerk.record_issued(&request)).await
             }
             (&Method::POST, "/clock/accept") => {
                 let authority = Arc::clone(&self.authority);
@@ -158,6 +183,10 @@ fn import(clerk: &Clerk, order: &ImportOrder, mut reader: impl BufRead, lines: L
     let outcome = clerk.import(order, &mut reader, &mut |progress| {
         let _told: Result<(), ClientGone> = lines.blocking_progress(&progress);
     });
+    // A reply that overtakes the request is lost with the connection that the client still writes to.
+    if outcome.is_err() {
+        drop(std::io::copy(&mut reader, &mut std::io::sink()));
+    }
     let told = match outcome {
         Ok(report) => lines.blocking_finish(&report),
         Err(error) => lines.blocking_fail(error.class.code(), &error.message),
@@ -214,6 +243,11 @@ fn refuse(error: &OperationError) -> AdminReply {
     AdminReply::error(status, error.class.code(), &error.message)
 }
 
+async fn issuance<T: serde::de::DeserializeOwned>(body: AdminBody) -> Result<T, OperationError> {
+    let request = body.json(ISSUANCE_OCTETS_MAX).await;
+    request.map_err(|error| body_error(&error))
+}
+
 fn body_error(error: &BodyError) -> OperationError {
     OperationError::new(ErrorClass::Usage, super::error::with_causes(error))
 }
@@ -231,4 +265,6 @@ fn audit(peer: Peer, request: &ChangeRequest) {
 }
 
 const CHANGE_OCTETS_MAX: usize = 16 * 1_024;
+/// 10,000 certificates of 200 octets each.
+const ISSUANCE_OCTETS_MAX: usize = 2 * 1_024 * 1_024;
 const READ_OCTETS: usize = 64 * 1_024;

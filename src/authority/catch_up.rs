@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::AuthorityError;
 use super::issuer::Issuer;
 use super::keeper::seal;
-use super::runtime::{Shared, mask_entry};
+use super::runtime::{Shared, issuer_revoked, mask_entry};
 use crate::catalog::{IssuerTable, MaskEntry, OVERLAY_ENTRIES_MAX, Publication, Snapshot};
 use crate::identity::IssuerId;
 use crate::ledger::LedgerSnapshot;
@@ -20,10 +20,18 @@ pub(super) fn announce(shared: &Shared) -> Result<(), AuthorityError> {
         .iter()
         .map(|issuer| issuer.catalog_entry())
         .collect();
-    shared.publish(&[Publication::IssuerTable(Arc::new(IssuerTable::new(
+    let mut announced = vec![Publication::IssuerTable(Arc::new(IssuerTable::new(
         entries,
-    )?))])?;
+    )?))];
+    // With them, so that no answer is ever served that an issuer's revocation as a whole has overtaken.
     let ledger = shared.ledger.snapshot()?;
+    announced.extend(
+        ledger
+            .revoked_issuers()
+            .filter(|revoked| shared.issuers.by_id(&revoked.issuer).is_some())
+            .map(|revoked| issuer_revoked(&revoked)),
+    );
+    shared.publish(&announced)?;
     let catalog = shared.catalog.snapshot();
     let as_of = ledger.last_sequence();
     let mut released = Vec::new();

@@ -174,6 +174,7 @@ mod tests {
             revocation: Some(Revocation {
                 claim,
                 recorded_ms: recorded * 1_000,
+                by_issuer: None,
             }),
             ..good(sequence, recorded, false)
         }

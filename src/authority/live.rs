@@ -76,6 +76,10 @@ fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
                         extended_revoke = true;
                         (NEVER_ISSUED, None, None)
                     }
+                    // No CRL is taken in with such a serial, so none can say that it is revoked.
+                    NotIssued::Good if !can_be_listed(cert_id) => {
+                        return Err(Refusal::NotAuthoritative);
+                    }
                     NotIssued::Good => (CertStatus::Good, None, None),
                 }
             }
@@ -178,13 +182,40 @@ enum Known {
 }
 
 fn status_of(shared: &Shared, issuer: &Issuer, cert_id: &CertId<'_>) -> Result<Known, Refusal> {
-    // A serial that no certificate can have was not issued.
-    let Ok(serial) = SerialNumber::from_content(cert_id.serial_number) else {
-        return Ok(Known::NotIssued);
+    let not_listed_is_good = issuer.policy.not_issued == NotIssued::Good;
+    // A serial that no certificate can have was not issued. Nor can a CRL be taken that lists it, so not
+    // being on one says nothing.
+    let serial = match SerialNumber::from_content(cert_id.serial_number) {
+        Ok(serial) if !not_listed_is_good || serial.is_positive() => serial,
+        _ if not_listed_is_good => return Err(Refusal::NotAuthoritative),
+        _ => return Ok(Known::NotIssued),
     };
     let status = shared.ledger.status(&issuer.id, &serial);
-    let status = status.map_err(|error| unreadable(&error))?;
-    Ok(status.map_or(Known::NotIssued, Known::Issued))
+    if let Some(status) = status.map_err(|error| unreadable(&error))? {
+        return Ok(Known::Issued(status));
+    }
+    if !not_listed_is_good {
+        return Ok(Known::NotIssued);
+    }
+    // Where all certificates are revoked, so is one that only its issuer knows of.
+    let whole = shared.ledger.revoked_issuer(&issuer.id);
+    let whole = whole.map_err(|error| unreadable(&error))?;
+    Ok(whole.map_or(Known::NotIssued, |whole| {
+        Known::Issued(StatusRecord {
+            sequence: whole.sequence,
+            recorded_ms: whole.revocation.recorded_ms,
+            issued: None,
+            revocation: Some(whole.revocation),
+            released: false,
+        })
+    }))
+}
+
+/// Whether an entry of a CRL with this serial could be in the ledger: one that is positive and has at most
+/// 20 octets (RFC 5280 §4.1.2.2).
+fn can_be_listed(cert_id: &CertId<'_>) -> bool {
+    matches!(cert_id.serial_number, [0x00, _, ..] | [0x01..=0x7f, ..])
+        && SerialNumber::from_content(cert_id.serial_number).is_ok()
 }
 
 fn unreadable(error: &LedgerError) -> Refusal {

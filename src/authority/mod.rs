@@ -14,6 +14,8 @@ mod catch_up;
 mod clerk;
 mod dating;
 mod error;
+#[cfg(test)]
+mod evidence_tests;
 mod issuer;
 mod keeper;
 mod lineage;
@@ -26,8 +28,10 @@ mod signing;
 
 pub use admin::{Admin, ClockReply, ServerStats};
 pub use clerk::{
-    ChangeOutcome, ChangeReply, ChangeRequest, Clerk, ClerkAction, ImportOrder, ImportRequest,
-    StatusReply, StatusRequest, Visible,
+    CaCertificate, CaCertificateState, CertificateState, ChangeOutcome, ChangeReply, ChangeRequest,
+    Clerk, ClerkAction, ImportOrder, ImportRequest, IssuedReply, IssuedRequest, IssuedSerial,
+    IssuerBelow, PlannedSerial, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, StatusReply, StatusRequest, Visible, WholeRevocation,
 };
 pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::AuthorityError;
 use super::issuer::Issuer;
 use super::runtime::Shared;
+use super::{AuthorityError, WholeRevocation};
 use crate::asn1::UnixTime;
 use crate::catalog::OverlayTruth;
 use crate::change::Evidence;
@@ -21,6 +21,9 @@ pub struct IssuerStats {
     pub certificates: u64,
     /// Of these, revoked or on hold.
     pub revoked: u64,
+    /// How all of them were revoked at once, if they were.
+    #[serde(default)]
+    pub revoked_as_a_whole: Option<WholeRevocation>,
     /// Ledger entries that the shards lack, all of them masked.
     pub overlay: usize,
     /// Of these, the ones that wait for a signature.
@@ -147,6 +150,9 @@ pub(super) fn observe(shared: &Shared) -> Result<AuthorityStats, AuthorityError>
             name: issuer.name.clone(),
             certificates: ledger.record_count(&issuer.id)?,
             revoked: ledger.revoked_count(&issuer.id)?,
+            revoked_as_a_whole: ledger
+                .revoked_issuer(&issuer.id)
+                .map(|revoked| WholeRevocation::new(&revoked)),
             overlay: view.overlay_len(),
             unsigned,
             segments: view.segments().count(),

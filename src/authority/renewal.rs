@@ -117,6 +117,8 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
         }));
     }
     let sealed_up_to = view.patches().map(|patch| patch.as_of()).max();
+    // Patches are unsigned; the shards beneath them are due.
+    let overtaken = sealed_up_to.max(view.revoked_since());
     let fingerprint = signer_fingerprint(&signer);
     let outdated = |segment: &Segment| {
         basis
@@ -132,7 +134,7 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
                 .presigned
                 .iter()
                 .any(|hashes| segment.template(hashes.algorithm()).is_none())
-            || sealed_up_to.is_some_and(|sealed| segment.as_of() < sealed)
+            || overtaken.is_some_and(|sequence| segment.as_of() < sequence)
             || outdated(segment)
             || segment
                 .templates()

@@ -14,12 +14,15 @@ use super::error::with_causes;
 use super::issuer::{Issuer, Issuers};
 use super::lineage::Lineage;
 use super::signing::SigningClock;
-use super::{Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
+use super::{AuthorityStats, Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
 use crate::asn1::UnixTime;
 use crate::catalog::{Catalog, CatalogError, IssuerTableError, MaskEntry, Publication};
 use crate::clock::Clock;
 use crate::identity::{IssuerId, SerialHash, SerialNumber};
-use crate::ledger::{AppliedEntry, GroupCommit, GroupOptions, Ledger, LedgerError, StatusRecord};
+use crate::ledger::{
+    AppliedEntry, Durable, GroupCommit, GroupOptions, Ledger, LedgerError, Revocation,
+    RevokedIssuer, StatusRecord,
+};
 use crate::ocsp::RequestLimits;
 use crate::presign::{PresignError, ShardRecord, WindowError};
 use crate::responder::AskedQuestion;
@@ -81,7 +84,7 @@ impl Authority {
             Arc::clone(&shared.ledger),
             GroupOptions::new(visible),
             move || clock.now_millis(),
-            move |entries| masks.mask(entries),
+            move |durable| masks.show(durable),
         )
         .map_err(|source| AuthorityError::Thread { source })?;
         let spawn = |name: &'static str, mut work: Box<dyn FnMut(&Shared) + Send>| {
@@ -134,6 +137,14 @@ impl Authority {
             Arc::clone(signing.clock()),
         )
         .and_after_evidence(move || shared.evidence_came())
+    }
+
+    /// The facts of this moment.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] when the ledger cannot be read.
+    pub fn stats(&self) -> Result<AuthorityStats, AuthorityError> {
+        super::observer::observe(&self.shared)
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -272,7 +283,22 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes durable changes visible, before anybody is told that they are durable.
+    /// Makes visible what is durable, before anybody is told that it is durable.
+    fn show(&self, durable: Durable<'_>) -> Result<(), AuthorityError> {
+        match durable {
+            Durable::Certificates(entries) => self.mask(entries),
+            Durable::Issuer(revoked) => {
+                // Also where its changes are left to the renewal: it stands over what is signed later.
+                if self.issuers.by_id(&revoked.issuer).is_some() {
+                    self.publish(&[issuer_revoked(revoked)])?;
+                }
+                self.keeper_wake.notify();
+                self.renewal_wake.notify();
+                Ok(())
+            }
+        }
+    }
+
     fn mask(&self, entries: &[AppliedEntry]) -> Result<(), AuthorityError> {
         let mut publications: Vec<Publication> = Vec::new();
         for entry in entries {
@@ -347,6 +373,15 @@ pub(super) fn mask_entry(entry: &AppliedEntry) -> MaskEntry {
     }
 }
 
+/// The publication of a revocation of all certificates.
+pub(super) fn issuer_revoked(revoked: &RevokedIssuer) -> Publication {
+    Publication::IssuerRevoked {
+        issuer: revoked.issuer,
+        sequence: revoked.sequence,
+        status: revocation_status(&revoked.revocation),
+    }
+}
+
 /// What a segment says of a certificate with this status.
 pub(super) fn shard_record(
     serial: SerialNumber,
@@ -364,12 +399,15 @@ pub(super) fn shard_record(
 }
 
 pub(super) fn record_status(status: &StatusRecord) -> RecordStatus {
-    status
-        .revocation
-        .map_or(RecordStatus::Good, |revoked| RecordStatus::Revoked {
-            revocation_time: revoked.signing_time(),
-            reason: revoked.claim.reason,
-        })
+    let revocation = status.revocation.as_ref();
+    revocation.map_or(RecordStatus::Good, revocation_status)
+}
+
+fn revocation_status(revocation: &Revocation) -> RecordStatus {
+    RecordStatus::Revoked {
+        revocation_time: revocation.signing_time(),
+        reason: revocation.claim.reason,
+    }
 }
 
 /// What the threads count, for `stats`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::overlay::{Overlay, OverlayEntry, OverlayTruth};
 use super::shards::{Holding, Newer, Shards};
 use super::snapshot::Finding;
+use crate::asn1::CrlReason;
 use crate::identity::{IssuerId, SerialHash, SerialNumber};
 use crate::segment::{Damage, Lookup, Record, RecordStatus, SegmentKind};
 
@@ -16,6 +17,42 @@ pub(super) struct Holdings {
     pub(super) caught_up: Option<u64>,
     pub(super) shards: Arc<Shards>,
     pub(super) overlay: Overlay,
+    /// The revocation of all certificates at once, if there was one.
+    pub(super) revoked: Option<IssuerRevoked>,
+}
+
+/// The sequence since which all certificates of an issuer are revoked, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IssuerRevoked {
+    pub(super) sequence: u64,
+    pub(super) status: RecordStatus,
+}
+
+impl IssuerRevoked {
+    /// What becomes of a finding. A final revocation was true before and stays so; everything else is
+    /// overtaken, also what is of a higher sequence: nothing of this issuer is good any more.
+    fn cover<'a>(&self, found: Finding<'a>) -> Finding<'a> {
+        let (status, sequence) = match &found {
+            Finding::Segment { segment, record } => (record.status(), segment.as_of()),
+            Finding::Fresh(answer) => (answer.status, answer.sequence),
+            Finding::Masked { status, sequence } => (*status, *sequence),
+            Finding::Absent | Finding::Damaged | Finding::CatchingUp => return found,
+        };
+        if is_final(status) {
+            return found;
+        }
+        Finding::Masked {
+            status: self.status,
+            sequence: sequence.max(self.sequence),
+        }
+    }
+}
+
+fn is_final(status: RecordStatus) -> bool {
+    match status {
+        RecordStatus::Good => false,
+        RecordStatus::Revoked { reason, .. } => reason != Some(CrlReason::CertificateHold),
+    }
 }
 
 impl Holdings {
@@ -25,11 +62,21 @@ impl Holdings {
             caught_up: None,
             shards: Arc::new(Shards::new(listing)),
             overlay: Overlay::default(),
+            revoked: None,
         }
     }
 
     /// See [`super::IssuerSnapshot::find`].
     pub(super) fn find(&self, serial: &[u8]) -> Finding<'_> {
+        match &self.revoked {
+            None => self.find_published(serial),
+            Some(revoked) => revoked.cover(self.find_published(serial)),
+        }
+    }
+
+    // Inlined where it is called, so that issuers that are not revoked pay for one branch and no copy.
+    #[inline(always)]
+    fn find_published(&self, serial: &[u8]) -> Finding<'_> {
         if self.caught_up.is_none() {
             return Finding::CatchingUp;
         }

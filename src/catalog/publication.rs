@@ -40,6 +40,18 @@ pub enum Publication {
         /// The answers.
         answers: Vec<FreshAnswer>,
     },
+    /// All certificates of an issuer are revoked for good. Whatever else is or will be published for it,
+    /// only what says of a serial that it is revoked for good is served; every other serial that is known
+    /// is [`Masked`](super::Finding::Masked) with this status. Nothing undoes it in this process, and no
+    /// manifest remembers it: it is published at every start, before the issuer is caught up.
+    IssuerRevoked {
+        /// The issuer.
+        issuer: IssuerId,
+        /// The ledger sequence of the act.
+        sequence: u64,
+        /// Revoked when and why; not a hold.
+        status: RecordStatus,
+    },
     /// Masks may be missing from now on: nothing presigned of this issuer is served. Every issuer
     /// begins like this.
     CatchingUp {

@@ -61,7 +61,8 @@ impl IssuerSnapshot {
     }
 
     /// What is known of a serial, given as content octets: of all that was published about it, what
-    /// has the highest sequence.
+    /// has the highest sequence. After [`IssuerRevoked`](super::Publication::IssuerRevoked), what is not
+    /// revoked for good by that is [`Finding::Masked`].
     ///
     /// No allocation, no lock, no system call (see [`Segment::lookup`] on pages). Where nothing was
     /// published for the serial's shard, that is [`Finding::Absent`], so an issuer must not be declared
@@ -75,6 +76,13 @@ impl IssuerSnapshot {
     #[must_use]
     pub fn caught_up(&self) -> Option<u64> {
         self.holdings.caught_up
+    }
+
+    /// The ledger sequence since which all certificates are revoked; `None` for most issuers. What was
+    /// signed as of an earlier one is due.
+    #[must_use]
+    pub fn revoked_since(&self) -> Option<u64> {
+        self.holdings.revoked.map(|revoked| revoked.sequence)
     }
 
     /// To catch up, publish the masks of all changes above this sequence: the segments include the

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 
 use super::error::CatalogError;
-use super::holdings::Holdings;
+use super::holdings::{Holdings, IssuerRevoked};
 use super::issuer_table::IssuerTable;
 use super::manifest::{self, Listed, Manifest, ManifestState, Unusable};
 use super::overlay::OverlayEntry;
@@ -436,6 +436,18 @@ impl Draft<'_> {
                     .iter()
                     .map(|answer| OverlayEntry::fresh(issuer, answer));
                 self.holdings(issuer).overlay_with(entries);
+            }
+            Publication::IssuerRevoked {
+                issuer,
+                sequence,
+                status,
+            } => {
+                let revoked = &mut self.holdings(issuer).revoked;
+                // The first is the one that the ledger knows; nothing takes its place.
+                revoked.get_or_insert(IssuerRevoked {
+                    sequence: *sequence,
+                    status: *status,
+                });
             }
             Publication::CatchingUp { issuer } => self.holdings(issuer).caught_up = None,
             Publication::CaughtUp { issuer, as_of } => {

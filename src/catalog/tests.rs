@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::manifest::Manifest;
 use super::*;
+use crate::asn1::{CrlReason, UnixTime};
 use crate::identity::SerialNumber;
 use crate::ocsp::{CertId, HashAlgorithm, IssuerHashes};
 use crate::segment::disk::{
@@ -1094,9 +1095,92 @@ fn an_overlay_of_many_thousands_is_found_entry_by_entry() {
     assert!(hashes.is_sorted() && hashes.len() == left);
 }
 
+fn issuer_revoked(sequence: u64, status: RecordStatus) -> Publication {
+    Publication::IssuerRevoked {
+        issuer: ISSUER,
+        sequence,
+        status,
+    }
+}
+
+const ON_HOLD: RecordStatus = RecordStatus::Revoked {
+    revocation_time: UnixTime::EPOCH,
+    reason: Some(CrlReason::CertificateHold),
+};
+
+#[test]
+fn of_a_revoked_issuer_only_what_is_revoked_for_good_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let (catalog, _) = opened(folder.path());
+    let (at, all) = (revoked(time(5)), revoked(time(7)));
+    let statuses = [(1, GOOD), (2, ON_HOLD), (3, at)];
+    let old = base(folder.path(), 10, &statuses);
+    catalog.publish(&[published(&old), caught_up(10)]).unwrap();
+    catalog
+        .publish(&[
+            mask(4, 11, GOOD),
+            fresh(5, 12, GOOD, 100),
+            fresh(6, 13, at, 100),
+        ])
+        .unwrap();
+    let before = catalog.snapshot();
+    catalog.publish(&[issuer_revoked(14, all)]).unwrap();
+    let all_of = |numbers: [u32; 7]| numbers.map(|number| find(&catalog, number));
+    let covered = Found::Masked(all);
+    assert_eq!(
+        all_of([1, 2, 3, 4, 5, 6, 7]),
+        [
+            covered,
+            covered,
+            Found::Segment(at),
+            covered,
+            covered,
+            Found::Fresh(at),
+            Found::Absent,
+        ]
+    );
+    assert_eq!(find_in(&before, &serial(1)), Found::Segment(GOOD));
+    let revoked_since = || {
+        let snapshot = catalog.snapshot();
+        snapshot.issuer_by_id(&ISSUER).unwrap().revoked_since()
+    };
+    assert_eq!(revoked_since(), Some(14));
+
+    // What was being signed meanwhile, or says otherwise with a higher number, changes nothing.
+    let late = base(folder.path(), 13, &statuses);
+    catalog
+        .publish(&[
+            published(&late),
+            fresh(1, 20, GOOD, 200),
+            mask(2, 21, GOOD),
+            issuer_revoked(30, revoked(time(9))),
+        ])
+        .unwrap();
+    assert_eq!(all_of([1, 2, 3, 4, 5, 6, 7])[..2], [covered, covered]);
+    assert_eq!(revoked_since(), Some(14));
+    // Signed again, it is served again.
+    let new = base(folder.path(), 21, &[(1, all), (2, all), (3, at), (8, all)]);
+    catalog.publish(&[published(&new)]).unwrap();
+    assert_eq!(
+        all_of([1, 2, 3, 8, 4, 5, 6])[..4],
+        [all, all, at, all].map(Found::Segment)
+    );
+    // Another issuer has nothing to do with it.
+    catalog
+        .publish(&[Publication::IssuerRevoked {
+            issuer: OTHER_ISSUER,
+            sequence: 1,
+            status: all,
+        }])
+        .unwrap();
+    assert_eq!(find(&catalog, 1), Found::Segment(all));
+}
+
 /// What the model test does.
 #[derive(Clone, Debug)]
 enum Step {
+    /// All certificates are revoked.
+    RevokeAll(RecordStatus),
     /// A change enters the ledger and is masked.
     Change(u32, RecordStatus),
     /// An old mask comes once more.
@@ -1116,8 +1200,13 @@ enum Step {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let status = prop_oneof![Just(GOOD), (0..9_u64).prop_map(|secs| revoked(time(secs)))];
+    let status = prop_oneof![
+        2 => Just(GOOD),
+        2 => (0..9_u64).prop_map(|secs| revoked(time(secs))),
+        1 => Just(ON_HOLD)
+    ];
     prop_oneof![
+        1 => (0..9_u64).prop_map(|secs| Step::RevokeAll(revoked(time(secs)))),
         8 => (0..SERIALS, status).prop_map(|(number, status)| Step::Change(number, status)),
         2 => any::<prop::sample::Index>().prop_map(Step::Repeat),
         2 => (0..SERIALS).prop_map(Step::Sign),
@@ -1132,9 +1221,10 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 const SERIALS: u32 = 12;
 
-/// The ledger: each change in order, its sequence one more than its place.
+/// The ledger: each change in order, its sequence one more than its place; and how all are revoked since
+/// when. That entry is a change of a serial that nobody asks about.
 #[derive(Default)]
-struct Ledger(Vec<(u32, RecordStatus)>);
+struct Ledger(Vec<(u32, RecordStatus)>, Option<(u64, RecordStatus)>);
 
 impl Ledger {
     fn last(&self) -> u64 {
@@ -1144,6 +1234,7 @@ impl Ledger {
     fn as_of(&self, sequence: u64) -> HashMap<u32, (u64, RecordStatus)> {
         let changes = (1..=sequence).zip(&self.0);
         changes
+            .filter(|(_, (number, _))| *number < SERIALS)
             .map(|(sequence, (number, status))| (*number, (sequence, *status)))
             .collect()
     }
@@ -1153,6 +1244,7 @@ impl Ledger {
         Publication::Mask {
             issuer: ISSUER,
             changes: changes
+                .filter(|(_, (number, _))| *number < SERIALS)
                 .map(|(sequence, (number, status))| MaskEntry {
                     serial: serial(*number),
                     sequence,
@@ -1165,11 +1257,26 @@ impl Ledger {
 
 fn catch_up(catalog: &Catalog, ledger: &Ledger) {
     let masks = ledger.masks_since(included_up_to(catalog));
-    catalog.publish(&[masks, caught_up(ledger.last())]).unwrap();
+    let all = ledger.1;
+    let all = all.map(|(sequence, status)| issuer_revoked(sequence, status));
+    let publications = all
+        .into_iter()
+        .chain([masks, caught_up(ledger.last())])
+        .collect::<Vec<_>>();
+    catalog.publish(&publications).unwrap();
 }
 
 fn take(catalog: Catalog, folder: &Path, ledger: &mut Ledger, step: &Step) -> Catalog {
     match step {
+        Step::RevokeAll(status) => {
+            if ledger.1.is_none() {
+                ledger.0.push((SERIALS, *status));
+                ledger.1 = Some((ledger.last(), *status));
+                catalog
+                    .publish(&[issuer_revoked(ledger.last(), *status)])
+                    .unwrap();
+            }
+        }
         Step::Change(number, status) => {
             ledger.0.push((*number, *status));
             catalog
@@ -1181,7 +1288,9 @@ fn take(catalog: Catalog, folder: &Path, ledger: &mut Ledger, step: &Step) -> Ca
                 let at = at.index(ledger.0.len());
                 let (number, status) = ledger.0[at];
                 let sequence = u64::try_from(at).unwrap() + 1;
-                catalog.publish(&[mask(number, sequence, status)]).unwrap();
+                if number < SERIALS {
+                    catalog.publish(&[mask(number, sequence, status)]).unwrap();
+                }
             }
         }
         Step::Sign(number) => {
@@ -1304,7 +1413,11 @@ proptest! {
                 if may_be_lost && found == Found::Damaged {
                     continue;
                 }
-                let expected = truth.get(&number).map(|(_, status)| *status);
+                let mut expected = truth.get(&number).map(|(_, status)| *status);
+                if let (Some(GOOD | ON_HOLD), Some((_, all))) = (expected, ledger.1) {
+                    expected = Some(all);
+                    prop_assert_eq!(found, Found::Masked(all), "{} after {:?}", number, step);
+                }
                 prop_assert_eq!(found.status(), expected, "{} after {:?}", number, step);
                 prop_assert_eq!(found == Found::Absent, expected.is_none());
             }

@@ -40,6 +40,9 @@ pub enum Refusal {
     /// with the same serial number, or a mistake in one of the sources.
     #[error("notBefore, notAfter or certificate hash differ from what is known of this serial")]
     InventoryDiffers,
+    /// Said to be on hold, and an issuer as a whole.
+    #[error("all certificates of an issuer can be revoked for good only, not be put on hold")]
+    HoldOfIssuer,
     /// Released, but good and never on hold.
     #[error("not on hold")]
     NotOnHold,

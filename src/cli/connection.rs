@@ -3,6 +3,7 @@
 use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,8 +12,9 @@ use serde_json::Value;
 use super::{Common, Exit, Failure};
 use crate::asn1::Certificate;
 use crate::authority::{
-    ChangeReply, ChangeRequest, Clerk, ErrorClass, ImportOrder, Issuer, Issuers, OperationError,
-    StatusReply, StatusRequest, with_causes,
+    ChangeReply, ChangeRequest, Clerk, ErrorClass, ImportOrder, IssuedReply, IssuedRequest, Issuer,
+    Issuers, OperationError, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, StatusReply, StatusRequest, with_causes,
 };
 use crate::change::Source;
 use crate::clock::SystemClock;
@@ -47,6 +49,36 @@ pub(super) fn open_ledger(config: &Config, issuers: &Issuers) -> Result<Ledger, 
             .map_err(refused)?;
     }
     Ok(ledger)
+}
+
+/// The same, after whoever has the ledger for a moment: a command that found no server.
+pub(super) fn open_ledger_in_turn(config: &Config, issuers: &Issuers) -> Result<Ledger, Failure> {
+    let turn = Turn::begin();
+    loop {
+        match open_ledger(config, issuers) {
+            Ok(ledger) => return Ok(ledger),
+            Err(failure) => turn.wait(failure)?,
+        }
+    }
+}
+
+/// Patience with a ledger in use. A command is through with it in a moment, and a server takes it a
+/// moment before it answers on its socket.
+struct Turn(Instant);
+
+impl Turn {
+    fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Waits a little; gives the failure back when it is another one or lasts too long.
+    fn wait(&self, failure: Failure) -> Result<(), Failure> {
+        if failure.exit != Exit::Busy || self.0.elapsed() >= TURN_WAIT {
+            return Err(failure);
+        }
+        std::thread::park_timeout(TURN_LOOK);
+        Ok(())
+    }
 }
 
 /// The state folder, for the server's own user alone.
@@ -111,19 +143,27 @@ impl Desk {
     pub(super) fn open(common: &Common) -> Result<Self, Failure> {
         let config = load_config(common)?;
         let issuers = Issuers::new(&config)?;
-        let server = Server(AdminClient::new(config.admin_socket()));
-        if server.is_running() {
-            return Ok(Self {
-                issuers,
-                way: Way::Server(server),
-            });
+        let turn = Turn::begin();
+        loop {
+            let server = Server(AdminClient::new(config.admin_socket()));
+            if server.is_running() {
+                return Ok(Self {
+                    issuers,
+                    way: Way::Server(server),
+                });
+            }
+            match open_ledger(&config, &issuers) {
+                Ok(ledger) => {
+                    let clerk =
+                        Clerk::direct(issuers.clone(), Arc::new(ledger), Arc::new(SystemClock));
+                    return Ok(Self {
+                        issuers,
+                        way: Way::Ledger(clerk),
+                    });
+                }
+                Err(failure) => turn.wait(failure)?,
+            }
         }
-        let ledger = Arc::new(open_ledger(&config, &issuers)?);
-        let clerk = Clerk::direct(issuers.clone(), ledger, Arc::new(SystemClock));
-        Ok(Self {
-            issuers,
-            way: Way::Ledger(clerk),
-        })
     }
 
     /// The issuer's name and the serial number that the operator means: the digits as they are, or
@@ -172,6 +212,20 @@ impl Desk {
         }
     }
 
+    pub(super) fn preview_revoke_all(&self, issuer: &str) -> Result<RevokeAllPreview, Failure> {
+        match &self.way {
+            Way::Server(server) => server.get("/revoke-all", &Query::of(&[("issuer", issuer)])),
+            Way::Ledger(clerk) => Ok(clerk.preview_revoke_all(issuer)?),
+        }
+    }
+
+    pub(super) fn revoke_all(&self, request: &RevokeAllRequest) -> Result<RevokeAllReply, Failure> {
+        match &self.way {
+            Way::Server(server) => server.post("/revoke-all", request),
+            Way::Ledger(clerk) => Ok(clerk.revoke_all(request)?),
+        }
+    }
+
     pub(super) fn status(&self, request: &StatusRequest) -> Result<StatusReply, Failure> {
         match &self.way {
             Way::Server(server) => {
@@ -180,6 +234,23 @@ impl Desk {
                 server.get("/status", &Query::of(&pairs))
             }
             Way::Ledger(clerk) => Ok(clerk.status(request)?),
+        }
+    }
+
+    pub(super) fn reserve_serials(
+        &self,
+        request: &ReserveRequest,
+    ) -> Result<ReserveReply, Failure> {
+        match &self.way {
+            Way::Server(server) => server.post("/ca/reserve", request),
+            Way::Ledger(clerk) => Ok(clerk.reserve_serials(request)?),
+        }
+    }
+
+    pub(super) fn record_issued(&self, request: &IssuedRequest) -> Result<IssuedReply, Failure> {
+        match &self.way {
+            Way::Server(server) => server.post("/ca/issued", request),
+            Way::Ledger(clerk) => Ok(clerk.record_issued(request)?),
         }
     }
 
@@ -235,3 +306,7 @@ fn failure(error: &AdminClientError) -> Failure {
 }
 
 const READ_OCTETS: usize = 64 * 1_024;
+/// How long to wait for a ledger that somebody else has.
+const TURN_WAIT: Duration = Duration::from_secs(2);
+/// How often to look whether it is free, or its owner answers.
+const TURN_LOOK: Duration = Duration::from_millis(20);

@@ -1,14 +1,18 @@
 //! The command line: one file a subcommand, no logic of its own.
 
+mod ca;
 mod check;
 mod clock;
 mod connection;
+mod demo;
 mod exit;
 mod import;
 mod init;
 mod output;
 mod revocation;
+mod revoke_all;
 mod serve;
+mod service;
 mod stats;
 mod status;
 
@@ -50,6 +54,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let Arguments { common, command } = arguments;
     match command {
         Command::Init(arguments) => init::run(&common, &arguments),
+        Command::Demo(arguments) => demo::run(&common, &arguments),
         Command::Check => check::run(&common),
         Command::Serve => serve::run(&common),
         Command::Import(arguments) => import::run(&common, &arguments),
@@ -59,6 +64,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Status(arguments) => status::run(&common, &arguments),
         Command::Stats => stats::run(&common),
         Command::Clock(arguments) => clock::run(&common, &arguments),
+        Command::Ca(arguments) => ca::run(&common, &arguments),
     }
 }
 
@@ -80,7 +86,7 @@ struct Common {
         long,
         global = true,
         value_name = "FILE",
-        default_value = "estelam.toml"
+        default_value = CONFIG_DEFAULT
     )]
     config: PathBuf,
     /// Print facts as JSON
@@ -90,6 +96,7 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArguments),
     Init(init::InitArguments),
     /// Judge the configuration, the certificates and the keys, without changing anything
     #[command(after_help = "Example:\n  estelam check --config /etc/estelam/estelam.toml")]
@@ -106,10 +113,15 @@ enum Command {
     #[command(after_help = "Example:\n  estelam stats --json")]
     Stats,
     Clock(clock::ClockArguments),
+    Ca(ca::CaArguments),
 }
+
+const CONFIG_DEFAULT: &str = "estelam.toml";
 
 const AFTER_HELP: &str = "\
 First steps:
+  estelam demo                    a whole PKI to play with
+or, for your own CA:
   estelam init --issuer-certificate ca.pem --signer-certificate ocsp.pem --signer-key ocsp.key
   estelam import index index.txt
   estelam serve

@@ -41,7 +41,15 @@ pub(super) fn line(text: &str) -> Result<Exit, Failure> {
 
 /// Tells a mistake or failure on stderr.
 pub(super) fn error(message: &str) {
-    let kind = "error: ";
+    tell("error: ", message);
+}
+
+/// Tells what is odd, on stderr.
+pub(super) fn warning(message: &str) {
+    tell("warning: ", message);
+}
+
+fn tell(kind: &str, message: &str) {
     let painted = if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         format!("\u{1b}[1m{kind}\u{1b}[0m{message}")
     } else {

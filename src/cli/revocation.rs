@@ -3,8 +3,10 @@
 use clap::Args;
 
 use super::connection::Desk;
-use super::{Common, Exit, Failure, output};
-use crate::authority::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
+use super::{Common, Exit, Failure, output, revoke_all};
+use crate::authority::{
+    ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, RevokeAllRequest, Visible,
+};
 
 /// Which certificate.
 #[derive(Args, Debug)]
@@ -20,12 +22,38 @@ struct Which {
     allow_unissued: bool,
 }
 
-/// Revoke a certificate for good; visible in OCSP when the command returns
+/// Revoke a certificate, or all of an issuer, for good; visible in OCSP when the command returns
+///
+/// With --all every certificate of the issuer is revoked by one act, those that it issues later included,
+/// and the issuer's own certificate at its parent if that is configured here. What this means is shown
+/// first, and the issuer's name has to be typed. It cannot be undone.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  estelam revoke 0A3F --reason keyCompromise")]
+#[command(
+    after_help = "Example:\n  estelam revoke 0A3F --reason keyCompromise\n  estelam revoke --issuer intermediate --all --reason keyCompromise"
+)]
 pub(super) struct RevokeArguments {
-    #[command(flatten)]
-    which: Which,
+    /// The certificate's serial number in hexadecimal, or the certificate itself (PEM or DER file)
+    #[arg(
+        value_name = "SERIAL|CERTIFICATE",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
+    certificate: Option<String>,
+    /// The issuer's name in the configuration; needed when there are several, and with --all
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
+    /// Revoke all certificates of the issuer
+    #[arg(long, requires_all = ["issuer", "reason"])]
+    all: bool,
+    /// Do not ask whether --all is meant
+    #[arg(long, requires = "all")]
+    yes: bool,
+    /// Leave the issuer's own certificate as it is at its parent
+    #[arg(long, requires = "all")]
+    keep_ca_certificate: bool,
+    /// Record it even if the ledger has not seen the certificate issued
+    #[arg(long, conflicts_with = "all")]
+    allow_unissued: bool,
     /// unspecified, keyCompromise, cACompromise, affiliationChanged, superseded,
     /// cessationOfOperation, privilegeWithdrawn or aACompromise
     #[arg(long, value_name = "REASON")]
@@ -56,7 +84,12 @@ pub(super) struct ReleaseArguments {
 
 pub(super) fn revoke(common: &Common, arguments: RevokeArguments) -> Result<Exit, Failure> {
     let RevokeArguments {
-        which,
+        certificate,
+        issuer,
+        all,
+        yes,
+        keep_ca_certificate,
+        allow_unissued,
         reason,
         revocation_time,
         invalidity_date,
@@ -67,12 +100,31 @@ pub(super) fn revoke(common: &Common, arguments: RevokeArguments) -> Result<Exit
     {
         return Err(Failure::new(
             Exit::Usage,
-            "certificateHold is not for good: use `estelam hold`",
+            if all {
+                "certificateHold is not for good: all certificates of an issuer can only be revoked"
+            } else {
+                "certificateHold is not for good: use `estelam hold`"
+            },
         ));
     }
+    // clap has demanded what each of the two forms needs.
+    let Some(certificate) = certificate else {
+        let request = RevokeAllRequest {
+            issuer: issuer.unwrap_or_default(),
+            reason: reason.unwrap_or_default(),
+            revocation_time,
+            invalidity_date,
+            keep_ca_certificate,
+        };
+        return revoke_all::run(common, &request, yes);
+    };
     change(
         common,
-        which,
+        Which {
+            certificate,
+            issuer,
+            allow_unissued,
+        },
         ClerkAction::Revoke {
             reason,
             revocation_time,
@@ -99,10 +151,10 @@ fn change(common: &Common, which: Which, action: ClerkAction) -> Result<Exit, Fa
         allow_unissued: which.allow_unissued,
     };
     let reply = desk.change(&request)?;
-    output::facts(common, &reply, || text(&reply))
+    output::facts(common, &reply, || text(common, &reply))
 }
 
-fn text(reply: &ChangeReply) -> String {
+fn text(common: &Common, reply: &ChangeReply) -> String {
     let outcome = match reply.outcome {
         ChangeOutcome::Applied => "recorded",
         ChangeOutcome::Unchanged => "nothing to change",
@@ -111,8 +163,13 @@ fn text(reply: &ChangeReply) -> String {
         Visible::Now => "visible in OCSP now",
         Visible::AtNextStart => "no server runs; visible in OCSP from its next start",
     };
-    format!(
+    let mut text = format!(
         "{}\n{outcome}; {visible}",
         super::status::text(&reply.status)
-    )
+    );
+    if let Some(below) = &reply.issuer_below {
+        text.push_str("\n\n");
+        text.push_str(&revoke_all::below_text(common, below));
+    }
+    text
 }

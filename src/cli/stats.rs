@@ -64,7 +64,14 @@ fn text(stats: &ServerStats) -> String {
 fn issuer_text(text: &mut String, issuer: &IssuerStats) {
     let none = || "none".to_owned();
     line(text, format_args!("issuer {:?}", issuer.name));
-    let certificates = format!("{} ({} revoked)", issuer.certificates, issuer.revoked);
+    let mut certificates = format!("{} ({} revoked)", issuer.certificates, issuer.revoked);
+    if let Some(whole) = &issuer.revoked_as_a_whole {
+        certificates = format!(
+            "{}, {}",
+            issuer.certificates,
+            super::revoke_all::since(whole)
+        );
+    }
     let changed = format!("{} ({} not signed yet)", issuer.overlay, issuer.unsigned);
     let signer = match &issuer.signer {
         SignerState::Ready { not_after } => format!("ready, until {not_after}"),

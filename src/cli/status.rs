@@ -29,7 +29,7 @@ pub(super) fn run(common: &Common, arguments: &StatusArguments) -> Result<Exit, 
 
 /// The facts, one a line.
 pub(super) fn text(reply: &StatusReply) -> String {
-    let mut text = format!("{:<19}{}", reply.serial, reply.status.replace('_', " "));
+    let mut text = format!("{:<19}{}", reply.serial, reply.status);
     let facts = [
         ("issuer", Some(reply.issuer.clone())),
         ("reason", reply.reason.clone()),
@@ -41,6 +41,12 @@ pub(super) fn text(reply: &StatusReply) -> String {
         (
             "ledger entry",
             reply.sequence.map(|sequence| sequence.to_string()),
+        ),
+        (
+            "revoked with",
+            reply
+                .revoked_with_issuer
+                .map(|entry| format!("all certificates of its issuer, by ledger entry {entry}")),
         ),
     ];
     for (name, value) in facts {

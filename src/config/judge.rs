@@ -3,6 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr, os::unix::ffi::OsStrExt as _, time::Duration};
 
 use super::{
+    ca::Ca,
     error::{Finding, Problem},
     place::{Map, Step},
     settings::{Config, Evidence, Http, Issuer, Limits, NotIssued, Signer},
@@ -188,6 +189,9 @@ impl Judge<'_> {
                 });
             }
         });
+        if let Some(ca) = &issuer.ca {
+            self.key("ca", |judge| judge.ca(ca));
+        }
     }
 
     fn crl_signers(&mut self, issuer: &Issuer) {
@@ -254,23 +258,38 @@ impl Judge<'_> {
         self.key("key", |judge| {
             judge.not_empty(signer.key.as_os_str().is_empty());
         });
-        let sources = [
+        self.passphrase(
             signer.passphrase_file.is_some(),
-            signer.passphrase_env.is_some(),
-            signer.passphrase_credential.is_some(),
-        ];
+            signer.passphrase_env.as_ref(),
+            signer.passphrase_credential.as_ref(),
+        );
+    }
+
+    fn ca(&mut self, ca: &Ca) {
+        self.key("key", |judge| {
+            judge.not_empty(ca.key.as_os_str().is_empty());
+        });
+        self.passphrase(
+            ca.passphrase_file.is_some(),
+            ca.passphrase_env.as_ref(),
+            ca.passphrase_credential.as_ref(),
+        );
+        self.key("ocsp_urls", |judge| judge.distinct(&ca.ocsp_urls));
+    }
+
+    /// One source at most, and a name that can be one.
+    fn passphrase(&mut self, file: bool, env: Option<&String>, credential: Option<&String>) {
+        let sources = [file, env.is_some(), credential.is_some()];
         if sources.into_iter().filter(|set| *set).count() > 1 {
             self.report(Problem::SeveralPassphrases);
         }
         self.key("passphrase_env", |judge| {
-            let name = signer.passphrase_env.as_ref();
-            if name.is_some_and(|name| !is_variable(name)) {
+            if env.is_some_and(|name| !is_variable(name)) {
                 judge.report(Problem::EnvironmentName);
             }
         });
         self.key("passphrase_credential", |judge| {
-            let name = signer.passphrase_credential.as_ref();
-            if let Some(name) = name.filter(|name| !is_file_name(name)) {
+            if let Some(name) = credential.filter(|name| !is_file_name(name)) {
                 judge.report(Problem::CredentialName { name: name.clone() });
             }
         });
@@ -408,7 +427,7 @@ fn is_file_name(name: &str) -> bool {
 }
 
 /// `sun_path` has 108 octets with the NUL at its end.
-const SOCKET_PATH_MAX: usize = 107;
+pub(crate) const SOCKET_PATH_MAX: usize = 107;
 
 const NAME_MAX: usize = 128;
 
@@ -622,6 +641,23 @@ mod tests {
             found("", "", "passphrase_credential = \"../x\"")[..],
             [Problem::CredentialName { .. }]
         ));
+    }
+
+    #[test]
+    fn a_ca_has_a_key_and_says_where_its_certificates_are_asked_about() {
+        let found_in_ca = |lines: &str| found("", "", &format!("[issuer.ca]\n{lines}"));
+        let url = "ocsp_urls = [\"http://a/\"]";
+        assert_eq!(found_in_ca(&format!("key = \"k\"\n{url}")), []);
+        assert_eq!(
+            found_in_ca("key = \"k\"\nocsp_urls = []"),
+            [Problem::EmptyList]
+        );
+        assert_eq!(
+            found_in_ca(&format!(
+                "key = \"\"\n{url}\npassphrase_file = \"p\"\npassphrase_env = \"P\""
+            )),
+            [Problem::Empty, Problem::SeveralPassphrases]
+        );
     }
 
     #[test]

@@ -63,6 +63,10 @@ impl Config {
                 under(&mut signer.key);
                 signer.passphrase_file.as_mut().map(under);
             }
+            if let Some(ca) = &mut issuer.ca {
+                under(&mut ca.key);
+                ca.passphrase_file.as_mut().map(under);
+            }
         }
     }
 }
@@ -105,7 +109,7 @@ fn explain(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{EXAMPLE, Issuer, Signer};
+    use crate::config::{Ca, EXAMPLE, Issuer, Signer};
 
     const ISSUER: &str = "[[issuer]]\nname = \"a\"\ncertificate = \"ca.pem\"\n\
                           [[issuer.signer]]\ncertificate = \"s.pem\"\nkey = \"keys/s.key\"\n";
@@ -152,6 +156,12 @@ mod tests {
             passphrase_credential: Some("ocsp-passphrase".into()),
             ..Signer::new(Path::new("ocsp.pem"), Path::new("ocsp.key"))
         });
+        issuer.ca = Some(Ca {
+            passphrase_file: Some("ca.pass".into()),
+            passphrase_env: Some("CA_PASSPHRASE".into()),
+            passphrase_credential: Some("ca-passphrase".into()),
+            ..Ca::new(Path::new("ca.key"), "http://ocsp.example.org/ocsp")
+        });
         assert_eq!(
             parsed,
             Config {
@@ -172,11 +182,12 @@ mod tests {
         config.issuers[0]
             .signers
             .push(Signer::new(Path::new(""), Path::new("")));
+        config.issuers[0].ca = Some(Ca::new(Path::new(""), ""));
         let debug = format!("{config:?}");
         let fields = debug
             .split([' ', '{', ','])
             .filter_map(|word| word.strip_suffix(':'))
-            .filter(|word| !matches!(*word, "listeners" | "issuers" | "signers"));
+            .filter(|word| !matches!(*word, "listeners" | "issuers" | "signers" | "ca"));
         let mut count = 0;
         for field in fields {
             assert!(

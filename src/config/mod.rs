@@ -8,6 +8,7 @@
 //! other keys and listen elsewhere, so it deserves the protection of the keys themselves. It holds
 //! no secrets: a passphrase is named (file, environment variable, systemd credential), never written.
 
+mod ca;
 mod duration;
 mod error;
 mod file;
@@ -17,9 +18,12 @@ mod near_miss;
 mod place;
 mod settings;
 
+pub use ca::Ca;
 pub use error::{ConfigError, Finding, Problem};
 pub(crate) use file::read;
 pub use file::{CertificateFileError, FileError, read_certificate};
+#[cfg(feature = "rocksdb")]
+pub(crate) use judge::SOCKET_PATH_MAX;
 pub use place::Place;
 pub use settings::{
     Admin, CertIdHash, Config, Evidence, Http, Issuer, Limits, Listen, NotIssued, PassphraseSource,

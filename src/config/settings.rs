@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::duration;
+use super::{ca::Ca, duration};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -192,6 +192,8 @@ pub struct Issuer {
     /// Who signs: exactly one.
     #[serde(default, rename = "signer")]
     pub signers: Vec<Signer>,
+    /// The CA's own key, where this installation issues its certificates. Default: it does not.
+    pub ca: Option<Ca>,
 }
 
 impl Issuer {
@@ -210,6 +212,7 @@ impl Issuer {
             cache_max_age: Self::default_cache_max_age(),
             cert_id_hashes: Self::default_cert_id_hashes(),
             signers: Vec::new(),
+            ca: None,
         }
     }
 
@@ -316,18 +319,11 @@ impl Signer {
     /// Where the passphrase comes from; at most one of the three is set in a judged configuration.
     #[must_use]
     pub fn passphrase(&self) -> Option<PassphraseSource> {
-        let file = self.passphrase_file.clone().map(PassphraseSource::File);
-        let env = || {
-            self.passphrase_env
-                .clone()
-                .map(PassphraseSource::Environment)
-        };
-        let credential = || {
-            self.passphrase_credential
-                .clone()
-                .map(PassphraseSource::Credential)
-        };
-        file.or_else(env).or_else(credential)
+        PassphraseSource::first(
+            self.passphrase_file.as_deref(),
+            self.passphrase_env.as_deref(),
+            self.passphrase_credential.as_deref(),
+        )
     }
 }
 
@@ -340,4 +336,18 @@ pub enum PassphraseSource {
     Environment(String),
     /// A file of this name in systemd's `$CREDENTIALS_DIRECTORY`.
     Credential(String),
+}
+
+impl PassphraseSource {
+    /// The one of the three that is set.
+    pub(super) fn first(
+        file: Option<&Path>,
+        environment: Option<&str>,
+        credential: Option<&str>,
+    ) -> Option<Self> {
+        let file = file.map(|path| Self::File(path.to_owned()));
+        let environment = || environment.map(|name| Self::Environment(name.to_owned()));
+        let credential = || credential.map(|name| Self::Credential(name.to_owned()));
+        file.or_else(environment).or_else(credential)
+    }
 }

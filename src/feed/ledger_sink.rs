@@ -6,7 +6,10 @@ use crate::{
     asn1::UnixTime,
     change::{Change, Evidence, Outcome, Source, Verdict},
     identity::IssuerId,
-    ledger::{CommitError, GroupCommit, Ledger, LedgerError, Recorded, RevokedRecord, SubmitError},
+    ledger::{
+        CommitError, GroupCommit, IssuerRevocationOrder, Ledger, LedgerError, Recorded,
+        RevokedRecord, SubmitError,
+    },
 };
 
 use super::{EvidenceOutcome, EvidenceSink, KnownRevocation, StatusSink, crl};
@@ -52,6 +55,29 @@ impl<'a, Now: Fn() -> u64> LedgerSink<'a, Now> {
     }
 }
 
+impl<Now: Fn() -> u64> LedgerSink<'_, Now> {
+    /// Revokes an issuer as a whole: the outcome of the order, then those of the changes that belong to
+    /// it.
+    ///
+    /// # Errors
+    /// [`LedgerSinkError`]; nothing was acknowledged then.
+    pub fn revoke_issuer(
+        &self,
+        order: &IssuerRevocationOrder,
+    ) -> Result<Vec<Outcome>, LedgerSinkError> {
+        let Some(commits) = self.commits else {
+            let now_ms = (self.now_ms)();
+            let committed = self.ledger.revoke_issuer(order, &self.source, now_ms)?;
+            let mut outcomes = vec![committed.outcome];
+            outcomes.extend(committed.with.outcomes);
+            return Ok(outcomes);
+        };
+        let source = self.source.clone();
+        let receipt = commits.submit_issuer_revocation(order.clone(), source, turn_deadline())?;
+        Ok(receipt.wait()?)
+    }
+}
+
 impl<Now: Fn() -> u64> StatusSink for LedgerSink<'_, Now> {
     type Error = LedgerSinkError;
 
@@ -63,10 +89,8 @@ impl<Now: Fn() -> u64> StatusSink for LedgerSink<'_, Now> {
         let Some(commits) = self.commits else {
             return Ok(self.ledger.record(changes, &self.source, (self.now_ms)())?);
         };
-        let deadline = Instant::now()
-            .checked_add(TURN_WAIT)
-            .unwrap_or_else(Instant::now);
-        let receipt = commits.submit(changes.to_vec(), self.source.clone(), deadline)?;
+        let source = self.source.clone();
+        let receipt = commits.submit(changes.to_vec(), source, turn_deadline())?;
         Ok(receipt.wait()?)
     }
 }
@@ -119,6 +143,11 @@ fn known(record: &RevokedRecord) -> KnownRevocation {
     }
 }
 
+fn turn_deadline() -> Instant {
+    let now = Instant::now();
+    now.checked_add(TURN_WAIT).unwrap_or(now)
+}
+
 /// How long a batch waits for its turn. Others are written at hundreds of thousands of changes a
 /// second, so a queue that takes this long belongs to a disk that has stopped.
 const TURN_WAIT: Duration = Duration::from_secs(60);
@@ -147,7 +176,7 @@ mod tests {
         asn1::CrlReason,
         feed::{ImportOptions, ImportReport, ImportResult, Index, import},
         identity::{IssuerId, SerialNumber},
-        ledger::{AppliedEntry, GroupOptions, IssuerIdentity},
+        ledger::{Durable, GroupOptions, IssuerIdentity},
     };
 
     const NOW_MS: u64 = 1_790_000_000_500; // 2026-09-21
@@ -259,7 +288,8 @@ mod tests {
         let options = GroupOptions::new(ledger.last_sequence().unwrap());
         let commits = {
             let visible = Arc::clone(&visible);
-            let on_durable = move |applied: &[AppliedEntry]| {
+            let on_durable = move |durable: Durable<'_>| {
+                let applied = durable.certificates();
                 visible.lock().unwrap().extend_from_slice(applied);
                 Ok::<(), Infallible>(())
             };

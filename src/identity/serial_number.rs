@@ -111,6 +111,12 @@ impl SerialNumber {
         Self::from_content(content.get(start..).unwrap_or_default())
     }
 
+    /// Whether it is above 0, as RFC 5280 §4.1.2.2 has it of every certificate.
+    #[must_use]
+    pub fn is_positive(&self) -> bool {
+        !matches!(self.as_bytes(), [0] | [0x80..=0xff, ..])
+    }
+
     /// The content octets.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -235,6 +241,20 @@ mod tests {
                 content,
                 "{digits}"
             );
+        }
+    }
+
+    #[test]
+    fn zero_and_less_are_not_positive() {
+        for (content, positive) in [
+            (&[0x00][..], false),
+            (&[0x80], false),
+            (&[0xff, 0x7f], false),
+            (&[0x01], true),
+            (&[0x00, 0x80], true),
+        ] {
+            let serial = SerialNumber::from_content(content).unwrap();
+            assert_eq!(serial.is_positive(), positive, "{serial:?}");
         }
     }
 

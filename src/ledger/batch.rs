@@ -10,6 +10,7 @@ use super::{
     engine::{Count, Engine},
     entry::{CertificateEntry, EntryError, Statement, encode_certificate},
     error::LedgerError,
+    issuer_wide::IssuerWide,
     keys::{self, Key},
     plan,
     record::StatusRecord,
@@ -39,6 +40,8 @@ pub(super) struct Batch {
     certificates: Vec<Certificate>,
     applied: usize,
     last_sequence: u64,
+    /// The issuers among those that change which were revoked as a whole, by their numbers.
+    whole: Vec<(u32, IssuerWide)>,
 }
 
 enum Fate {
@@ -102,6 +105,7 @@ impl Batch {
             certificates: Vec::new(),
             applied: 0,
             last_sequence: 0,
+            whole: Vec::new(),
         };
         batch.fates.resize_with(said.len(), || Fate::Unchanged);
         let places = plan::places(&engine.issuers(), said, |index| {
@@ -117,13 +121,24 @@ impl Batch {
     }
 
     fn judge(&mut self, said: &[Said<'_>], group: &plan::Group<'_>, known: Option<StatusRecord>) {
+        if let Some(whole) = group.whole
+            && self.whole.last().map(|(number, _)| *number) != Some(group.issuer_number)
+        {
+            self.whole.push((group.issuer_number, whole));
+        }
+        let whole = group.whole.map(|whole| whole.revocation);
         let mut standing = known.as_ref().map(Standing::from).unwrap_or_default();
         let mut previous = Previous::Entry(known.map_or(0, |known| known.sequence));
         for index in group.places.iter().map(|place| place.index()) {
             let (Some(said), Some(fate)) = (said.get(index), self.fates.get_mut(index)) else {
                 continue;
             };
-            *fate = match transition(&standing, &said.change.action, self.recorded_ms) {
+            *fate = match transition(
+                &standing,
+                whole.as_ref(),
+                &said.change.action,
+                self.recorded_ms,
+            ) {
                 Transition::Unchanged => Fate::Unchanged,
                 Transition::Refuse(refusal) => Fate::Refused(refusal),
                 Transition::Apply(next) => {
@@ -240,7 +255,7 @@ impl Batch {
                 applied.push(AppliedEntry {
                     issuer: said.change.issuer,
                     serial: said.change.serial,
-                    record: self.record(change),
+                    record: self.status(change),
                 });
             }
         }
@@ -258,6 +273,16 @@ impl Batch {
             },
         };
         self.fates.iter().map(outcome).collect()
+    }
+
+    /// What is true of a certificate, by its own record and its issuer's.
+    fn status(&self, applied: &Applied) -> StatusRecord {
+        let own = self.record(applied);
+        let mut whole = self.whole.iter();
+        match whole.find(|(number, _)| *number == applied.issuer_number) {
+            Some((_, whole)) => whole.status_of(own),
+            None => own,
+        }
     }
 
     fn record(&self, applied: &Applied) -> StatusRecord {

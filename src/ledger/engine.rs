@@ -22,13 +22,14 @@ use super::{
     entry::{Entry, EntryKind},
     error::{Damage, LedgerError},
     high_water::HighWater,
+    issuer_wide::IssuerWide,
     issuers::{DefinedIssuer, IssuerTable},
     keys, options,
     record::StatusRecord,
 };
 
-/// The version of everything that the ledger's folder holds.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest version that this program reads of everything in the ledger's folder.
+pub const FORMAT_VERSION: u32 = keys::FORMAT_ISSUER_WIDE;
 
 /// An open database. Dropping the last reference closes it.
 pub(super) struct Engine {
@@ -66,7 +67,7 @@ impl Engine {
             batch.put_cf(
                 engine.family(keys::META)?,
                 keys::FORMAT,
-                FORMAT_VERSION.to_be_bytes(),
+                keys::FORMAT_FIRST.to_be_bytes(),
             );
             engine.write(batch)?;
             sync_dir(dir)?;
@@ -231,6 +232,22 @@ impl Engine {
             return Ok(Count::default());
         };
         Count::decode(value).ok_or_else(|| self.damaged(Damage::Value { family }))
+    }
+
+    /// Whether all certificates of an issuer are revoked.
+    pub(super) fn issuer_wide(&self, number: u32) -> Result<Option<IssuerWide>, LedgerError> {
+        let value = self
+            .db
+            .get_pinned_cf(self.family(keys::META)?, keys::issuer_wide(number))
+            .map_err(|error| self.error(error))?;
+        value
+            .map(|value| self.decode_issuer_wide(&value))
+            .transpose()
+    }
+
+    pub(super) fn decode_issuer_wide(&self, value: &[u8]) -> Result<IssuerWide, LedgerError> {
+        let family = keys::META;
+        IssuerWide::decode(value).ok_or_else(|| self.damaged(Damage::Value { family }))
     }
 
     pub(super) fn decode_status(

@@ -10,6 +10,7 @@
 //!      1  version = 1
 //!      1  kind: 1 issuer defined, 2 issued, 3 revoked, 4 released, 5 clock accepted,
 //!         6 evidence
+//!         7 issuer revoked
 //!      8  sequence, from 1, rising by 1
 //!      8  recorded time
 //!    1+n  source: length, then text
@@ -44,13 +45,20 @@
 //!    1+n  CRLNumber: length 0 for none, to 20, then content octets
 //!     32  SHA-256 of the CRL's DER
 //!      4  how many certificates the CRL lists
+//!
+//! issuer revoked (7), then
+//!      4  issuer number
+//!      1  flags: 0x10 invalidityDate
+//!      5  revocationTime, as claimed
+//!      1  reasonCode, 0 for none, never 6 (certificateHold)
+//!      5  invalidityDate        if flagged
 //! ```
 //!
 //! A reader refuses another version or kind (a newer program wrote it), a length that reaches past the
 //! end, octets left over, unknown flags, a notBefore, notAfter or hash of a revocation without flag
 //! 0x08, a sequence of 0, an issuer number of 0, a previous sequence that is not smaller than its own,
-//! a serial number or CRLNumber that is not minimal, a negative CRLNumber, a reason that does not exist, a time past 9999, and text that
-//! is not UTF-8.
+//! a serial number or CRLNumber that is not minimal, a negative CRLNumber, a reason that does not
+//! exist, a hold of a whole issuer, a time past 9999, and text that is not UTF-8.
 
 use crate::{
     asn1::{CrlNumber, CrlNumberError, CrlReason, UnixTime},
@@ -97,6 +105,14 @@ pub enum EntryKind {
         issuer_number: u32,
         /// What the CRL says of its freshness.
         evidence: Evidence,
+    },
+    /// All certificates of an issuer are revoked for good, those that it issues later included
+    /// (RFC 6960 §2.7): its key is in other hands, or it has ended.
+    IssuerRevoked {
+        /// The issuer's number.
+        issuer_number: u32,
+        /// When, why and since when. Never a hold.
+        claim: RevocationClaim,
     },
 }
 
@@ -156,6 +172,7 @@ const REVOKED: u8 = 3;
 const RELEASED: u8 = 4;
 const CLOCK_ACCEPTED: u8 = 5;
 const EVIDENCE: u8 = 6;
+const ISSUER_REVOKED: u8 = 7;
 
 const NOT_BEFORE: u8 = 0x01;
 const NOT_AFTER: u8 = 0x02;
@@ -201,11 +218,7 @@ pub(super) fn encode_certificate(
     }
     out.extend_from_slice(inventory.certificate_sha256.as_ref().map_or(&[], |s| s));
     if let Some(claim) = claim {
-        put_time(out, claim.revocation_time);
-        out.push(claim.reason.map_or(0, CrlReason::code));
-        if let Some(time) = claim.invalidity_date {
-            put_time(out, time);
-        }
+        put_claim(out, &claim);
     }
     Ok(())
 }
@@ -214,7 +227,8 @@ impl Entry {
     /// Appends the canonical form.
     ///
     /// # Errors
-    /// [`EntryError::TooLong`] when a label, subject or key is longer than its length field can say.
+    /// [`EntryError::TooLong`] when a label, subject or key is longer than its length field can say;
+    /// [`EntryError::Reason`] for a hold of a whole issuer.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), EntryError> {
         let (sequence, recorded_ms, source) = (self.sequence, self.recorded_ms, &self.source);
         match &self.kind {
@@ -244,6 +258,16 @@ impl Entry {
                 put_counted_u8(out, number.map_or(&[], CrlNumber::as_bytes))?;
                 out.extend_from_slice(&evidence.crl_sha256);
                 out.extend_from_slice(&evidence.entry_count.to_be_bytes());
+            }
+            EntryKind::IssuerRevoked {
+                issuer_number,
+                claim,
+            } => {
+                not_a_hold(claim)?;
+                put_head(ISSUER_REVOKED, sequence, recorded_ms, source, out)?;
+                out.extend_from_slice(&issuer_number.to_be_bytes());
+                out.push(flag(claim.invalidity_date.is_some(), INVALIDITY_DATE));
+                put_claim(out, claim);
             }
         }
         Ok(())
@@ -298,6 +322,7 @@ impl Entry {
                 issuer_number: issuer_number(&mut octets)?,
                 evidence: evidence(&mut octets)?,
             },
+            ISSUER_REVOKED => issuer_revoked(&mut octets)?,
             kind => return Err(EntryError::Kind(kind)),
         };
         if !octets.is_empty() {
@@ -346,23 +371,9 @@ fn certificate(kind: u8, octets: &mut Octets<'_>) -> Result<CertificateEntry, En
     let statement = match kind {
         ISSUED => Statement::Issued(inventory),
         REVOKED => {
-            let revocation_time = time(octets)?;
-            let reason = match octets.u8().ok_or(EntryError::Truncated)? {
-                0 => None,
-                code => Some(CrlReason::from_code(code).ok_or(EntryError::Reason(code))?),
-            };
-            let invalidity_date = match flags & INVALIDITY_DATE {
-                0 => None,
-                _ => Some(time(octets)?),
-            };
-            Statement::Revoked {
-                claim: RevocationClaim {
-                    revocation_time,
-                    reason,
-                    invalidity_date,
-                },
-                inventory: (flags & INVENTORY != 0).then_some(inventory),
-            }
+            let claim = claim(flags, octets)?;
+            let inventory = (flags & INVENTORY != 0).then_some(inventory);
+            Statement::Revoked { claim, inventory }
         }
         _ => Statement::Released,
     };
@@ -387,6 +398,52 @@ fn evidence(octets: &mut Octets<'_>) -> Result<Evidence, EntryError> {
         crl_number,
         crl_sha256: octets.array().ok_or(EntryError::Truncated)?,
         entry_count: octets.u32().ok_or(EntryError::Truncated)?,
+    })
+}
+
+fn issuer_revoked(octets: &mut Octets<'_>) -> Result<EntryKind, EntryError> {
+    let issuer_number = issuer_number(octets)?;
+    let flags = octets.u8().ok_or(EntryError::Truncated)?;
+    if flags & !INVALIDITY_DATE != 0 {
+        return Err(EntryError::Flags(flags));
+    }
+    let claim = claim(flags, octets)?;
+    not_a_hold(&claim)?;
+    Ok(EntryKind::IssuerRevoked {
+        issuer_number,
+        claim,
+    })
+}
+
+fn not_a_hold(claim: &RevocationClaim) -> Result<(), EntryError> {
+    match claim.reason {
+        Some(reason @ CrlReason::CertificateHold) => Err(EntryError::Reason(reason.code())),
+        _ => Ok(()),
+    }
+}
+
+fn put_claim(out: &mut Vec<u8>, claim: &RevocationClaim) {
+    put_time(out, claim.revocation_time);
+    out.push(claim.reason.map_or(0, CrlReason::code));
+    if let Some(time) = claim.invalidity_date {
+        put_time(out, time);
+    }
+}
+
+fn claim(flags: u8, octets: &mut Octets<'_>) -> Result<RevocationClaim, EntryError> {
+    let revocation_time = time(octets)?;
+    let reason = match octets.u8().ok_or(EntryError::Truncated)? {
+        0 => None,
+        code => Some(CrlReason::from_code(code).ok_or(EntryError::Reason(code))?),
+    };
+    let invalidity_date = match flags & INVALIDITY_DATE {
+        0 => None,
+        _ => Some(time(octets)?),
+    };
+    Ok(RevocationClaim {
+        revocation_time,
+        reason,
+        invalidity_date,
     })
 }
 
@@ -469,7 +526,7 @@ pub enum EntryError {
     /// A time after 9999.
     #[error("a time after the year 9999 in an entry")]
     Time,
-    /// A reasonCode that does not exist.
+    /// A reasonCode that does not exist, or the hold of a whole issuer.
     #[error("reasonCode {0} in an entry")]
     Reason(u8),
     /// Not a serial number.
@@ -636,6 +693,24 @@ mod tests {
                 )
                 .to_vec(),
             ),
+            (
+                entry(
+                    0x0106,
+                    EntryKind::IssuerRevoked {
+                        issuer_number: 3,
+                        claim: RevocationClaim {
+                            revocation_time: at(0x0e),
+                            reason: Some(CrlReason::CaCompromise),
+                            invalidity_date: Some(at(0x0f)),
+                        },
+                    },
+                ),
+                hex!(
+                    "01 07 0000000000000106 00000123456789ab 05 696e646578 0002 c3a9"
+                    "00000003 10 000000000e 02 000000000f"
+                )
+                .to_vec(),
+            ),
         ];
         for (entry, octets) in table {
             assert_eq!(encoded(&entry), octets);
@@ -675,6 +750,33 @@ mod tests {
             Entry::decode(&without_inventory),
             Err(EntryError::Flags(0x02))
         );
+        let issuer_revoked =
+            hex!("01 07 0000000000000104 00000123456789ab 00 0000 00000002 00 000000000a 01");
+        assert!(Entry::decode(&issuer_revoked).is_ok());
+        for (at, octet, error) in [
+            (24, 0, EntryError::IssuerNumber),
+            (25, 0x01, EntryError::Flags(0x01)),
+            (25, 0x10, EntryError::Truncated),
+            (26, 0xff, EntryError::Time),
+            (31, 6, EntryError::Reason(6)),
+            (31, 8, EntryError::Reason(8)),
+        ] {
+            let mut octets = issuer_revoked.to_vec();
+            octets[at] = octet;
+            assert_eq!(Entry::decode(&octets), Err(error), "octet {at}");
+        }
+        let hold = entry(
+            1,
+            EntryKind::IssuerRevoked {
+                issuer_number: 2,
+                claim: RevocationClaim {
+                    revocation_time: at(1),
+                    reason: Some(CrlReason::CertificateHold),
+                    invalidity_date: None,
+                },
+            },
+        );
+        assert_eq!(hold.encode(&mut Vec::new()), Err(EntryError::Reason(6)));
     }
 
     #[test]
@@ -716,16 +818,18 @@ mod tests {
 
     fn entries() -> impl Strategy<Value = Entry> {
         let reason = prop::option::of(prop::sample::select(&CrlReason::ALL[..]));
-        let claim = (times(), reason, prop::option::of(times())).prop_map(
-            |(revocation_time, reason, invalidity_date)| RevocationClaim {
-                revocation_time,
-                reason,
-                invalidity_date,
-            },
-        );
+        let claim = (times(), reason, prop::option::of(times()))
+            .prop_map(
+                |(revocation_time, reason, invalidity_date)| RevocationClaim {
+                    revocation_time,
+                    reason,
+                    invalidity_date,
+                },
+            )
+            .boxed();
         let statement = prop_oneof![
             inventories().prop_map(Statement::Issued),
-            (claim, prop::option::of(inventories()))
+            (claim.clone(), prop::option::of(inventories()))
                 .prop_map(|(claim, inventory)| Statement::Revoked { claim, inventory }),
             Just(Statement::Released),
         ];
@@ -781,11 +885,19 @@ mod tests {
                     }
                 },
             );
+        let whole = (1_u32.., claim)
+            .prop_filter("no hold", |(_, claim)| {
+                claim.reason != Some(CrlReason::CertificateHold)
+            })
+            .prop_map(|(issuer_number, claim)| EntryKind::IssuerRevoked {
+                issuer_number,
+                claim,
+            });
         (
             1_000..=u64::MAX,
             0..=MILLIS_MAX,
             ("\\PC{0,40}", "\\PC{0,90}"),
-            prop_oneof![4 => certificate, 1 => issuer, 1 => clock, 1 => evidence],
+            prop_oneof![4 => certificate, 1 => issuer, 1 => clock, 1 => evidence, 1 => whole],
         )
             .prop_map(|(sequence, recorded_ms, (name, cursor), kind)| Entry {
                 sequence,

@@ -25,6 +25,7 @@ use crate::change::{Change, Outcome, Source};
 
 use super::{
     error::LedgerError,
+    issuer_wide::{Durable, IssuerRevocationOrder},
     store::{AppliedEntry, CHANGES_MAX, Committed, Ledger, Submission},
 };
 
@@ -73,7 +74,7 @@ impl GroupCommit {
         on_durable: V,
     ) -> io::Result<Self>
     where
-        V: FnMut(&[AppliedEntry]) -> Result<(), E> + Send + 'static,
+        V: FnMut(Durable<'_>) -> Result<(), E> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
         let (queue, jobs) = sync_channel(options.submissions_max);
@@ -110,17 +111,41 @@ impl GroupCommit {
         source: Source,
         deadline: Instant,
     ) -> Result<Receipt, SubmitError> {
-        if changes.len() > CHANGES_MAX {
+        self.submit_work(Work::Changes(changes), source, deadline)
+    }
+
+    /// Submits an order to revoke an issuer as a whole; never waits. Its receipt gives the outcome of the
+    /// order, then those of the changes that belong to it (none if it was refused).
+    ///
+    /// # Errors
+    /// [`SubmitError`]; then nothing was submitted.
+    pub fn submit_issuer_revocation(
+        &self,
+        order: IssuerRevocationOrder,
+        source: Source,
+        deadline: Instant,
+    ) -> Result<Receipt, SubmitError> {
+        self.submit_work(Work::Issuer(order), source, deadline)
+    }
+
+    fn submit_work(
+        &self,
+        work: Work,
+        source: Source,
+        deadline: Instant,
+    ) -> Result<Receipt, SubmitError> {
+        let changes = work.changes().len();
+        if changes > CHANGES_MAX {
             return Err(SubmitError::TooManyChanges {
-                given: changes.len(),
+                given: changes,
                 changes_max: CHANGES_MAX,
             });
         }
         let queue = self.queue.as_ref().ok_or(SubmitError::Stopped)?;
-        let permit = self.waiting.enter(changes.len())?;
+        let permit = self.waiting.enter(changes)?;
         let (reply, outcome) = oneshot::channel();
         let job = Job {
-            changes,
+            work,
             source,
             deadline,
             reply,
@@ -217,9 +242,26 @@ impl From<LedgerError> for CommitError {
     }
 }
 
+/// What is submitted.
+#[derive(Debug)]
+enum Work {
+    Changes(Vec<Change>),
+    /// Written alone: the changes around it are judged before or after it.
+    Issuer(IssuerRevocationOrder),
+}
+
+impl Work {
+    fn changes(&self) -> &[Change] {
+        match self {
+            Self::Changes(changes) => changes,
+            Self::Issuer(order) => &order.with,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Job {
-    changes: Vec<Change>,
+    work: Work,
     source: Source,
     deadline: Instant,
     reply: oneshot::Sender<Result<Vec<Outcome>, CommitError>>,
@@ -281,7 +323,7 @@ const IDLE: Duration = Duration::from_secs(1);
 impl<T, V, E> Worker<T, V>
 where
     T: Fn() -> u64,
-    V: FnMut(&[AppliedEntry]) -> Result<(), E>,
+    V: FnMut(Durable<'_>) -> Result<(), E>,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     fn run(mut self) {
@@ -320,8 +362,9 @@ where
         let mut jobs = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
-            changes = changes.saturating_add(job.changes.len());
-            if changes > CHANGES_MAX {
+            let alone = matches!(job.work, Work::Issuer(_));
+            changes = changes.saturating_add(job.work.changes().len());
+            if changes > CHANGES_MAX || alone && !jobs.is_empty() {
                 self.held_back = Some(job);
                 break;
             }
@@ -329,6 +372,9 @@ where
                 job.answer(Err(CommitError::DeadlinePassed));
             } else {
                 jobs.push(job);
+                if alone {
+                    break;
+                }
             }
             next = self.jobs.try_recv().ok();
         }
@@ -338,10 +384,21 @@ where
     fn commit(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, CommitError> {
         // Also what a failed step left behind: if it cannot be seen, nothing more is promised.
         self.make_rest_visible()?;
+        if let [job] = jobs
+            && let Work::Issuer(order) = &job.work
+        {
+            let committed = self
+                .ledger
+                .revoke_issuer(order, &job.source, (self.now_ms)())?;
+            self.make_rest_visible()?;
+            let mut outcomes = vec![committed.outcome];
+            outcomes.extend(committed.with.outcomes);
+            return Ok(outcomes);
+        }
         let submissions: Vec<_> = jobs
             .iter()
             .map(|job| Submission {
-                changes: &job.changes,
+                changes: job.work.changes(),
                 source: &job.source,
             })
             .collect();
@@ -380,6 +437,11 @@ where
             return Ok(());
         }
         let snapshot = self.ledger.snapshot()?;
+        for issuer in snapshot.revoked_issuers() {
+            if issuer.sequence > self.visible {
+                self.show(Durable::Issuer(&issuer))?;
+            }
+        }
         let mut applied = Vec::new();
         for entry in snapshot.applied_since(self.visible)? {
             applied.push(entry?);
@@ -396,11 +458,14 @@ where
 
     fn make_visible(&mut self, applied: &[AppliedEntry], last: u64) -> Result<(), CommitError> {
         if !applied.is_empty() {
-            (self.on_durable)(applied)
-                .map_err(|error| CommitError::NotVisible(Arc::from(error.into())))?;
+            self.show(Durable::Certificates(applied))?;
         }
         self.visible = last;
         Ok(())
+    }
+
+    fn show(&mut self, durable: Durable<'_>) -> Result<(), CommitError> {
+        (self.on_durable)(durable).map_err(|error| CommitError::NotVisible(Arc::from(error.into())))
     }
 }
 
@@ -416,7 +481,12 @@ impl Job {
 fn acknowledge(jobs: Vec<Job>, outcomes: Vec<Outcome>) {
     let mut outcomes = outcomes.into_iter();
     for job in jobs {
-        let own = outcomes.by_ref().take(job.changes.len()).collect();
+        let count = match &job.work {
+            Work::Changes(changes) => changes.len(),
+            // It is alone, and has all.
+            Work::Issuer(_) => usize::MAX,
+        };
+        let own = outcomes.by_ref().take(count).collect();
         job.answer(Ok(own));
     }
 }

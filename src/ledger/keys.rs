@@ -13,7 +13,13 @@
 //!           "signing_high_water"                             → u64, seconds since 1970
 //!           "count" ‖ issuer number u32                      → u64 known, u64 revoked certificates
 //!           "evidence" ‖ issuer number u32                   → canonical entry of its newest evidence
+//!           "issuer revoked" ‖ issuer number u32             → revoked value (`record`) of the entry
+//!                                                              that revoked all its certificates
 //! ```
+//!
+//! The format is 1 until the first issuer is revoked as a whole, and 2 from then on: `status`, `revoked`
+//! and "count" hold what is true of certificates by themselves, and a program that does not know the
+//! issuer's row would take them for all.
 //!
 //! A shard of any depth up to 32 is one contiguous range of `status`, and spreads over the whole of it
 //! evenly. `revoked` has the same order, though CRLs are often sorted by serial number: whatever is written
@@ -33,6 +39,13 @@ pub(super) const WRITES: &[u8] = b"writes";
 pub(super) const SIGNING_HIGH_WATER: &[u8] = b"signing_high_water";
 const COUNT: &[u8] = b"count";
 const EVIDENCE: &[u8] = b"evidence";
+/// What the keys of issuers that were revoked as a whole begin with.
+pub(super) const ISSUER_WIDE: &[u8] = b"issuer revoked";
+
+/// The format of a new ledger.
+pub(super) const FORMAT_FIRST: u32 = 1;
+/// From when an issuer is revoked as a whole.
+pub(super) const FORMAT_ISSUER_WIDE: u32 = 2;
 
 /// A key built on the stack: at most 28 octets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,6 +112,17 @@ pub(super) fn count(issuer_number: u32) -> Key {
 
 pub(super) fn evidence(issuer_number: u32) -> Key {
     Key::new([EVIDENCE, &issuer_number.to_be_bytes()])
+}
+
+/// The row of an issuer that was revoked as a whole.
+pub(super) fn issuer_wide(issuer_number: u32) -> Key {
+    Key::new([ISSUER_WIDE, &issuer_number.to_be_bytes()])
+}
+
+/// The issuer's number in such a key; `None` for another key.
+pub(super) fn issuer_wide_number(key: &[u8]) -> Option<u32> {
+    let number = key.strip_prefix(ISSUER_WIDE)?;
+    number.try_into().ok().map(u32::from_be_bytes)
 }
 
 /// Where the keys of one issuer begin, and where those of the next do.

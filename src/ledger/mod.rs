@@ -4,7 +4,7 @@
 //! [`Entry`] with the next sequence number, and acknowledged only after it is on the disk. Entries are
 //! never edited or removed. What is known of a certificate now ([`StatusRecord`]), which ones are
 //! revoked and how many there are is written in the same atomic batch, so that nothing in the folder
-//! can disagree.
+//! can disagree. One entry may revoke all certificates of an issuer; that is applied to whatever is read.
 //!
 //! [`Ledger`] is the store; [`LedgerSnapshot`] is what presigning and CRLs read; [`GroupCommit`]
 //! shares one sync among many who submit at the same time, and makes changes visible before it
@@ -19,11 +19,13 @@ mod error;
 mod evidence;
 mod group;
 mod high_water;
+mod issuer_wide;
 mod issuers;
 mod keys;
 mod options;
 mod plan;
 mod record;
+mod revoked;
 mod snapshot;
 mod store;
 mod transition;
@@ -36,7 +38,9 @@ pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, 
 pub use error::{Damage, LedgerError, StorageError};
 pub use evidence::Recorded;
 pub use group::{CommitError, GroupCommit, GroupOptions, Receipt, SubmitError};
+pub use issuer_wide::{CommittedOrder, Durable, IssuerRevocationOrder, OwnStatuses, RevokedIssuer};
 pub use issuers::DefinedIssuer;
 pub use record::{Revocation, RevokedRecord, StatusRecord};
+pub use revoked::RevokedRows;
 pub use snapshot::{LedgerSnapshot, Rows, StatusRow};
 pub use store::{AppliedEntry, CHANGES_MAX, Committed, Ledger, Submission};

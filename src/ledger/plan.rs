@@ -16,6 +16,7 @@ use crate::identity::SerialNumber;
 use super::{
     engine::{Count, Engine},
     error::LedgerError,
+    issuer_wide::IssuerWide,
     issuers::IssuerTable,
     keys::{self, Key},
     record::StatusRecord,
@@ -43,6 +44,8 @@ pub(super) struct Group<'a> {
     /// Its key in `status`.
     pub(super) key: Key,
     pub(super) places: &'a [Place],
+    /// The revocation of its issuer as a whole.
+    pub(super) whole: Option<IssuerWide>,
 }
 
 /// Sorts changes by certificate. Those of issuers that are not known go to `unknown_issuer`.
@@ -95,7 +98,8 @@ pub(super) fn for_each_group<C: Borrow<Change>>(
             continue;
         };
         let count = engine.count(first.number)?;
-        let mut groups = groups(changes, of_issuer);
+        let whole = engine.issuer_wide(first.number)?;
+        let mut groups = groups(changes, of_issuer, whole);
         match look_up(count, of_issuer) {
             LookUp::Nothing => groups.try_for_each(|group| each(group, None))?,
             LookUp::InStep { records } => in_step(engine, records, groups, &mut each)?,
@@ -212,11 +216,12 @@ fn by_key<'a>(
 fn groups<'a, C: Borrow<Change>>(
     changes: &'a [C],
     places: &'a [Place],
+    whole: Option<IssuerWide>,
 ) -> impl Iterator<Item = Group<'a>> {
     let octets = |place: &Place| serial_octets(changes, *place);
     places
         .chunk_by(move |a, b| a.hash_prefix == b.hash_prefix && octets(a) == octets(b))
-        .filter_map(|places| {
+        .filter_map(move |places| {
             let first = places.first()?;
             let serial = changes.get(first.index())?.borrow().serial;
             Some(Group {
@@ -224,6 +229,7 @@ fn groups<'a, C: Borrow<Change>>(
                 serial,
                 key: keys::status(first.number, first.hash_prefix, &serial),
                 places,
+                whole,
             })
         })
 }

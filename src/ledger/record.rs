@@ -34,7 +34,8 @@ use crate::{
 /// What the ledger knows of one certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StatusRecord {
-    /// Number of the certificate's latest entry; its history begins there.
+    /// Number of the latest entry that the status follows from: the certificate's own, or that which
+    /// revoked its issuer as a whole.
     pub sequence: u64,
     /// When that entry was recorded, in milliseconds since 1970.
     pub recorded_ms: u64,
@@ -53,6 +54,9 @@ pub struct Revocation {
     pub claim: RevocationClaim,
     /// When the ledger recorded it, in milliseconds since 1970.
     pub recorded_ms: u64,
+    /// The number of the entry that revoked all certificates of the issuer, where it is that and not
+    /// the certificate's own revocation. In no row: it follows from the issuer's.
+    pub by_issuer: Option<u64>,
 }
 
 impl Revocation {
@@ -157,6 +161,14 @@ impl StatusRecord {
         Self::parse(value)
     }
 
+    /// Reads a value of the column family `revoked`.
+    pub(super) fn decode_revoked(value: &[u8]) -> Option<Self> {
+        match value.first()? & REVOKED_UNUSED {
+            0 => Self::parse(value),
+            _ => None,
+        }
+    }
+
     /// Reads a value of either column family; an inventory field alone implies an inventory.
     fn parse(value: &[u8]) -> Option<Self> {
         let mut octets = Octets::new(value);
@@ -190,7 +202,11 @@ impl StatusRecord {
                 reason,
                 invalidity_date,
             };
-            Some(Revocation { claim, recorded_ms })
+            Some(Revocation {
+                claim,
+                recorded_ms,
+                by_issuer: None,
+            })
         })?;
         octets.is_empty().then_some(Self {
             sequence,
@@ -205,10 +221,7 @@ impl StatusRecord {
 impl RevokedRecord {
     /// Reads a value of the column family `revoked`.
     pub(super) fn decode(serial: SerialNumber, value: &[u8]) -> Option<Self> {
-        if value.first()? & REVOKED_UNUSED != 0 {
-            return None;
-        }
-        let record = StatusRecord::parse(value)?;
+        let record = StatusRecord::decode_revoked(value)?;
         Some(Self {
             serial,
             sequence: record.sequence,

@@ -11,17 +11,19 @@ use super::{
     engine::{Count, Engine, be_u64},
     entry::{CertificateEntry, Entry, EntryKind},
     error::{Damage, LedgerError},
+    issuer_wide::IssuerWide,
     issuers::{DefinedIssuer, IssuerTable},
     keys::{self, Key},
     record::{RevokedRecord, StatusRecord},
+    revoked::RevokedRows,
     store::AppliedEntry,
 };
 
-type View<'a> = SnapshotWithThreadMode<'a, DB>;
+pub(super) type View<'a> = SnapshotWithThreadMode<'a, DB>;
 
 self_cell!(
     /// RocksDB's snapshot with the database it belongs to.
-    struct EngineView {
+    pub(super) struct EngineView {
         owner: Arc<Engine>,
 
         #[covariant]
@@ -34,9 +36,11 @@ self_cell!(
 /// Holds the database open and old data on the disk: drop it when the pass is over. When the ledger
 /// must reopen after a failed write, iterators end with [`LedgerError::Reopening`].
 pub struct LedgerSnapshot {
-    view: EngineView,
+    pub(super) view: EngineView,
     pub(super) issuers: Arc<IssuerTable>,
     last_sequence: u64,
+    /// The issuers that are revoked as a whole, by number and in its order.
+    pub(super) whole: Vec<(u32, IssuerWide)>,
 }
 
 impl LedgerSnapshot {
@@ -53,11 +57,14 @@ impl LedgerSnapshot {
         })?;
         // Taken after the snapshot, so that it holds every issuer that the snapshot does.
         let issuers = engine.issuers();
-        Ok(Self {
+        let mut snapshot = Self {
             view,
             issuers,
             last_sequence,
-        })
+            whole: Vec::new(),
+        };
+        snapshot.whole = snapshot.read_whole()?;
+        Ok(snapshot)
     }
 
     /// The number of the last entry in it, 0 for none: what an answer or CRL made from it speaks for.
@@ -93,6 +100,17 @@ impl LedgerSnapshot {
         let Some(number) = self.issuers.number(issuer) else {
             return Ok(Count::default());
         };
+        let own = self.own_count(number)?;
+        Ok(match self.whole(number) {
+            Some(_) => Count {
+                revoked: own.known,
+                ..own
+            },
+            None => own,
+        })
+    }
+
+    pub(super) fn own_count(&self, number: u32) -> Result<Count, LedgerError> {
         let value = self.get(keys::META, keys::count(number).as_ref())?;
         self.engine().decode_count(value.as_deref())
     }
@@ -118,6 +136,19 @@ impl LedgerSnapshot {
         issuer: &IssuerId,
         serial: &SerialNumber,
     ) -> Result<Option<StatusRecord>, LedgerError> {
+        let own = self.own_status(number, issuer, serial)?;
+        Ok(match self.whole(number) {
+            Some(whole) => own.map(|own| whole.applied_to(own)),
+            None => own,
+        })
+    }
+
+    fn own_status(
+        &self,
+        number: u32,
+        issuer: &IssuerId,
+        serial: &SerialNumber,
+    ) -> Result<Option<StatusRecord>, LedgerError> {
         let key = keys::status(number, keys::hash_prefix(issuer, serial), serial);
         self.get(keys::STATUS, key.as_ref())?
             .map(|value| self.engine().decode_status(number, serial, &value))
@@ -137,16 +168,23 @@ impl LedgerSnapshot {
     ) -> Result<Rows<'_, StatusRow>, LedgerError> {
         let number = self.issuers.number(issuer);
         let range = number.and_then(|number| keys::shard_range(number, depth, shard));
-        self.rows(keys::STATUS, range)
+        let mut rows = self.rows(keys::STATUS, range)?;
+        rows.whole = number.and_then(|number| self.whole(number)).copied();
+        Ok(rows)
     }
 
-    /// The revoked certificates of an issuer, those on hold among them, in the order of their hashes.
+    /// The revoked certificates of an issuer, those on hold among them, in the order of their hashes: of
+    /// an issuer that was revoked as a whole, all of its certificates.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger is damaged; each item for itself when reading fails.
-    pub fn revoked(&self, issuer: &IssuerId) -> Result<Rows<'_, RevokedRecord>, LedgerError> {
-        let range = self.issuers.number(issuer).map(keys::issuer_range);
-        self.rows(keys::REVOKED, range)
+    pub fn revoked(&self, issuer: &IssuerId) -> Result<RevokedRows<'_>, LedgerError> {
+        let number = self.issuers.number(issuer);
+        if number.is_some_and(|number| self.whole(number).is_some()) {
+            return self.shard_records(issuer, 0, 0).map(RevokedRows::all);
+        }
+        let range = number.map(keys::issuer_range);
+        self.rows(keys::REVOKED, range).map(RevokedRows::own)
     }
 
     /// The entries after number `sequence`, in order, without a gap.
@@ -163,7 +201,8 @@ impl LedgerSnapshot {
     }
 
     /// The certificates that have entries after number `sequence`, each once, at its latest of those,
-    /// with its status now: what must be masked in whatever speaks for `sequence`.
+    /// with its status now: what must be masked in whatever speaks for `sequence`. An issuer that was
+    /// revoked as a whole is not among them; [`LedgerSnapshot::revoked_issuers`] tells of it.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger is damaged; each item for itself when reading fails.
@@ -185,18 +224,22 @@ impl LedgerSnapshot {
             let damage = Damage::UndefinedIssuer { number };
             return Err(self.engine().damaged(damage));
         };
-        match self.status_by_number(number, &issuer.id, &serial)? {
-            Some(record) if record.sequence > entry.sequence => Ok(None),
-            Some(record) if record.sequence == entry.sequence => Ok(Some(AppliedEntry {
+        match self.own_status(number, &issuer.id, &serial)? {
+            Some(own) if own.sequence > entry.sequence => Ok(None),
+            Some(own) if own.sequence == entry.sequence => Ok(Some(AppliedEntry {
                 issuer: issuer.id,
                 serial,
-                record,
+                record: match self.whole(number) {
+                    Some(whole) => whole.status_of(own),
+                    None => own,
+                },
             })),
             _ => Err(self.engine().damaged(Damage::Record { number, serial })),
         }
     }
 
-    /// Everything that was recorded about a certificate, the latest first.
+    /// Everything that was recorded about a certificate, the latest first: its own entries, and that
+    /// which revoked its issuer as a whole if it is revoked by that.
     ///
     /// # Errors
     /// [`LedgerError`] when reading fails.
@@ -206,8 +249,23 @@ impl LedgerSnapshot {
         serial: &SerialNumber,
     ) -> Result<Vec<Entry>, LedgerError> {
         let mut history = Vec::new();
-        let mut next = self.status(issuer, serial)?.map_or(0, |now| now.sequence);
-        while next > 0 {
+        let Some(number) = self.issuers.number(issuer) else {
+            return Ok(history);
+        };
+        let own = self.own_status(number, issuer, serial)?;
+        let mut whole = own.and_then(|own| {
+            let whole = self.whole(number)?;
+            (whole.status_of(own).revocation == Some(whole.revocation)).then_some(whole.sequence)
+        });
+        let mut next = own.map_or(0, |own| own.sequence);
+        while next > 0 || whole.is_some() {
+            if let Some(sequence) = whole.filter(|sequence| *sequence > next) {
+                whole = None;
+                let missing = Damage::MissingEntry { sequence };
+                let entry = self.entry(sequence)?;
+                history.push(entry.ok_or_else(|| self.engine().damaged(missing))?);
+                continue;
+            }
             let entry = self.entry(next)?;
             let missing = Damage::MissingEntry { sequence: next };
             let entry = entry.ok_or_else(|| self.engine().damaged(missing))?;
@@ -263,7 +321,7 @@ impl LedgerSnapshot {
     }
 
     /// The rows between two keys; none when `range` is.
-    fn rows<T>(
+    pub(super) fn rows<T>(
         &self,
         family: &'static str,
         range: Option<(Key, Option<Key>)>,
@@ -289,6 +347,7 @@ impl LedgerSnapshot {
             done: range.is_none(),
             expected: 0,
             last: 0,
+            whole: None,
             item: PhantomData,
         })
     }
@@ -314,6 +373,8 @@ pub struct Rows<'a, T> {
     /// Of entries: the number that must come next, and the last there is.
     expected: u64,
     last: u64,
+    /// Of certificates: the revocation of their issuer as a whole.
+    whole: Option<IssuerWide>,
     item: PhantomData<T>,
 }
 
@@ -351,10 +412,12 @@ impl Iterator for Rows<'_, StatusRow> {
     type Item = Result<StatusRow, LedgerError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (engine, family) = (self.engine, self.family);
+        let (engine, family, whole) = (self.engine, self.family, self.whole);
         self.next_raw(|key, value| {
-            let row = keys::status_serial(key)
-                .and_then(|serial| StatusRecord::decode(value).map(|record| (serial, record)));
+            let row = keys::status_serial(key).and_then(|serial| {
+                let own = StatusRecord::decode(value)?;
+                Some((serial, whole.map_or(own, |whole| whole.applied_to(own))))
+            });
             row.ok_or_else(|| Self::unreadable(engine, family))
         })
         .transpose()

@@ -80,7 +80,8 @@ pub struct AppliedEntry {
     pub issuer: IssuerId,
     /// Which certificate.
     pub serial: SerialNumber,
-    /// Its record; `record.sequence` is the entry's number.
+    /// Its status; `record.sequence` is the entry's number, also where the status follows from a later
+    /// one that revoked the issuer as a whole.
     pub record: StatusRecord,
 }
 
@@ -187,6 +188,7 @@ impl Ledger {
     /// [`LedgerError`] when reading fails.
     pub fn judge(&self, changes: &[Change], now_ms: u64) -> Result<Vec<Verdict>, LedgerError> {
         let engine = self.engine()?;
+        let now_ms = now_ms.min(MILLIS_MAX);
         let mut verdicts = vec![Verdict::Unchanged; changes.len()];
         let mut put = |index, verdict| {
             if let Some(place) = verdicts.get_mut(index) {
@@ -198,12 +200,13 @@ impl Ledger {
         });
         plan::for_each_group(&engine, changes, &places, |group, known| {
             engine.check_open()?;
+            let whole = group.whole.map(|whole| whole.revocation);
             let mut standing = known.as_ref().map(Standing::from).unwrap_or_default();
             for index in group.places.iter().map(|place| place.index()) {
                 let Some(change) = changes.get(index) else {
                     continue;
                 };
-                match transition(&standing, &change.action, now_ms.min(MILLIS_MAX)) {
+                match transition(&standing, whole.as_ref(), &change.action, now_ms) {
                     Transition::Unchanged => {}
                     Transition::Refuse(refusal) => put(index, Verdict::Refused(refusal)),
                     Transition::Apply(next) => {
@@ -367,14 +370,20 @@ impl Ledger {
         let Some(number) = engine.issuers().number(issuer) else {
             return Ok(None);
         };
+        // First: with it, no certificate's own revocation changes any more.
+        let whole = engine.issuer_wide(number)?;
         let key = keys::status(number, keys::hash_prefix(issuer, serial), serial);
         let value = engine
             .db()
             .get_pinned_cf(engine.family(keys::STATUS)?, key)
             .map_err(|error| engine.error(error))?;
-        value
+        let own = value
             .map(|value| engine.decode_status(number, serial, &value))
-            .transpose()
+            .transpose()?;
+        Ok(match whole {
+            Some(whole) => own.map(|own| whole.applied_to(own)),
+            None => own,
+        })
     }
 
     /// The ledger as it is now, for reads that must agree with one another.

@@ -21,6 +21,8 @@ use super::{
     *,
 };
 
+mod issuer_wide;
+
 const NOW_MS: u64 = 1_790_000_000_500;
 
 fn at(secs: u64) -> UnixTime {
@@ -261,6 +263,8 @@ fn a_creation_that_a_crash_interrupted_is_finished() {
 #[derive(Clone, Debug)]
 enum Step {
     Commit(Vec<(u8, u8, Action)>),
+    /// All certificates of an issuer, and one of the other's with them.
+    RevokeIssuer(u8, RevocationClaim, u8),
     Reopen,
     Crash,
 }
@@ -268,7 +272,12 @@ enum Step {
 /// What the ledger should hold.
 #[derive(Default)]
 struct Model {
+    /// Their own records.
     certificates: BTreeMap<(usize, u8), StatusRecord>,
+    /// The revocations of the issuers.
+    whole: [Option<Revocation>; 2],
+    /// What was last told of certificates of revoked issuers.
+    told: BTreeMap<(usize, u8), Revocation>,
     history: BTreeMap<(usize, u8), Vec<u64>>,
     last_sequence: u64,
 }
@@ -278,7 +287,8 @@ impl Model {
         let key = (issuer, number);
         let known = self.certificates.get(&key);
         let standing = known.map(Standing::from).unwrap_or_default();
-        match transition(&standing, action, NOW_MS) {
+        let whole = self.whole[issuer].as_ref();
+        match transition(&standing, whole, action, NOW_MS) {
             Transition::Unchanged => Outcome::Unchanged,
             Transition::Refuse(refusal) => Outcome::Refused(refusal),
             Transition::Apply(next) => {
@@ -299,7 +309,78 @@ impl Model {
             }
         }
     }
+
+    fn revoke_issuer(&mut self, issuer: usize, claim: RevocationClaim) -> Outcome {
+        if let Some(known) = &self.whole[issuer] {
+            let (revocation_time, reason) = (known.claim.revocation_time, known.claim.reason);
+            return match known.claim == claim {
+                true => Outcome::Unchanged,
+                false => Outcome::Refused(Refusal::RevokedOtherwise {
+                    revocation_time,
+                    reason,
+                }),
+            };
+        }
+        if claim.reason == Some(CrlReason::CertificateHold) {
+            return Outcome::Refused(Refusal::HoldOfIssuer);
+        }
+        if claim.revocation_time > at(1_800_000_000) {
+            let revocation_time = claim.revocation_time;
+            return Outcome::Refused(Refusal::TimeAhead { revocation_time });
+        }
+        self.last_sequence += 1;
+        self.whole[issuer] = Some(Revocation {
+            claim,
+            recorded_ms: NOW_MS,
+            by_issuer: Some(self.last_sequence),
+        });
+        applied(self.last_sequence)
+    }
+
+    /// Whether a certificate is revoked by its issuer's revocation.
+    fn is_covered(&self, key: (usize, u8)) -> bool {
+        let own = self.certificates[&key].revocation;
+        let reason = own.map(|own| own.claim.reason);
+        self.whole[key.0].is_some() && matches!(reason, None | Some(HOLD))
+    }
+
+    /// What is true of a certificate, under its own latest entry.
+    fn status(&self, key: (usize, u8)) -> StatusRecord {
+        let own = self.certificates[&key];
+        match self.is_covered(key) {
+            false => own,
+            true => StatusRecord {
+                revocation: self.whole[key.0],
+                released: false,
+                ..own
+            },
+        }
+    }
+
+    /// The same as it is read.
+    fn read(&self, key: (usize, u8)) -> StatusRecord {
+        let status = self.status(key);
+        let whole = status
+            .revocation
+            .and_then(|revocation| revocation.by_issuer);
+        StatusRecord {
+            sequence: status.sequence.max(whole.unwrap_or(0)),
+            ..status
+        }
+    }
+
+    /// Of a revoked issuer, no certificate is good and what was told of one stays.
+    fn tell(&mut self) {
+        let keys: Vec<_> = self.certificates.keys().copied().collect();
+        for key in keys.into_iter().filter(|key| self.whole[key.0].is_some()) {
+            let revocation = self.read(key).revocation.expect("it is revoked");
+            let told = *self.told.entry(key).or_insert(revocation);
+            assert_eq!(told, revocation);
+        }
+    }
 }
+
+const HOLD: Option<CrlReason> = Some(CrlReason::CertificateHold);
 
 fn model_serial(number: u8) -> SerialNumber {
     // One and several octets, with and without the sign octet, sharing prefixes.
@@ -333,7 +414,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             revocation_time: at(if secs == 2 { 1_900_000_000 } else { secs }),
             reason,
             invalidity_date: invalid.then(|| at(1)),
-        });
+        })
+        .boxed();
+    let whole = claim.clone();
     let action = prop_oneof![
         3 => inventory.clone().prop_map(Action::Issue),
         3 => (claim, prop::option::of(inventory))
@@ -347,6 +430,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         prop_oneof![
             3 => prop::collection::vec(change.clone(), 1..4).prop_map(Step::Commit),
             2 => prop::collection::vec(change, 20..120).prop_map(Step::Commit),
+            1 => (0..2_u8, whole, 0..60_u8).prop_map(|(issuer, claim, number)| {
+                Step::RevokeIssuer(issuer, claim, number)
+            }),
             1 => Just(Step::Reopen),
             1 => Just(Step::Crash),
         ],
@@ -387,7 +473,7 @@ fn check(ledger: &Ledger, issuers: &[IssuerId; 2], model: &Model) {
             .certificates
             .iter()
             .filter(|((of, _), _)| *of == index)
-            .map(|((_, number), record)| (model_serial(*number), *record))
+            .map(|(key, _)| (model_serial(key.1), model.read(*key)))
             .collect();
         let mut revoked: Vec<_> = expected
             .iter()
@@ -448,7 +534,12 @@ fn check(ledger: &Ledger, issuers: &[IssuerId; 2], model: &Model) {
             if *of == index {
                 let entries = snapshot.history(issuer, &model_serial(*number)).unwrap();
                 let sequences: Vec<_> = entries.iter().rev().map(|entry| entry.sequence).collect();
-                assert_eq!(sequences, *history);
+                let key = (index, *number);
+                let whole = model.whole[index].and_then(|whole| whole.by_issuer);
+                let whole = whole.filter(|_| model.is_covered(key));
+                let mut expected: Vec<_> = history.iter().copied().chain(whole).collect();
+                expected.sort_unstable();
+                assert_eq!(sequences, expected);
             }
         }
     }
@@ -470,9 +561,9 @@ fn check(ledger: &Ledger, issuers: &[IssuerId; 2], model: &Model) {
         .collect();
     let mut expected: Vec<_> = model
         .certificates
-        .values()
+        .keys()
+        .map(|key| model.status(*key))
         .filter(|record| record.sequence > since)
-        .copied()
         .collect();
     expected.sort_by_key(|record| record.sequence);
     assert_eq!(latest, expected);
@@ -517,6 +608,26 @@ proptest! {
                         .collect();
                     prop_assert_eq!(judged, verdicts);
                 }
+                Step::RevokeIssuer(issuer, claim, number) => {
+                    let (of, other) = (usize::from(issuer), usize::from(1 - issuer));
+                    let action = Action::Revoke { claim, inventory: None };
+                    let change = Change {
+                        issuer: issuers[other],
+                        serial: model_serial(number),
+                        action,
+                    };
+                    let order = IssuerRevocationOrder {
+                        issuer: issuers[of],
+                        claim,
+                        with: vec![change],
+                    };
+                    let done = ledger.revoke_issuer(&order, &source(), NOW_MS).unwrap();
+                    prop_assert_eq!(done.outcome, model.revoke_issuer(of, claim));
+                    if !matches!(done.outcome, Outcome::Refused(_)) {
+                        let with = model.commit(other, number, &action);
+                        prop_assert_eq!(done.with.outcomes, [with]);
+                    }
+                }
                 Step::Reopen => {
                     drop(ledger);
                     ledger = Ledger::open(&path).unwrap();
@@ -529,6 +640,7 @@ proptest! {
                     ledger = Ledger::open(&path).unwrap();
                 }
             }
+            model.tell();
             check(&ledger, &issuers, &model);
         }
     }
@@ -726,15 +838,15 @@ fn what_cannot_be_a_ledger_is_named() {
         ];
         let db = rocksdb::DB::open_cf(&options, &path, families).unwrap();
         let meta = db.cf_handle("meta").unwrap();
-        db.put_cf(meta, "format", 2_u32.to_be_bytes()).unwrap();
+        db.put_cf(meta, "format", 3_u32.to_be_bytes()).unwrap();
     }
     let error = Ledger::open(&path).unwrap_err();
     assert!(
         matches!(
             error,
             LedgerError::NewerVersion {
-                found: 2,
-                supported: 1,
+                found: 3,
+                supported: 2,
                 ..
             }
         ),
@@ -759,7 +871,8 @@ fn many_submitters_share_commits_and_see_their_own_outcomes() {
         Arc::clone(&ledger),
         GroupOptions::new(0),
         || NOW_MS,
-        move |applied: &[AppliedEntry]| {
+        move |durable: Durable<'_>| {
+            let applied = durable.certificates();
             let sequences = applied.iter().map(|entry| entry.record.sequence);
             seen.lock().unwrap().extend(sequences);
             Ok::<_, std::io::Error>(())
@@ -799,7 +912,8 @@ fn what_is_not_visible_is_not_acknowledged() {
         Arc::clone(&ledger),
         GroupOptions::new(1),
         || NOW_MS,
-        move |applied: &[AppliedEntry]| {
+        move |durable: Durable<'_>| {
+            let applied = durable.certificates();
             if failures > 0 {
                 failures -= 1;
                 return Err("no");
@@ -853,7 +967,7 @@ fn the_queue_is_bounded() {
         Arc::clone(&ledger),
         options,
         || NOW_MS,
-        move |_: &[AppliedEntry]| {
+        move |_: Durable<'_>| {
             // Ends when the sender is dropped.
             wait.recv().or(Ok::<_, std::io::Error>(()))
         },

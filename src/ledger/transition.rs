@@ -11,6 +11,19 @@
 //! shows a revoked certificate as valid, is refused by name, never silently passed over. An issuance
 //! that only brings missing inventory never touches the revocation.
 //!
+//! Of an issuer that was revoked as a whole every certificate is revoked for good, though its own record
+//! may say good or on hold. It is then judged like this:
+//!
+//! | own record ↓ said → | Issue | Revoke | Release |
+//! | --- | --- | --- | --- |
+//! | nothing | applied, and revoked with all others | applied; a final one stays its own | refused |
+//! | good | as above: the source says nothing of the issuer | as the issuer or again: unchanged, but for the inventory; else refused | refused |
+//! | on hold | as above | the same | refused |
+//! | revoked | as above | as above | refused |
+//!
+//! A revocation of its own that comes later is refused like any second one: what clients were told of the
+//! certificate does not change any more.
+//!
 //! A revocation is urgent: one whose source contradicts the inventory is applied, and the inventory
 //! stays as it was; the entry keeps what was said.
 
@@ -37,6 +50,17 @@ impl From<&StatusRecord> for Standing {
     }
 }
 
+impl Standing {
+    /// Whether the revocation of its issuer as a whole applies to it: it is known, and not revoked for
+    /// good by itself.
+    fn is_covered(&self) -> bool {
+        match self.revocation {
+            Some(revocation) => revocation.is_hold(),
+            None => self.issued.is_some(),
+        }
+    }
+}
+
 /// What an action does to a standing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Transition {
@@ -45,13 +69,76 @@ pub(super) enum Transition {
     Refuse(Refusal),
 }
 
-/// Judges `action` at `now_ms`, milliseconds since 1970. `current` is empty for an unknown serial.
-pub(super) fn transition(current: &Standing, action: &Action, now_ms: u64) -> Transition {
+/// Judges `action` at `now_ms`, milliseconds since 1970. `current` is the certificate's own standing,
+/// empty for an unknown serial; `whole` is the revocation of its issuer as a whole.
+pub(super) fn transition(
+    current: &Standing,
+    whole: Option<&Revocation>,
+    action: &Action,
+    now_ms: u64,
+) -> Transition {
+    if let Some(whole) = whole
+        && current.is_covered()
+    {
+        return covered(current, &whole.claim, action);
+    }
     match action {
         Action::Issue(inventory) => issue(current, inventory),
         Action::Revoke { claim, inventory } => revoke(current, claim, inventory.as_ref(), now_ms),
         Action::Release => release(current),
     }
+}
+
+/// Judges what is said of a certificate that is revoked with all others of its issuer.
+fn covered(current: &Standing, whole: &RevocationClaim, action: &Action) -> Transition {
+    let revoked = Transition::Refuse(Refusal::Revoked {
+        revocation_time: whole.revocation_time,
+        reason: whole.reason,
+    });
+    match action {
+        Action::Release => revoked,
+        Action::Issue(inventory) => match issue(current, inventory) {
+            Transition::Refuse(Refusal::Revoked { .. }) => revoked,
+            judged => judged,
+        },
+        Action::Revoke { claim, inventory } => {
+            let own = current.revocation.map(|own| own.claim);
+            if claim == whole || own == Some(*claim) {
+                said_again(current, inventory.as_ref())
+            } else {
+                Transition::Refuse(Refusal::RevokedOtherwise {
+                    revocation_time: whole.revocation_time,
+                    reason: whole.reason,
+                })
+            }
+        }
+    }
+}
+
+/// A revocation that is known brings at most what was missing in the inventory.
+fn said_again(current: &Standing, given: Option<&Inventory>) -> Transition {
+    let issued = with_inventory(current.issued, given);
+    if issued == current.issued {
+        Transition::Unchanged
+    } else {
+        Transition::Apply(Standing { issued, ..*current })
+    }
+}
+
+/// What is known of a certificate with what a revocation adds; as it was where the two contradict.
+fn with_inventory(known: Option<Inventory>, given: Option<&Inventory>) -> Option<Inventory> {
+    given.map_or(known, |given| {
+        known.unwrap_or_default().merged(given).or(known)
+    })
+}
+
+/// Refuses a revocation time that is too far ahead of our clock.
+pub(super) fn time_ahead(claim: &RevocationClaim, now_ms: u64) -> Option<Refusal> {
+    let latest_ms =
+        now_ms.saturating_add(u64::try_from(REVOCATION_AHEAD_MAX.as_millis()).unwrap_or(u64::MAX));
+    let revocation_time = claim.revocation_time;
+    (revocation_time.as_secs().saturating_mul(1_000) > latest_ms)
+        .then_some(Refusal::TimeAhead { revocation_time })
 }
 
 fn issue(current: &Standing, given: &Inventory) -> Transition {
@@ -78,18 +165,10 @@ fn revoke(
     given: Option<&Inventory>,
     now_ms: u64,
 ) -> Transition {
-    let known = current.issued;
-    let issued = given.map_or(known, |given| {
-        known.unwrap_or_default().merged(given).or(known)
-    });
     if let Some(revocation) = current.revocation {
         let known = revocation.claim;
         if known == *claim {
-            return if issued == current.issued {
-                Transition::Unchanged
-            } else {
-                Transition::Apply(Standing { issued, ..*current })
-            };
+            return said_again(current, given);
         }
         if !revocation.is_hold() || claim.reason == Some(CrlReason::CertificateHold) {
             return Transition::Refuse(Refusal::RevokedOtherwise {
@@ -98,18 +177,15 @@ fn revoke(
             });
         }
     }
-    let latest_ms =
-        now_ms.saturating_add(u64::try_from(REVOCATION_AHEAD_MAX.as_millis()).unwrap_or(u64::MAX));
-    if claim.revocation_time.as_secs().saturating_mul(1_000) > latest_ms {
-        return Transition::Refuse(Refusal::TimeAhead {
-            revocation_time: claim.revocation_time,
-        });
+    if let Some(refusal) = time_ahead(claim, now_ms) {
+        return Transition::Refuse(refusal);
     }
     Transition::Apply(Standing {
-        issued,
+        issued: with_inventory(current.issued, given),
         revocation: Some(Revocation {
             claim: *claim,
             recorded_ms: now_ms,
+            by_issuer: None,
         }),
         released: false,
     })
@@ -173,7 +249,7 @@ mod tests {
         let mut standing = Standing::default();
         let mut last = Transition::Unchanged;
         for action in actions {
-            last = transition(&standing, action, NOW_MS);
+            last = transition(&standing, None, action, NOW_MS);
             if let Transition::Apply(next) = last {
                 standing = next;
             }
@@ -294,6 +370,99 @@ mod tests {
         }
     }
 
+    /// Each own record against each statement, with the issuer revoked at 3 for its key.
+    #[test]
+    fn under_a_revoked_issuer_nothing_changes_what_was_told() {
+        use CrlReason::{CertificateHold as Hold, KeyCompromise as Key};
+        let whole = Revocation {
+            claim: claim(3, Some(Key)),
+            recorded_ms: NOW_MS,
+            by_issuer: Some(7),
+        };
+        let (v, bare, end) = (
+            Action::Issue(until(9)),
+            Action::Issue(Inventory::default()),
+            Action::Release,
+        );
+        let (r, hold, same) = (
+            revoke(5, Some(Key)),
+            revoke(4, Some(Hold)),
+            revoke(3, Some(Key)),
+        );
+        let same_with_dates = Action::Revoke {
+            claim: claim(3, Some(Key)),
+            inventory: Some(until(9)),
+        };
+        let (revocation_time, reason) = (at(3), Some(Key));
+        let revoked = Err(Refusal::Revoked {
+            revocation_time,
+            reason,
+        });
+        let otherwise = Err(Refusal::RevokedOtherwise {
+            revocation_time,
+            reason,
+        });
+        let own = Err(Refusal::RevokedOtherwise {
+            revocation_time: at(5),
+            reason,
+        });
+        type Row<'a> = (&'a str, &'a [Action], Action, Result<bool, Refusal>);
+        let table: &[Row<'_>] = &[
+            ("unknown, V", &[], v, Ok(true)),
+            ("unknown, R", &[], r, Ok(true)),
+            ("unknown, hold", &[], hold, Ok(true)),
+            ("unknown, release", &[], end, Err(Refusal::NotKnown)),
+            ("good, V", &[v], v, Ok(false)),
+            ("good, V adds dates", &[bare], v, Ok(true)),
+            (
+                "good, V with other dates",
+                &[v],
+                Action::Issue(until(8)),
+                Err(Refusal::InventoryDiffers),
+            ),
+            ("good, R", &[v], r, otherwise),
+            ("good, R as the issuer", &[v], same, Ok(false)),
+            ("good, that adds dates", &[bare], same_with_dates, Ok(true)),
+            ("good, hold", &[v], hold, otherwise),
+            ("good, release", &[v], end, revoked),
+            ("released, release", &[v, hold, end], end, revoked),
+            ("on hold, V", &[v, hold], v, revoked),
+            ("on hold, hold again", &[v, hold], hold, Ok(false)),
+            (
+                "on hold, hold later",
+                &[v, hold],
+                revoke(5, Some(Hold)),
+                otherwise,
+            ),
+            ("on hold, R", &[v, hold], r, otherwise),
+            ("on hold, R as the issuer", &[v, hold], same, Ok(false)),
+            ("on hold, release", &[v, hold], end, revoked),
+            ("revoked, R again", &[v, r], r, Ok(false)),
+            ("revoked, R as the issuer", &[v, r], same, own),
+            (
+                "revoked, release",
+                &[v, r],
+                end,
+                Err(Refusal::Revoked {
+                    revocation_time: at(5),
+                    reason,
+                }),
+            ),
+        ];
+        for (name, actions, said, expected) in table {
+            let (standing, _) = play(actions);
+            let actual = match transition(&standing, Some(&whole), said, NOW_MS) {
+                Transition::Apply(next) => {
+                    assert!(next.revocation.is_none_or(|own| own.by_issuer.is_none()));
+                    Ok(true)
+                }
+                Transition::Unchanged => Ok(false),
+                Transition::Refuse(refusal) => Err(refusal),
+            };
+            assert_eq!(actual, *expected, "{name}");
+        }
+    }
+
     #[test]
     fn a_contradicting_inventory_does_not_delay_a_revocation() {
         let (standing, _) = play(&[
@@ -317,7 +486,7 @@ mod tests {
             (now + 300, true, now),
             (now + 301, false, 0),
         ] {
-            match transition(&Standing::default(), &revoke(secs, None), NOW_MS) {
+            match transition(&Standing::default(), None, &revoke(secs, None), NOW_MS) {
                 Transition::Apply(standing) => {
                     let revocation = standing.revocation.unwrap();
                     assert!(applied, "{secs}");
@@ -362,7 +531,7 @@ mod tests {
         fn revoked_returns_to_good_only_by_the_end_of_a_hold(actions in actions()) {
             let mut standing = Standing::default();
             for action in actions {
-                match transition(&standing, &action, NOW_MS) {
+                match transition(&standing, None, &action, NOW_MS) {
                     Transition::Apply(next) => {
                         prop_assert_ne!(next, standing, "an entry for nothing");
                         prop_assert!(next.issued.is_some() || next.revocation.is_some());
@@ -375,7 +544,7 @@ mod tests {
                         }
                         standing = next;
                         // Whatever was just applied is not applied again.
-                        let again = transition(&standing, &action, NOW_MS);
+                        let again = transition(&standing, None, &action, NOW_MS);
                         prop_assert!(!matches!(again, Transition::Apply(_)));
                     }
                     Transition::Unchanged | Transition::Refuse(_) => {}

@@ -4,7 +4,7 @@ use aws_lc_rs::signature::UnparsedPublicKey;
 
 use super::{
     Defect, SignatureAlgorithmError,
-    public_key::key_kind,
+    public_key::{KeyKind, key_kind},
     signature_scheme::{SignatureScheme, oid},
 };
 use crate::asn1::Certificate;
@@ -22,15 +22,33 @@ pub fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
 /// What is wrong with the issuer's key, the algorithm or the signature.
 pub fn check(certificate: &Certificate, issuer: &Certificate) -> Result<(), Defect> {
     let kind = key_kind(issuer.spki_der()).map_err(|reason| Defect::IssuerKey { reason })?;
+    let key = (kind, issuer.public_key_octets());
     let algorithm = certificate.signature_algorithm_der();
+    check_signature(
+        key,
+        algorithm,
+        certificate.tbs_der(),
+        certificate.signature(),
+    )
+}
+
+/// Checks that a key, given by its kind and the octets of its BIT STRING, made the signature of
+/// `message` with the algorithm of this AlgorithmIdentifier.
+pub(crate) fn check_signature(
+    key: (KeyKind, &[u8]),
+    algorithm: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Defect> {
+    let (kind, octets) = key;
     let scheme = SignatureScheme::from_algorithm_der(algorithm)?;
     let verifier = scheme
         .verifier(kind)
         .ok_or_else(|| Defect::SignatureAlgorithm {
             algorithm: oid(algorithm),
         })?;
-    UnparsedPublicKey::new(verifier, issuer.public_key_octets())
-        .verify(certificate.tbs_der(), certificate.signature())
+    UnparsedPublicKey::new(verifier, octets)
+        .verify(message, signature)
         .map_err(|_| Defect::NotSignedByIssuer)
 }
 

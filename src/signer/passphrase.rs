@@ -74,7 +74,7 @@ impl Passphrase {
     }
 
     /// The passphrase, to be used and forgotten.
-    pub(super) fn octets(&self) -> &[u8] {
+    pub(crate) fn octets(&self) -> &[u8] {
         &self.octets
     }
 

@@ -14,7 +14,7 @@ use crate::asn1::{Elements, tag};
 
 /// The kinds of keys that certificates and keys are checked for here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum KeyKind {
+pub(crate) enum KeyKind {
     P256,
     P384,
     P521,
@@ -49,7 +49,7 @@ impl KeyKind {
 }
 
 /// The kind of key in a SubjectPublicKeyInfo.
-pub(super) fn key_kind(spki_der: &[u8]) -> Result<KeyKind, PublicKeyError> {
+pub(crate) fn key_kind(spki_der: &[u8]) -> Result<KeyKind, PublicKeyError> {
     let spki =
         SubjectPublicKeyInfoRef::from_der(spki_der).map_err(|_| PublicKeyError::Malformed)?;
     let kind = KeyKind::from_algorithm(&spki.algorithm)?;
@@ -74,7 +74,7 @@ pub(super) fn key_kind(spki_der: &[u8]) -> Result<KeyKind, PublicKeyError> {
 
 /// Modulus and exponent, without leading zeros, of an `RSAPublicKey ::= SEQUENCE { modulus INTEGER,
 /// publicExponent INTEGER }` (RFC 8017 A.1.1).
-pub(super) fn rsa_numbers(rsa_public_key: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn rsa_numbers(rsa_public_key: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut fields = Elements::inside(rsa_public_key, tag::SEQUENCE).ok()?;
     let (modulus, exponent) = (fields.integer().ok()?, fields.integer().ok()?);
     fields.finish().ok()?;

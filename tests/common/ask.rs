@@ -11,16 +11,21 @@ use super::der::tlv;
 pub enum Hash {
     Sha1,
     Sha256,
+    Sha384,
 }
 
 impl Hash {
+    /// The ones that are signed ahead of time.
     pub const BOTH: [Self; 2] = [Self::Sha1, Self::Sha256];
+    /// The ones that tests ask with.
+    pub const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha384];
 
     /// OpenSSL's option for it.
     pub const fn option(self) -> &'static str {
         match self {
             Self::Sha1 => "-sha1",
             Self::Sha256 => "-sha256",
+            Self::Sha384 => "-sha384",
         }
     }
 }

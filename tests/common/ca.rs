@@ -16,8 +16,45 @@ use super::tools::{Finished, read_text, run, text, tool};
 #[derive(Debug)]
 pub struct OpensslCa {
     folder: TempDir,
-    /// Everything before the serial in a CertID, for each of [`Hash::BOTH`].
-    cert_id_starts: [Vec<u8>; 2],
+    /// Of the CA and its delegates.
+    key_type: KeyType,
+    /// Everything before the serial in a CertID, for each of [`Hash::ALL`].
+    cert_id_starts: [Vec<u8>; 3],
+}
+
+/// A key, and the digest that `openssl ca` signs with under it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyType {
+    EcP256,
+    EcP384,
+    Ed25519,
+    Rsa2048,
+    Rsa3072,
+    Rsa4096,
+}
+
+impl KeyType {
+    /// What `openssl genpkey` is told.
+    const fn genpkey(self) -> &'static str {
+        match self {
+            Self::EcP256 => "EC -pkeyopt ec_paramgen_curve:P-256",
+            Self::EcP384 => "EC -pkeyopt ec_paramgen_curve:P-384",
+            Self::Ed25519 => "ED25519",
+            Self::Rsa2048 => "RSA -pkeyopt rsa_keygen_bits:2048",
+            Self::Rsa3072 => "RSA -pkeyopt rsa_keygen_bits:3072",
+            Self::Rsa4096 => "RSA -pkeyopt rsa_keygen_bits:4096",
+        }
+    }
+
+    /// `default_md` of `openssl.cnf`.
+    const fn digest(self) -> &'static str {
+        match self {
+            Self::EcP384 => "sha384",
+            // Ed25519 hashes by itself.
+            Self::Ed25519 => "default",
+            Self::EcP256 | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => "sha256",
+        }
+    }
 }
 
 /// A line of `index.txt`, and the answer that its certificate has to get.
@@ -65,30 +102,70 @@ impl SharedCa {
 }
 
 impl OpensslCa {
-    /// A CA with a key, an OCSP delegate (`ocsp.pem`, `ocsp.key`) and what `plan` says.
+    /// A CA with a P-256 key, an OCSP delegate (`ocsp.pem`, `ocsp.key`) and what `plan` says.
     pub fn new(plan: Plan) -> Self {
+        Self::of(KeyType::EcP256, plan)
+    }
+
+    /// The same with another type of keys.
+    pub fn of(key_type: KeyType, plan: Plan) -> Self {
+        Self::named(key_type, "/C=IR/CN=Test_CA", plan)
+    }
+
+    /// The same under another name, which `openssl req -subj` takes.
+    pub fn named(key_type: KeyType, name: &str, plan: Plan) -> Self {
+        Self::made(key_type, name, None, plan)
+    }
+
+    /// A CA under another name with the key of `other`.
+    pub fn with_key_of(other: &Self, name: &str, plan: Plan) -> Self {
+        Self::made(other.key_type, name, Some(&other.path("ca.key")), plan)
+    }
+
+    fn made(key_type: KeyType, name: &str, key: Option<&Path>, plan: Plan) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut ca = Self {
             folder,
-            cert_id_starts: [Vec::new(), Vec::new()],
+            key_type,
+            cert_id_starts: [Vec::new(), Vec::new(), Vec::new()],
         };
         let write = |name, content: &str| std::fs::write(ca.path(name), content).expect(name);
-        write("openssl.cnf", include_str!("openssl.cnf"));
+        let digest = format!("default_md = {}", key_type.digest());
+        write(
+            "openssl.cnf",
+            &include_str!("openssl.cnf").replace("default_md = sha256", &digest),
+        );
         write("index.txt", "");
         write("serial", "01\n");
         std::fs::create_dir(ca.path("certs")).expect("certs");
 
-        ca.new_key("ca.key");
-        ca.openssl(
-            "req -config openssl.cnf -x509 -new -key ca.key -extensions root -days 3650 \
-             -subj /C=IR/CN=Test_CA -out ca.pem",
-        );
+        match key {
+            None => ca.new_key_of("ca.key", key_type),
+            Some(key) => drop(std::fs::copy(key, ca.path("ca.key")).expect("the other CA's key")),
+        }
+        ca.openssl_with(&[
+            "req",
+            "-config",
+            "openssl.cnf",
+            "-x509",
+            "-new",
+            "-key",
+            "ca.key",
+            "-extensions",
+            "root",
+            "-days",
+            "3650",
+            "-subj",
+            name,
+            "-out",
+            "ca.pem",
+        ]);
         ca.new_delegate("ocsp", "delegate", "-days 365");
         if plan.every_form {
             ca.issue_in_every_form();
         }
         ca.append_bulk(plan.bulk);
-        ca.cert_id_starts = Hash::BOTH.map(|hash| ca.cert_id_start_by_openssl(hash));
+        ca.cert_id_starts = Hash::ALL.map(|hash| cert_id_start(&ca.path("ca.pem"), hash));
         ca
     }
 
@@ -112,15 +189,20 @@ impl OpensslCa {
 
     /// Makes a P-256 key, PKCS#8.
     pub fn new_key(&self, name: &str) {
+        self.new_key_of(name, KeyType::EcP256);
+    }
+
+    fn new_key_of(&self, name: &str, key_type: KeyType) {
         self.openssl(&format!(
-            "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {name}"
+            "genpkey -algorithm {} -out {name}",
+            key_type.genpkey()
         ));
     }
 
-    /// Makes a delegate `NAME.pem` with `NAME.key`: `extensions` is a section of `openssl.cnf`,
+    /// Makes a delegate `NAME.pem` with `NAME.key` of the CA's type: `extensions` is a section of `openssl.cnf`,
     /// `dates` are options of `openssl ca`.
     pub fn new_delegate(&self, name: &str, extensions: &str, dates: &str) {
-        self.new_key(&format!("{name}.key"));
+        self.new_key_of(&format!("{name}.key"), self.key_type);
         self.openssl(&format!(
             "req -config openssl.cnf -new -key {name}.key -subj /CN={name} -out {name}.csr"
         ));
@@ -232,35 +314,36 @@ impl OpensslCa {
         match hash {
             Hash::Sha1 => &self.cert_id_starts[0],
             Hash::Sha256 => &self.cert_id_starts[1],
+            Hash::Sha384 => &self.cert_id_starts[2],
         }
     }
 
     /// The request that OpenSSL makes for a serial.
     pub fn request_by_openssl(&self, hash: Hash, serial: &str) -> Vec<u8> {
-        let mut command = tool("openssl");
-        command.args([
-            "ocsp",
-            "-issuer",
-            text(&self.path("ca.pem")),
-            hash.option(),
-            "-serial",
-        ]);
-        command
-            .arg(format!("0x{serial}"))
-            .args(["-no_nonce", "-reqout", "/dev/stdout"]);
-        let output = command.output().expect("openssl was run before");
-        output.stdout
+        request_by_openssl(&self.path("ca.pem"), hash, serial)
     }
+}
 
-    fn cert_id_start_by_openssl(&self, hash: Hash) -> Vec<u8> {
-        let request = self.request_by_openssl(hash, "01");
-        let tbs = only(only(&request, 0x30), 0x30);
-        let cert_id = only(only(only(tbs, 0x30), 0x30), 0x30);
-        let [algorithm, name, key, _serial] = children(cert_id)[..] else {
-            panic!("a CertID has four parts")
-        };
-        [algorithm.whole, name.whole, key.whole].concat()
-    }
+/// The request that OpenSSL makes for a serial of this issuer.
+pub fn request_by_openssl(issuer: &Path, hash: Hash, serial: &str) -> Vec<u8> {
+    let mut command = tool("openssl");
+    command.args(["ocsp", "-issuer", text(issuer), hash.option(), "-serial"]);
+    command
+        .arg(format!("0x{serial}"))
+        .args(["-no_nonce", "-reqout", "/dev/stdout"]);
+    let output = command.output().expect("openssl was run before");
+    output.stdout
+}
+
+/// Everything before the serial in a CertID of this issuer.
+pub fn cert_id_start(issuer: &Path, hash: Hash) -> Vec<u8> {
+    let request = request_by_openssl(issuer, hash, "01");
+    let tbs = only(only(&request, 0x30), 0x30);
+    let cert_id = only(only(only(tbs, 0x30), 0x30), 0x30);
+    let [algorithm, name, key, _serial] = children(cert_id)[..] else {
+        panic!("a CertID has four parts")
+    };
+    [algorithm.whole, name.whole, key.whole].concat()
 }
 
 impl Certificate {
@@ -353,7 +436,7 @@ fn the_request_builder_agrees_with_openssl() {
         "00FF",
         &"7F".repeat(20),
     ] {
-        for hash in Hash::BOTH {
+        for hash in Hash::ALL {
             let ours = super::ask::request_of(&ca, hash, &[serial]);
             assert_eq!(
                 ours,

@@ -1,7 +1,7 @@
 """Judges OCSP responses with Python `cryptography`, and with pkilint where asked.
 
-Reads {"issuer": PEM path, "signer": PEM path, "cases": [...]} from stdin and writes the list of what
-is wrong to stdout. One process judges many responses.
+Reads [{"issuer": PEM path, "signer": PEM path, "by_name": whether responderIDs are, "cases": [...]}, ...]
+from stdin and writes the list of what is wrong to stdout. One process judges many responses.
 """
 
 import datetime
@@ -11,7 +11,7 @@ import sys
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
@@ -23,23 +23,26 @@ INVALIDITY_DATE = x509.ObjectIdentifier("2.5.29.24")
 
 
 def main():
-    task = json.load(sys.stdin)
-    with open(task["issuer"], "rb") as file:
-        issuer = x509.load_pem_x509_certificate(file.read())
-    with open(task["signer"], "rb") as file:
-        signer = x509.load_pem_x509_certificate(file.read())
-    lint = linter() if any(case["lint"] for case in task["cases"]) else None
+    tasks = json.load(sys.stdin)
+    lint = linter() if any(case["lint"] for task in tasks for case in task["cases"]) else None
     problems = []
-    for case in task["cases"]:
-        der = bytes.fromhex(case["response"])
-        found = list(judge(case, der, issuer, signer))
-        if case["lint"]:
-            found += lint(der)
-        problems += [f"{case['name']}: {problem}" for problem in found]
+    for task in tasks:
+        with open(task["issuer"], "rb") as file:
+            issuer = x509.load_pem_x509_certificate(file.read())
+        with open(task["signer"], "rb") as file:
+            signer = x509.load_pem_x509_certificate(file.read())
+        for case in task["cases"]:
+            der = bytes.fromhex(case["response"])
+            one = "status" in case["expected"]
+            judged = (judge if one else judge_several)(case, der, issuer, signer, task["by_name"])
+            found = list(judged)
+            if case["lint"]:
+                found += lint(der)
+            problems += [f"{case['name']}: {problem}" for problem in found]
     json.dump(problems, sys.stdout)
 
 
-def judge(case, der, issuer, signer):
+def judge(case, der, issuer, signer, is_by_name):
     """Yields what a strict client would not accept."""
     request = ocsp.load_der_ocsp_request(bytes.fromhex(case["request"]))
     response = ocsp.load_der_ocsp_response(der)
@@ -49,6 +52,7 @@ def judge(case, der, issuer, signer):
     if len(list(response.responses)) != 1:
         yield "not one SingleResponse"
         return
+    yield from judge_signer(response, issuer, signer, is_by_name)
 
     asked = (request.serial_number, request.issuer_name_hash, request.issuer_key_hash,
              request.hash_algorithm.name)
@@ -56,11 +60,9 @@ def judge(case, der, issuer, signer):
             response.hash_algorithm.name)
     if asked != told:
         yield f"the CertID {told} is not the one asked, {asked}"
-    key_bits = issuer.public_key().public_bytes(
-        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
     name = issuer.subject.public_bytes()
     digest = lambda octets: hashlib.new(response.hash_algorithm.name, octets).digest()
-    if (response.issuer_name_hash, response.issuer_key_hash) != (digest(name), digest(key_bits)):
+    if (response.issuer_name_hash, response.issuer_key_hash) != (digest(name), digest(key_bits(issuer))):
         yield "the CertID's hashes are not the issuer's"
 
     expected = case["expected"]
@@ -93,6 +95,35 @@ def judge(case, der, issuer, signer):
     if response.produced_at_utc > now or response.produced_at_utc < response.this_update_utc:
         yield f"producedAt {response.produced_at_utc}"
 
+
+def judge_several(case, der, issuer, signer, is_by_name):
+    """The same for an answer about several certificates: their serials and statuses in order."""
+    response = ocsp.load_der_ocsp_response(der)
+    yield from judge_signer(response, issuer, signer, is_by_name)
+    told = [
+        {
+            "serial": one.serial_number,
+            "status": one.certificate_status.name.lower(),
+            "time": one.revocation_time_utc and one.revocation_time_utc.strftime("%Y%m%d%H%M%SZ"),
+            "reason": one.revocation_reason and one.revocation_reason.value,
+        }
+        for one in response.responses
+    ]
+    expected = [
+        {
+            "serial": int(one["serial"], 16),
+            "status": one["status"],
+            "time": one["time"],
+            "reason": REASONS.get(one["reason"]),
+        }
+        for one in case["expected"]["several"]
+    ]
+    if told != expected:
+        yield f"{told} is told, not {expected}"
+
+
+def judge_signer(response, issuer, signer, is_by_name):
+    """Yields why the signer would not be believed."""
     certificates = list(response.certificates)
     if signer == issuer:
         if certificates:
@@ -104,19 +135,42 @@ def judge(case, der, issuer, signer):
         usage = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         if ExtendedKeyUsageOID.OCSP_SIGNING not in usage:
             yield "the delegate may not sign OCSP"
-        if response.next_update_utc > signer.not_valid_after_utc:
+        if any(one.next_update_utc > signer.not_valid_after_utc for one in response.responses):
             yield "nextUpdate is later than the delegate's notAfter"
-    bits = signer.public_key().public_bytes(
-        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
-    if response.responder_key_hash != hashlib.sha1(bits).digest():
-        yield "responderID is not the hash of the signer's key"
-    if response.signature_algorithm_oid != SignatureAlgorithmOID.ECDSA_WITH_SHA256:
+    told = (response.responder_name, response.responder_key_hash)
+    by_name, by_key = (signer.subject, None), (None, hashlib.sha1(key_bits(signer)).digest())
+    if told != (by_name if is_by_name else by_key):
+        yield f"responderID is {told}"
+    algorithm, how = scheme(signer.public_key())
+    if response.signature_algorithm_oid != algorithm:
         yield f"signatureAlgorithm {response.signature_algorithm_oid}"
     try:
-        signer.public_key().verify(
-            response.signature, response.tbs_response_bytes, ec.ECDSA(hashes.SHA256()))
+        signer.public_key().verify(response.signature, response.tbs_response_bytes, *how)
     except Exception as error:
         yield f"the signature is wrong: {error!r}"
+
+
+def key_bits(certificate):
+    """The value of subjectPublicKey: what CertID and responderID hash."""
+    key = certificate.public_key()
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        form = (serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    elif isinstance(key, rsa.RSAPublicKey):
+        form = (serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
+    else:
+        form = (serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return key.public_bytes(*form)
+
+
+def scheme(key):
+    """The signatureAlgorithm that belongs to a key (RFC 5758, 8410, 8017), and how to verify it."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return SignatureAlgorithmOID.RSA_WITH_SHA256, (padding.PKCS1v15(), hashes.SHA256())
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return SignatureAlgorithmOID.ED25519, ()
+    if isinstance(key.curve, ec.SECP384R1):
+        return SignatureAlgorithmOID.ECDSA_WITH_SHA384, (ec.ECDSA(hashes.SHA384()),)
+    return SignatureAlgorithmOID.ECDSA_WITH_SHA256, (ec.ECDSA(hashes.SHA256()),)
 
 
 def linter():

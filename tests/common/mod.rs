@@ -8,6 +8,7 @@ pub mod ask;
 pub mod ca;
 pub mod clock;
 pub mod crl;
+pub mod demo;
 pub mod der;
 pub mod http;
 pub mod judge;
@@ -17,7 +18,8 @@ pub mod tools;
 
 pub use answer::{Answer, Status};
 pub use ask::{Hash, request_of};
-pub use ca::{Certificate, OpensslCa, Plan, SHARED};
+pub use ca::{Certificate, KeyType, OpensslCa, Plan, SHARED};
+pub use demo::Demo;
 pub use http::Connection;
 pub use random::Random;
 pub use site::{Mounts, Server, Settings, Site};

@@ -28,6 +28,7 @@ fn every_command_has_help_with_an_example() {
         seen.insert(words.join(" "));
     }
     for name in [
+        "demo",
         "init",
         "check",
         "serve",

@@ -137,6 +137,86 @@ fn what_is_revoked_while_everything_is_signed_again_stays_revoked() {
     }
 }
 
+/// All certificates are revoked by one act: after the restart all of them are, or, where it was not
+/// acknowledged, perhaps none.
+#[test]
+fn killed_around_the_revocation_of_a_whole_issuer() {
+    let ca = ca();
+    let mut random = Random(4);
+    let mut rounds = Vec::new();
+    for (call, most) in [("", 0)].into_iter().chain(REVOKING) {
+        let site = Site::imported(&ca);
+        let mut server = site.serve_settled();
+        let when = 1 + random.below(most.max(1));
+        let tracer =
+            (most > 0).then(|| server.inject(call, &format!("signal=KILL:when={when}"), None));
+        let said = site.run(&[
+            "revoke",
+            "--issuer",
+            "ca",
+            "--all",
+            "--reason",
+            "keyCompromise",
+            "--yes",
+        ]);
+        rounds.push(server.has_ended());
+        server.kill_now();
+        server.wait().expect(137);
+        drop(tracer);
+
+        let missing = text(&site.path("no.key")).to_owned();
+        site.configure(&Settings::with_signer("ocsp.pem", &missing));
+        let certificates = ca.certificates();
+        let mut server = site.serve();
+        let good = certificates.iter().find(|it| it.status == Status::Good);
+        let first = site.run(&["status", &good.expect("one").serial, "--json"]);
+        let recorded = first.expect(0).json()["revoked_with_issuer"].is_u64();
+        assert!(
+            recorded || said.code != 0,
+            "{call} {when}: it was acknowledged"
+        );
+        for settings in [None, Some(Settings::default())] {
+            if let Some(settings) = settings {
+                server.kill();
+                site.configure(&settings);
+                server = site.serve();
+            }
+            for certificate in certificates.iter().filter(|_| recorded).step_by(7) {
+                for hash in Hash::BOTH {
+                    never_good(&server, hash, &certificate.serial);
+                }
+            }
+        }
+        for certificate in certificates.iter().step_by(7) {
+            let told = Answer::of(&server.ask(Hash::Sha256, &certificate.serial));
+            match (&told.single().status, &certificate.status) {
+                (
+                    Status::Revoked {
+                        reason: Some(1), ..
+                    },
+                    Status::Good,
+                ) => assert!(recorded),
+                (
+                    Status::Revoked {
+                        reason: Some(1), ..
+                    },
+                    Status::Revoked {
+                        reason: Some(6), ..
+                    },
+                ) => {
+                    assert!(recorded);
+                }
+                (told, own) => assert!(told == own && (!recorded || *own != Status::Good)),
+            }
+        }
+    }
+    let killed = rounds.iter().filter(|killed| **killed).count();
+    assert!(
+        killed >= 3,
+        "only {killed} were killed by a call: {rounds:?}"
+    );
+}
+
 /// The rest were killed when their work was done.
 #[track_caller]
 fn enough_were_killed(rounds: Vec<bool>) {

@@ -143,7 +143,7 @@ fn a_table_of_ejbca_is_mapped() {
         known(&site, "1002")["revocation_time"],
         "2026-01-05T12:00:00Z"
     );
-    assert_eq!(known(&site, "1001")["not_after"], "2031-01-05T00:00:00Z");
+    assert_eq!(known(&site, "1001")["not_after"], "2031-01-04T12:00:00Z");
 
     let numbered = "2026-01-05 12:00:00;1005\n";
     let options = [

@@ -15,14 +15,23 @@
     reason = "helpers are public to the other modules, and nobody else is there"
 )]
 
+mod ca;
 mod cli;
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
+mod custom_vectors;
+mod demo;
+mod evidence;
 mod faults;
 mod http;
 mod import;
 mod import_certs;
 mod import_crl;
 mod import_csv;
+mod issuer_wide;
+mod key_types;
+mod many_issuers;
 mod openssl_ca;
+mod pkits;
+mod same_name_same_key;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Clerk, StatusReply, serial, source};
+use super::{Clerk, IssuerBelow, StatusReply, serial, source};
 use crate::asn1::{CrlReason, UnixTime};
 use crate::authority::{ErrorClass, OperationError};
 use crate::change::{Action, Change, Outcome, RevocationClaim};
@@ -56,16 +56,15 @@ impl Clerk {
                 ));
             }
         };
-        let visible = if self.commits.is_some() {
-            Visible::Now
-        } else {
-            Visible::AtNextStart
+        let issuer_below = match request.action {
+            ClerkAction::Revoke { .. } | ClerkAction::Hold => self.issuer_below(issuer, serial)?,
+            ClerkAction::Release => None,
         };
-        let status = self.status_of(issuer, serial)?;
         Ok(ChangeReply {
             outcome,
-            visible,
-            status,
+            visible: self.visible(),
+            status: self.status_of(issuer, serial)?,
+            issuer_below,
         })
     }
 }
@@ -116,18 +115,6 @@ impl ClerkAction {
                 .filter(|claim| claim.reason == reason)
                 .map_or(now, |claim| claim.revocation_time)
         };
-        let time = |text: &Option<String>| {
-            text.as_deref()
-                .map(|text| {
-                    UnixTime::from_rfc3339(text).map_err(|error| {
-                        OperationError::new(
-                            ErrorClass::Usage,
-                            format!("{text:?}: {error}; write it like 2026-03-21T08:30:00Z"),
-                        )
-                    })
-                })
-                .transpose()
-        };
         Ok(match self {
             Self::Revoke {
                 reason,
@@ -136,9 +123,10 @@ impl ClerkAction {
             } => {
                 let reason = reason.as_deref().map(reason_by_name).transpose()?.flatten();
                 revocation(RevocationClaim {
-                    revocation_time: time(revocation_time)?.unwrap_or_else(|| unstated(reason)),
+                    revocation_time: stated_time(revocation_time.as_deref())?
+                        .unwrap_or_else(|| unstated(reason)),
                     reason,
-                    invalidity_date: time(invalidity_date)?,
+                    invalidity_date: stated_time(invalidity_date.as_deref())?,
                 })
             }
             Self::Hold => revocation(RevocationClaim {
@@ -159,7 +147,20 @@ const fn revocation(claim: RevocationClaim) -> Action {
     }
 }
 
-fn reason_by_name(name: &str) -> Result<Option<CrlReason>, OperationError> {
+/// A time as operators write it.
+pub(super) fn stated_time(text: Option<&str>) -> Result<Option<UnixTime>, OperationError> {
+    text.map(|text| {
+        UnixTime::from_rfc3339(text).map_err(|error| {
+            OperationError::new(
+                ErrorClass::Usage,
+                format!("{text:?}: {error}; write it like 2026-03-21T08:30:00Z"),
+            )
+        })
+    })
+    .transpose()
+}
+
+pub(super) fn reason_by_name(name: &str) -> Result<Option<CrlReason>, OperationError> {
     if name.eq_ignore_ascii_case("unspecified") {
         return Ok(None);
     }
@@ -184,6 +185,9 @@ pub struct ChangeReply {
     pub visible: Visible,
     /// The status now.
     pub status: StatusReply,
+    /// The issuer whose own certificate it is, if it is one: this revoked none of its certificates.
+    #[serde(default)]
+    pub issuer_below: Option<IssuerBelow>,
 }
 
 /// Whether the ledger changed.

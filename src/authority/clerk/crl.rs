@@ -6,8 +6,8 @@ use super::import::{ImportOrder, import_error};
 use super::{Clerk, source};
 use crate::authority::{ErrorClass, Issuer, OperationError};
 use crate::feed::{
-    Authority, CrlImportError, CrlImportOptions, CrlRefusal, ImportOptions, ImportReport,
-    ImportResult, Progress, UnjudgedCrl, crl, import_crl,
+    Authority, CrlImportError, CrlImportOptions, CrlRefusal, ImportOptions, ImportReport, Progress,
+    UnjudgedCrl, crl, import_crl,
 };
 use crate::signer::Name;
 
@@ -46,14 +46,12 @@ impl Clerk {
             now,
         };
         let report = import_crl(crl, &mut sink, options, progress);
-        let report = report.map_err(|error| match error {
+        // Also a CRL that was refused may have changed something; looking costs nothing.
+        self.evidence_came();
+        report.map_err(|error| match error {
             CrlImportError::Refused(refusal) => refusal_error(order, &refusal),
             CrlImportError::Import(error) => import_error(&error),
-        })?;
-        if report.result != ImportResult::NothingApplied {
-            self.evidence_was_recorded();
-        }
-        Ok(report)
+        })
     }
 
     /// The one issuer that a CRL without a named issuer can be of: with several, its own name tells.

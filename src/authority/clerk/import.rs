@@ -44,7 +44,7 @@ impl Clerk {
         let issuer = self.import_issuer(order)?;
         let index = Index::read(input, issuer.id).map_err(|error| read_error(order, &error))?;
         refuse_empty(&index, order)?;
-        self.take_in(&index, order, "index", progress)
+        self.take_in(&index, order, progress)
     }
 
     fn import_certificates(
@@ -62,7 +62,7 @@ impl Clerk {
         let certificates = Certificates::read(input, &issuers, self.verifying_threads())
             .map_err(|error| read_error(order, &error))?;
         refuse_empty(&certificates, order)?;
-        let mut sink = IssuanceSink(self.sink(source("certificates", &order.name)?));
+        let mut sink = IssuanceSink(self.sink(source(order.request.kind(), &order.name)?));
         take_in(&certificates, order, &mut sink, progress)
     }
 
@@ -87,7 +87,7 @@ impl Clerk {
             OperationError::new(class, format!("{}: {error}{nothing}", order.name))
         })?;
         refuse_empty(&csv, order)?;
-        self.take_in(&csv, order, "csv", progress)
+        self.take_in(&csv, order, progress)
     }
 
     /// All cores; where clients are served, half of them are left to those.
@@ -106,15 +106,14 @@ impl Clerk {
             .map(|issuer| &**issuer)
     }
 
-    /// Judges what was found and brings it into the ledger. `kind` names the source in its entries.
+    /// Judges what was found and brings it into the ledger.
     fn take_in(
         &self,
         findings: &impl Findings,
         order: &ImportOrder,
-        kind: &str,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ImportReport, OperationError> {
-        let mut sink = self.sink(source(kind, &order.name)?);
+        let mut sink = self.sink(source(order.request.kind(), &order.name)?);
         take_in(findings, order, &mut sink, progress)
     }
 }
@@ -166,6 +165,19 @@ pub enum ImportRequest {
         #[serde(default)]
         mapping: CsvMapping,
     },
+}
+
+impl ImportRequest {
+    /// The word for it in logs and in the ledger's entries.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Crl { .. } => "crl",
+            Self::Certificates => "certificates",
+            Self::Csv { .. } => "csv",
+        }
+    }
 }
 
 /// A source in which nothing is has not been imported: it is not the one that was meant, or was lost.

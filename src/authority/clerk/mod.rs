@@ -3,8 +3,9 @@
 
 mod change;
 mod crl;
-mod evidence;
 mod import;
+mod issuance;
+mod issuer_wide;
 mod status;
 
 use std::sync::Arc;
@@ -19,7 +20,14 @@ use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
 pub use import::{ImportOrder, ImportRequest};
-pub use status::{StatusReply, StatusRequest};
+pub use issuance::{
+    IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,
+};
+pub use issuer_wide::{
+    CaCertificate, CaCertificateState, IssuerBelow, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, WholeRevocation,
+};
+pub use status::{CertificateState, StatusReply, StatusRequest};
 
 /// Carries changes to the ledger and statuses back.
 #[derive(Clone)]
@@ -77,6 +85,33 @@ impl Clerk {
         match &self.commits {
             None => LedgerSink::alone(&self.ledger, source, now_ms),
             Some(commits) => LedgerSink::shared(&self.ledger, commits, source, now_ms),
+        }
+    }
+
+    /// Applies changes as any request does.
+    #[cfg(test)]
+    pub(super) fn apply_for_tests(
+        &self,
+        changes: &[crate::change::Change],
+        source: Source,
+    ) -> Vec<crate::change::Outcome> {
+        use crate::feed::StatusSink as _;
+        self.sink(source).apply(changes).unwrap()
+    }
+
+    /// Tells a running server that an issuer's answers rest on something newer.
+    fn evidence_came(&self) {
+        if let Some(call) = &self.after_evidence {
+            call();
+        }
+    }
+
+    /// When clients see what was just recorded.
+    const fn visible(&self) -> Visible {
+        if self.commits.is_some() {
+            Visible::Now
+        } else {
+            Visible::AtNextStart
         }
     }
 

@@ -44,8 +44,8 @@ pub struct StatusReply {
     pub issuer: String,
     /// The serial number in hexadecimal.
     pub serial: String,
-    /// `good`, `revoked` or `not_issued`.
-    pub status: String,
+    /// Its status.
+    pub status: CertificateState,
     /// CRLReason, when revoked with one.
     pub reason: Option<String>,
     /// The claimed revocation time, RFC 3339.
@@ -60,6 +60,31 @@ pub struct StatusReply {
     pub not_after: Option<String>,
     /// The ledger entry it follows from.
     pub sequence: Option<u64>,
+    /// The ledger entry that revoked all certificates of the issuer, if it is revoked by that.
+    #[serde(default)]
+    pub revoked_with_issuer: Option<u64>,
+}
+
+/// What the ledger says of a certificate.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateState {
+    /// Issued and not revoked.
+    Good,
+    /// Revoked or on hold.
+    Revoked,
+    /// The ledger has not seen it.
+    NotIssued,
+}
+
+impl std::fmt::Display for CertificateState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Good => "good",
+            Self::Revoked => "revoked",
+            Self::NotIssued => "not issued",
+        })
+    }
 }
 
 impl StatusReply {
@@ -72,11 +97,10 @@ impl StatusReply {
             issuer: issuer.name.clone(),
             serial: serial.to_string(),
             status: match (record, revocation) {
-                (None, _) => "not_issued",
-                (Some(_), None) => "good",
-                (Some(_), Some(_)) => "revoked",
-            }
-            .to_owned(),
+                (None, _) => CertificateState::NotIssued,
+                (Some(_), None) => CertificateState::Good,
+                (Some(_), Some(_)) => CertificateState::Revoked,
+            },
             reason: claim
                 .and_then(|it| it.reason)
                 .map(|reason| reason.name().to_owned()),
@@ -88,6 +112,7 @@ impl StatusReply {
             not_before: issued.and_then(|it| it.not_before).map(text),
             not_after: issued.and_then(|it| it.not_after).map(text),
             sequence: record.map(|record| record.sequence),
+            revoked_with_issuer: revocation.and_then(|it| it.by_issuer),
         }
     }
 }

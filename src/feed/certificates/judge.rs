@@ -11,7 +11,7 @@ use super::CertificateCause;
 use crate::{
     asn1::{Certificate, UnixTime},
     identity::{IssuerId, SerialNumber, SerialNumberError},
-    signer::{Defect, check_signature},
+    signer::{Defect, check_certificate},
 };
 
 /// The issuers that certificates may be of.
@@ -94,7 +94,7 @@ pub(super) fn judge(der: &[u8], issuers: &Issuers<'_>) -> Result<Verdict, Certif
     let serial = serial(certificate.serial_number());
     let mut defect = None;
     for (place, issuer) in issuers.named(certificate.issuer_der()) {
-        match check_signature(&certificate, issuer) {
+        match check_certificate(&certificate, issuer) {
             Ok(()) => {
                 return Ok(Verdict::Issued(Issued {
                     serial: serial?,

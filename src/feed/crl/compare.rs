@@ -78,10 +78,6 @@ impl Crl {
             .table
             .take()
             .map_or_else(Vec::new, Table::into_unsettled);
-        if self.problems.total() > 0 {
-            // An entry that cannot be read may be of one of them.
-            holds.clear();
-        }
         for hold in holds {
             let ended =
                 hold.recorded < self.evidence.this_update || sink.is_from_crl(hold.sequence)?;

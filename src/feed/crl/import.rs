@@ -20,8 +20,8 @@ pub struct CrlImportOptions<'a> {
 
 /// Imports a CRL.
 ///
-/// Its evidence is recorded when everything else is durable: only then may answers rely on it. Killed
-/// before that, the import is completed by running it again.
+/// Its evidence is recorded when everything else is durable, and only if no entry was skipped: only then
+/// may answers rely on it. Killed before that, the import is completed by running it again.
 ///
 /// # Errors
 /// [`CrlImportError`] when the ledger has newer evidence, or much of the CRL before is gone, or the
@@ -50,6 +50,12 @@ pub fn import_crl<S: EvidenceSink>(
     }
     report.differing = report.differing.saturating_add(crl.differing);
     report.missing = comparison.missing;
+    // With entries left out the list does not say who is not on it: nobody is released, and no answer is
+    // dated by it.
+    if report.result != ImportResult::Complete {
+        report.notes.push(LEFT_OUT.to_owned());
+        return Ok(report);
+    }
     report.released = import(&comparison.releases, sink, options.import, progress)?.applied;
     let recorded = sink
         .record_evidence(&crl.issuer, &crl.evidence)
@@ -68,6 +74,9 @@ pub fn import_crl<S: EvidenceSink>(
         }
     }
 }
+
+const LEFT_OUT: &str =
+    "entries were left out, so no hold ends by this CRL and no answer is dated by it";
 
 /// Why a CRL was not imported.
 #[derive(Debug, thiserror::Error)]

@@ -23,10 +23,13 @@ fn main() {
     answer();
     get_path();
     index_txt();
+    csv();
+    certificates();
     segment();
     template();
     catalog_manifest();
     certificate();
+    pkcs10();
     crl();
     config();
     admin_query();
@@ -267,6 +270,35 @@ fn index_txt() {
     );
 }
 
+fn csv() {
+    let text = "serial,status,reason,revocation_time,invalidity_date,not_before,not_after,sha256\n\
+                0A1B,good,,,,2026-01-05T12:00:00Z,2036-01-05T12:00:00Z,\n\
+                01,revoked,4,2026-01-05T12:00:00Z,2025-01-05T12:00:00+03:30,,,\n\
+                7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF,hold,,2026-01-05T12:00:00Z,,,,\"\"\r\n";
+    write("csv", "names", format!("\0{text}"));
+    write("csv", "quotes", "\0serial,status,subject\n\"01\",good,\"CN=\"\"a\"\",\nO=b\"\n");
+    write(
+        "csv",
+        "ejbca",
+        "\x35serial;status;reason;revocation_time\n4097;20;-1;-1\n4098;40;6;1767614400123\n\
+         4099;60;-1;-1\n",
+    );
+    write("csv", "numbers", "\x58255,2026-01-05 12:00:00\n256,\n");
+    write("csv", "cut", "\0serial,status\n01,good\n01,\"goo");
+}
+
+fn certificates() {
+    let pem = fs::read(root().join("src/issued.pem")).unwrap();
+    write("certificates", "issued.pem", &pem);
+    let head = format!("={{\"file\":\"a.pem\",\"octets\":{}}}\n", pem.len());
+    write("certificates", "stream", [head.as_bytes(), &pem].concat());
+    let unreadable = "={\"file\":\"a\",\"unreadable\":\"gone\"}\n{\"file\":\"b\",\"octets\":0}\n";
+    write("certificates", "unreadable", unreadable);
+    let text = "-----BEGIN CERTIFICATE-----\nAQID\n-----BEGIN CERTIFICATE-----\nA?\n\
+                -----END CERTIFICATE-----\n-----BEGIN PKCS7-----\n-----END PKCS7-----\n";
+    write("certificates", "broken.pem", text);
+}
+
 fn segment() {
     write("segment", "bit", [0, 10, 0, 3]);
     write("segment", "octet", [2, 0, 33, 9]);
@@ -348,6 +380,39 @@ fn certificate() {
             );
         }
     }
+}
+
+/// Subjects and attributes; the target makes requests of them.
+fn pkcs10() {
+    let subject = hex!("300c 310a 3008 0603550403 0c01 61");
+    let attribute =
+        |oid: &[u8], value: &[u8]| tlv(0x30, &[&tlv(0x06, &[oid]), &tlv(0x31, &[value])]);
+    let extensions = |list: &[Vec<u8>]| {
+        let value = tlv(0x30, &[&list.concat()]);
+        attribute(&hex!("2a864886f70d01090e"), &value)
+    };
+    let names = hex!("3015 8201 61 8704 7f000001 8201 62 8107 61406578616d70");
+    let server = extensions(&[
+        extension(&hex!("551d11"), false, &names),
+        extension(&hex!("551d0f"), true, &hex!("0302 0780")),
+    ]);
+    let rights = extensions(&[
+        extension(&hex!("551d13"), true, &hex!("3003 0101ff")),
+        extension(&hex!("551d0f"), true, &hex!("0302 0106")),
+        extension(&hex!("551d25"), false, &hex!("300a 0608 2b06010505070309")),
+        extension(&hex!("2b0601050507300105"), false, &hex!("0500")),
+    ]);
+    let password = attribute(&hex!("2a864886f70d010907"), &hex!("0c01 61"));
+    for (name, attributes) in [
+        ("plain", vec![]),
+        ("server", server.clone()),
+        ("rights", rights),
+        ("password-and-server", [password, server].concat()),
+    ] {
+        write("pkcs10", name, [b"=", &subject[..], &attributes].concat());
+    }
+    let two = hex!("3016 3114 3008 0603550403 0c01 41 3008 060355040b 0c01 42");
+    write("pkcs10", "two-valued", [b"=", &two[..]].concat());
 }
 
 fn crl() {

@@ -1,0 +1,620 @@
+//! The authority of an issuer that CRLs alone feed, from the ledger to the answer, under a clock that a
+//! test moves. What answers say is read by `x509-ocsp`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use der_07::Decode as _;
+use tempfile::TempDir;
+use x509_ocsp as theirs;
+
+use super::*;
+use crate::asn1::{CrlNumber, UnixTime};
+use crate::catalog::Catalog;
+use crate::change::{Action, Change, Evidence, Inventory, RevocationClaim, Source};
+use crate::clock::{Clock, ManualClock, SystemClock};
+use crate::config::{self, Config};
+use crate::identity::SerialNumber;
+use crate::ledger::{IssuerIdentity, IssuerRevocationOrder, Ledger, Recorded};
+use crate::ocsp::RequestLimits;
+use crate::responder::{AnswerKind, Backend as _, Freshness, Reply, Responder, question_queue};
+
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+
+/// An installation with one issuer whose CA signs for itself. Its state survives [`World::restart`].
+struct World {
+    folder: TempDir,
+    clock: Arc<ManualClock>,
+    /// The first moment of the clock.
+    began: u64,
+    settings: config::Issuer,
+    running: Option<Running>,
+}
+
+struct Running {
+    authority: Authority,
+    clerk: Clerk,
+    responder: Responder,
+    issuers: Issuers,
+    ledger: Arc<Ledger>,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Told {
+    kind: AnswerKind,
+    status: &'static str,
+    this_update: u64,
+    produced_at: u64,
+    next_update: u64,
+    revocation_time: Option<u64>,
+    by_name: bool,
+    freshness: Freshness,
+}
+
+fn openssl(folder: &Path, arguments: &str) {
+    let output = Command::new("openssl")
+        .args(arguments.split_whitespace())
+        .current_dir(folder)
+        .output()
+        .expect("openssl, which `setup` installs");
+    assert!(output.status.success(), "{output:?}");
+}
+
+fn serial(number: u8) -> SerialNumber {
+    SerialNumber::from_content(&[0x01, number]).unwrap()
+}
+
+fn at(secs: u64) -> UnixTime {
+    UnixTime::from_secs(secs).unwrap()
+}
+
+impl World {
+    fn new(adjust: impl FnOnce(&mut config::Issuer)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        openssl(
+            folder.path(),
+            "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ca.key",
+        );
+        openssl(
+            folder.path(),
+            "req -x509 -new -key ca.key -subj /CN=CA -days 90 -out ca.pem \
+             -addext keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
+        );
+        let certificate = folder.path().join("ca.pem");
+        let mut settings = config::Issuer::new("ca", &certificate);
+        settings.signers = vec![config::Signer::new(
+            &certificate,
+            &folder.path().join("ca.key"),
+        )];
+        settings.evidence = config::Evidence::Feed;
+        adjust(&mut settings);
+        // Ahead of the certificate's notBefore, whatever the second.
+        let began = SystemClock.now().as_secs() + 10 * DAY;
+        let mut world = Self {
+            folder,
+            clock: Arc::new(ManualClock::new(at(began))),
+            began,
+            settings,
+            running: None,
+        };
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        let config = Config {
+            issuers: vec![self.settings.clone()],
+            ..Config::default()
+        };
+        let issuers = Issuers::new(&config).unwrap();
+        let ledger = Arc::new(Ledger::open(&self.folder.path().join("ledger")).unwrap());
+        for issuer in issuers.iter() {
+            issuer.load_signer(self.clock.now()).unwrap();
+            let identity = IssuerIdentity {
+                subject_der: issuer.certificate.subject_der().to_vec(),
+                spki_der: issuer.certificate.spki_der().to_vec(),
+                label: issuer.name.clone(),
+            };
+            ledger.define_issuer(&identity, &source(), 1).unwrap();
+        }
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
+        let folder = self.folder.path().join("catalog");
+        let (catalog, _) = Catalog::open(&folder, clock.now_millis()).unwrap();
+        let catalog = Arc::new(catalog);
+        let (questions, asked) = question_queue(64, PATIENCE);
+        let authority = Authority::start(
+            issuers.clone(),
+            Arc::clone(&ledger),
+            Arc::clone(&catalog),
+            Arc::clone(&clock),
+            asked,
+            RequestLimits::default(),
+        );
+        let authority = authority.unwrap();
+        self.running = Some(Running {
+            clerk: authority.clerk(),
+            responder: Responder::new(catalog, clock, questions, RequestLimits::default()),
+            authority,
+            issuers,
+            ledger,
+        });
+    }
+
+    /// Stops and starts again with other settings.
+    fn restart(&mut self, adjust: impl FnOnce(&mut config::Issuer)) {
+        self.stop();
+        adjust(&mut self.settings);
+        self.start();
+    }
+
+    fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            // The live signer waits for questions until nobody can ask any more.
+            drop(running.responder);
+            running.authority.stop();
+        }
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    /// Now, as the clock has it.
+    fn now(&self) -> u64 {
+        self.clock.now().as_secs()
+    }
+
+    /// Time passes, and everybody looks at the clock again.
+    fn advance(&self, secs: u64) {
+        self.clock.advance(Duration::from_secs(secs));
+        self.wake();
+    }
+
+    fn wake(&self) {
+        let shared = self.running().authority.shared();
+        shared.renewal_wake.notify();
+        shared.keeper_wake.notify();
+    }
+
+    fn change(&self, number: u8, action: Action) {
+        let running = self.running();
+        let issuer = running.issuers.by_name(None).unwrap();
+        let change = Change {
+            issuer: issuer.id,
+            serial: serial(number),
+            action,
+        };
+        // As any change: visible before it is acknowledged.
+        let outcomes = running.clerk.apply_for_tests(&[change], source());
+        assert!(
+            matches!(outcomes[..], [crate::change::Outcome::Applied { .. }]),
+            "{outcomes:?}"
+        );
+        // An import is over after a second without changes.
+        self.clock.advance(Duration::from_secs(1));
+        self.wake();
+    }
+
+    fn issue(&self, numbers: &[u8]) {
+        for number in numbers {
+            self.change(*number, Action::Issue(Inventory::default()));
+        }
+    }
+
+    fn revoke(&self, number: u8, revocation_time: u64, reason: Option<crate::asn1::CrlReason>) {
+        let claim = RevocationClaim {
+            revocation_time: at(revocation_time),
+            reason,
+            invalidity_date: None,
+        };
+        self.change(
+            number,
+            Action::Revoke {
+                claim,
+                inventory: None,
+            },
+        );
+    }
+
+    fn crl(&self, number: u8, this_update: u64, next_update: u64) -> Recorded {
+        let evidence = Evidence {
+            this_update: at(this_update),
+            next_update: at(next_update),
+            crl_number: Some(CrlNumber::from_content(&[number]).unwrap()),
+            crl_sha256: [number; 32],
+            entry_count: 0,
+        };
+        let running = self.running();
+        let issuer = running.issuers.by_name(None).unwrap();
+        let now_ms = self.clock.now_millis();
+        let recorded = running
+            .ledger
+            .record_evidence(&issuer.id, &evidence, &source(), now_ms);
+        self.wake();
+        recorded.unwrap()
+    }
+
+    /// The answer about a serial; the OCSPResponseStatus's kind where there is none.
+    fn ask(&self, number: u8) -> Result<Told, AnswerKind> {
+        let request = self.folder.path().join(format!("{number}.req"));
+        if !request.exists() {
+            openssl(
+                self.folder.path(),
+                &format!(
+                    "ocsp -issuer ca.pem -serial 0x01{number:02x} -no_nonce -reqout {number}.req"
+                ),
+            );
+        }
+        let response = match self
+            .running()
+            .responder
+            .respond(&fs::read(request).unwrap())
+        {
+            Reply::Ready(response) => response,
+            Reply::Pending(pending) => {
+                let mut runtime = tokio::runtime::Builder::new_current_thread();
+                let runtime = runtime.enable_time().build().unwrap();
+                runtime.block_on(pending)
+            }
+        };
+        let Some(freshness) = response.freshness else {
+            return Err(response.kind);
+        };
+        let outer = theirs::OcspResponse::from_der(&response.body).unwrap();
+        let basic = outer.response_bytes.unwrap();
+        let basic = theirs::BasicOcspResponse::from_der(basic.response.as_bytes()).unwrap();
+        let data = &basic.tbs_response_data;
+        let single = &data.responses[0];
+        let secs = |time: theirs::OcspGeneralizedTime| time.0.to_unix_duration().as_secs();
+        let (status, revocation_time) = match &single.cert_status {
+            theirs::CertStatus::Good(_) => ("good", None),
+            theirs::CertStatus::Unknown(_) => ("unknown", None),
+            theirs::CertStatus::Revoked(info) => ("revoked", Some(secs(info.revocation_time))),
+        };
+        let told = Told {
+            kind: response.kind,
+            status,
+            this_update: secs(single.this_update),
+            produced_at: secs(data.produced_at),
+            next_update: secs(single.next_update.unwrap()),
+            revocation_time,
+            by_name: matches!(data.responder_id, theirs::ResponderId::ByName(_)),
+            freshness,
+        };
+        self.judge(&told);
+        Ok(told)
+    }
+
+    /// What holds of every answer at any time.
+    fn judge(&self, told: &Told) {
+        let now = self.now();
+        assert!(told.this_update <= told.produced_at, "{told:?}");
+        assert!(
+            told.produced_at <= now && now < told.next_update,
+            "{told:?}"
+        );
+        if let Some(revocation_time) = told.revocation_time {
+            assert!(revocation_time <= told.this_update, "{told:?}");
+        }
+        let Freshness {
+            last_modified,
+            expires,
+            max_age,
+            ..
+        } = told.freshness;
+        assert_eq!(last_modified, at(told.produced_at), "{told:?}");
+        assert_eq!(expires, at(told.next_update), "{told:?}");
+        assert!(now + max_age.as_secs() < told.next_update, "{told:?}");
+        let issuer = self.running().issuers.by_name(None).unwrap();
+        if issuer.evidence == config::Evidence::Feed && told.kind == AnswerKind::Live {
+            let evidence = self.running().ledger.evidence(&issuer.id).unwrap();
+            let evidence = evidence.expect("nothing is signed without a CRL");
+            assert!(at(told.next_update) <= evidence.next_update, "{told:?}");
+        }
+    }
+
+    /// Asks until the answer is as wanted.
+    #[track_caller]
+    fn wait(&self, number: u8, wanted: impl Fn(&Result<Told, AnswerKind>) -> bool) -> Told {
+        self.wait_any(number, |told| told.is_ok() && wanted(told))
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn wait_any(
+        &self,
+        number: u8,
+        wanted: impl Fn(&Result<Told, AnswerKind>) -> bool,
+    ) -> Result<Told, AnswerKind> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let told = self.ask(number);
+            if wanted(&told) {
+                return told;
+            }
+            assert!(Instant::now() < deadline, "{told:?}");
+            self.wake();
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    #[track_caller]
+    fn presigned(&self, number: u8, this_update: u64) -> Told {
+        self.wait(number, |told| {
+            told.as_ref().is_ok_and(|told| {
+                told.kind == AnswerKind::Presigned && told.this_update == this_update
+            })
+        })
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn source() -> Source {
+    Source::new("crl", "test").unwrap()
+}
+
+#[test]
+fn answers_are_dated_by_the_newest_crl_and_end_with_it() {
+    let world = World::new(|_| {});
+    world.issue(&[1, 2]);
+    world.revoke(2, world.began - 5 * DAY, None);
+    // Without a CRL nothing can be said.
+    assert_eq!(world.ask(1), Err(AnswerKind::TryLater));
+    assert_eq!(world.ask(9), Err(AnswerKind::Unauthorized));
+
+    let first = world.began - HOUR;
+    world.crl(1, first, first + 2 * DAY);
+    let signed = world.presigned(1, first);
+    assert_eq!(signed.next_update, first + 2 * DAY);
+    assert_eq!(world.presigned(2, first).status, "revoked");
+
+    // There is nothing to sign again for until a newer one comes.
+    world.advance(DAY);
+    assert_eq!(world.presigned(1, first).produced_at, signed.produced_at);
+    let second = world.now() - 60;
+    world.crl(2, second, second + 30 * DAY);
+    let renewed = world.presigned(1, second);
+    assert_eq!(renewed.produced_at, world.now());
+    assert_eq!(renewed.next_update, world.now() + 4 * DAY - 1);
+    // A CRL of a month: renewed as the issuer is configured, and dated as before.
+    world.advance(DAY + 1);
+    let again = world.wait(1, |told| {
+        told.as_ref()
+            .is_ok_and(|told| told.produced_at > renewed.produced_at)
+    });
+    assert_eq!(
+        (again.this_update, again.kind),
+        (second, AnswerKind::Presigned)
+    );
+    // The same CRL again, and an older one.
+    assert_eq!(world.crl(2, second, second + 30 * DAY), Recorded::Unchanged);
+    assert!(matches!(
+        world.crl(1, first, first + 2 * DAY),
+        Recorded::Older { .. }
+    ));
+}
+
+#[test]
+fn after_the_crl_there_is_nothing_until_the_next() {
+    let mut world = World::new(|_| {});
+    world.issue(&[1, 2]);
+    let first = world.now();
+    world.crl(1, first, first + DAY);
+    world.presigned(1, first);
+    // The last second, and the end.
+    world
+        .clock
+        .advance(Duration::from_secs(first + DAY - 1 - world.now()));
+    assert_eq!(world.ask(1).unwrap().freshness.max_age, Duration::ZERO);
+    world.advance(1);
+    assert_eq!(world.ask(1), Err(AnswerKind::TryLater));
+    world.revoke(2, world.now(), None);
+    assert_eq!(world.ask(2), Err(AnswerKind::TryLater));
+    let stats = observer::observe(world.running().authority.shared()).unwrap();
+    let evidence = stats.issuers[0].evidence.clone().unwrap();
+    assert!(evidence.stale && evidence.required);
+    assert!(evidence.crl.unwrap().age_secs >= DAY);
+    assert_eq!(stats.signing_failures, 0);
+    world.restart(|_| {});
+    assert_eq!(world.ask(1), Err(AnswerKind::TryLater));
+
+    let second = world.now();
+    world.crl(2, second, second + DAY);
+    world.presigned(1, second);
+    assert_eq!(world.presigned(2, second).status, "revoked");
+}
+
+#[test]
+fn what_the_operator_does_is_newer_than_the_crl_and_never_falls_back() {
+    let world = World::new(|_| {});
+    world.issue(&[1, 2, 3]);
+    let first = world.now() - HOUR;
+    world.crl(1, first, first + 10 * DAY);
+    world.presigned(1, first);
+    let by_hand = world.now();
+    world.revoke(1, by_hand, None);
+    let told = world.wait(1, |told| {
+        told.as_ref()
+            .is_ok_and(|told| told.kind == AnswerKind::Overlay)
+    });
+    assert_eq!(
+        (told.status, told.this_update, told.revocation_time),
+        ("revoked", by_hand, Some(by_hand))
+    );
+    // One that the CRL should have had.
+    world.revoke(3, first - DAY, None);
+    let told = world.wait(3, |told| {
+        told.as_ref()
+            .is_ok_and(|told| told.kind == AnswerKind::Overlay)
+    });
+    assert_eq!((told.status, told.this_update), ("revoked", first));
+
+    // Made before the revocation, taken after it.
+    let second = by_hand - 60;
+    world.crl(2, second, second + 10 * DAY);
+    world.presigned(2, second);
+    let told = world.ask(1).unwrap();
+    assert_eq!(
+        (told.kind, told.status, told.this_update),
+        (AnswerKind::Live, "revoked", by_hand)
+    );
+    let third = world.now();
+    world.crl(3, third, third + 10 * DAY);
+    assert_eq!(world.presigned(1, third).revocation_time, Some(by_hand));
+}
+
+#[test]
+fn the_end_of_a_hold_is_dated_by_itself_until_a_crl_confirms_it() {
+    let world = World::new(|_| {});
+    world.issue(&[1]);
+    let first = world.now() - HOUR;
+    world.revoke(
+        1,
+        first - HOUR,
+        Some(crate::asn1::CrlReason::CertificateHold),
+    );
+    world.crl(1, first, first + 10 * DAY);
+    assert_eq!(world.presigned(1, first).status, "revoked");
+    let released = world.now();
+    world.change(1, Action::Release);
+    for _ in 0..2 {
+        let told = world.ask(1).unwrap();
+        assert_eq!(
+            (told.kind, told.status, told.this_update),
+            (AnswerKind::Live, "good", released)
+        );
+        world.advance(60);
+    }
+    let second = world.now();
+    world.crl(2, second, second + 10 * DAY);
+    assert_eq!(world.presigned(1, second).status, "good");
+}
+
+#[test]
+fn a_crl_of_a_clock_that_is_ahead_dates_nothing_in_the_future() {
+    let world = World::new(|_| {});
+    world.issue(&[1]);
+    let now = world.now();
+    world.crl(1, now + 200, now + DAY);
+    let told = world.wait(1, |told| {
+        told.as_ref()
+            .is_ok_and(|told| told.kind == AnswerKind::Presigned)
+    });
+    assert_eq!(told.this_update, told.produced_at);
+}
+
+#[test]
+fn what_is_not_on_the_crl_is_good_where_the_operator_wrote_so() {
+    for (policy, status) in [
+        (config::NotIssued::Good, "good"),
+        (config::NotIssued::Unknown, "unknown"),
+    ] {
+        let world = World::new(|issuer| issuer.not_issued = policy);
+        assert_eq!(world.ask(9), Err(AnswerKind::TryLater));
+        let first = world.now() - HOUR;
+        world.crl(1, first, first + DAY);
+        let told = world.ask(9).unwrap();
+        assert_eq!(
+            (told.kind, told.status, told.this_update, told.next_update),
+            (AnswerKind::Live, status, first, first + DAY)
+        );
+        world.revoke(9, first - DAY, None);
+        assert_eq!(world.ask(9).unwrap().status, "revoked");
+        world.advance(DAY);
+        assert_eq!(world.ask(9), Err(AnswerKind::TryLater));
+        assert_eq!(world.ask(8), Err(AnswerKind::TryLater));
+    }
+}
+
+/// Whoever revokes a whole CA means the certificates that nobody told us of as well.
+#[test]
+fn nothing_is_good_any_more_when_all_certificates_are_revoked() {
+    let world = World::new(|issuer| issuer.not_issued = config::NotIssued::Good);
+    let first = world.now() - HOUR;
+    world.crl(1, first, first + DAY);
+    assert_eq!(world.ask(9).unwrap().status, "good");
+    let running = world.running();
+    let order = IssuerRevocationOrder {
+        issuer: running.issuers.by_name(None).unwrap().id,
+        claim: RevocationClaim {
+            revocation_time: at(world.now()),
+            reason: Some(crate::asn1::CrlReason::CaCompromise),
+            invalidity_date: None,
+        },
+        with: Vec::new(),
+    };
+    let now_ms = world.clock.now_millis();
+    running
+        .ledger
+        .revoke_issuer(&order, &source(), now_ms)
+        .unwrap();
+    let told = world.ask(9).unwrap();
+    assert_eq!(
+        (told.status, told.this_update),
+        ("revoked", world.now()),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn this_update_does_not_fall_when_an_issuer_is_dated_by_crls_from_now_on() {
+    let mut world = World::new(|issuer| issuer.evidence = config::Evidence::Ledger);
+    world.issue(&[1, 2]);
+    let first = world.now() - DAY;
+    world.crl(1, first, first + 20 * DAY);
+    let ours = world.wait(1, |told| {
+        told.as_ref()
+            .is_ok_and(|told| told.kind == AnswerKind::Presigned)
+    });
+    assert_eq!(ours.this_update, ours.produced_at);
+    world.advance(HOUR);
+    world.restart(|issuer| issuer.evidence = config::Evidence::Feed);
+    world.advance(DAY);
+    // The old answers hold until a CRL is newer than they are.
+    world.presigned(1, ours.this_update);
+    let second = world.now() - 60;
+    world.crl(2, second, second + 20 * DAY);
+    world.presigned(1, second);
+    // And back: now is later than any CRL.
+    world.restart(|issuer| issuer.evidence = config::Evidence::Ledger);
+    world.advance(DAY + 1);
+    let told = world.wait(1, |told| {
+        told.as_ref().is_ok_and(|told| {
+            told.kind == AnswerKind::Presigned && told.this_update == told.produced_at
+        })
+    });
+    assert!(told.this_update > second);
+}
+
+#[test]
+fn answers_by_name_are_signed_when_the_setting_changes() {
+    let mut world = World::new(|issuer| issuer.evidence = config::Evidence::Ledger);
+    world.issue(&[1]);
+    let is = |by_name| {
+        move |told: &Result<Told, AnswerKind>| {
+            told.as_ref()
+                .is_ok_and(|told| told.by_name == by_name && told.kind == AnswerKind::Presigned)
+        }
+    };
+    world.wait(1, is(false));
+    world.clock.advance(Duration::from_secs(5));
+    world.restart(|issuer| issuer.responder_id = config::ResponderId::Name);
+    world.wait(1, is(true));
+    world.revoke(1, world.now(), None);
+    assert!(world.ask(1).unwrap().by_name);
+    world.clock.advance(Duration::from_secs(5));
+    world.restart(|issuer| issuer.responder_id = config::ResponderId::Key);
+    world.wait(1, is(false));
+}
