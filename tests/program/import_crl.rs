@@ -160,8 +160,12 @@ fn only_the_issuers_own_and_current_crls_are_taken() {
     let now = now();
     let (_, key_id) = subject_and_key_id(&ca, "ca.pem");
     let mut altered = good.sign(&ca, "ca.key");
-    let at = altered.len() / 2;
-    altered[at] ^= 1;
+    let listed = serial(1);
+    let at = altered
+        .windows(3)
+        .position(|octets| octets == listed)
+        .unwrap();
+    altered[at + 2] ^= 2;
     let with = |change: fn(&mut CrlParts)| {
         let mut parts = good.clone();
         change(&mut parts);
@@ -570,9 +574,10 @@ fn the_crl_itself_tells_which_of_several_issuers_it_is_of() {
          -subj /CN=Second -out second.pem",
     );
     let site = Site::new(&ca);
+    let (certificate, key) = (ca.path("second.pem"), ca.path("second.key"));
     let more = format!(
-        "[[issuer]]\nname = \"second\"\ncertificate = {:?}\n",
-        ca.path("second.pem")
+        "[[issuer]]\nname = \"second\"\ncertificate = {certificate:?}\n\
+         [[issuer.signer]]\ncertificate = {certificate:?}\nkey = {key:?}\n"
     );
     let config = std::fs::read_to_string(site.path("estelam.toml")).unwrap();
     std::fs::write(site.path("estelam.toml"), config + &more).unwrap();

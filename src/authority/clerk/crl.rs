@@ -35,7 +35,7 @@ impl Clerk {
             crl_signers: &issuer.crl_signers,
         };
         let now = self.clock.now();
-        let mut crl = unjudged.read(&authority, now).map_err(refused)?;
+        let crl = unjudged.read(&authority, now).map_err(refused)?;
         let mut sink = self.sink(source(crl::SOURCE, &order.name)?);
         let options = CrlImportOptions {
             import: ImportOptions {
@@ -45,7 +45,7 @@ impl Clerk {
             accept_shrink,
             now,
         };
-        let report = import_crl(&mut crl, &mut sink, options, progress);
+        let report = import_crl(crl, &mut sink, options, progress);
         let report = report.map_err(|error| match error {
             CrlImportError::Refused(refusal) => refusal_error(order, &refusal),
             CrlImportError::Import(error) => import_error(&error),

@@ -10,7 +10,7 @@ use crate::{
     identity::{IssuerId, SerialNumber},
 };
 
-use super::{Crl, CrlRefusal, EvidenceSink, KnownRevocation};
+use super::{Crl, CrlRefusal, EvidenceSink, KnownRevocation, table::Table};
 
 /// What the ledger knows and the CRL does not list.
 #[derive(Debug)]
@@ -73,6 +73,15 @@ impl Crl {
                 comparison.missing = comparison.missing.saturating_add(1);
             }
         })?;
+        // Nothing is looked up any more.
+        self.left = self
+            .table
+            .take()
+            .map_or_else(Vec::new, Table::into_unsettled);
+        if self.problems.total() > 0 {
+            // An entry that cannot be read may be of one of them.
+            holds.clear();
+        }
         for hold in holds {
             let ended =
                 hold.recorded < self.evidence.this_update || sink.is_from_crl(hold.sequence)?;
@@ -86,19 +95,22 @@ impl Crl {
     /// Whether the CRL lists a certificate that is revoked. If nothing is left to do for the entry, it
     /// is settled.
     fn meet(&mut self, known: &KnownRevocation) -> bool {
-        let Some(place) = self.table.find(&self.kept, &known.serial) else {
+        let Some(table) = &mut self.table else {
+            return false;
+        };
+        let Some(place) = table.find(&self.kept, &known.serial) else {
             return false;
         };
         // Contradictory entries, and those that were met before, are settled.
         let entry = self.kept.at(place.offset);
-        let Some(entry) = entry.filter(|_| !self.table.is_settled(place)) else {
+        let Some(entry) = entry.filter(|_| !table.is_settled(place)) else {
             return true;
         };
         let is_same = entry.claim == known.claim;
         // A hold may become a revocation; whatever else was said first stands.
         let may_change = is_hold(&known.claim) && !is_hold(&entry.claim);
         if is_same || !may_change {
-            self.table.settle(place);
+            table.settle(place);
             self.settled = self.settled.saturating_add(1);
         }
         if !is_same && !may_change {

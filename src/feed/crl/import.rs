@@ -27,7 +27,7 @@ pub struct CrlImportOptions<'a> {
 /// [`CrlImportError`] when the ledger has newer evidence, or much of the CRL before is gone, or the
 /// sink fails. What is wrong with single entries is no error but in the report.
 pub fn import_crl<S: EvidenceSink>(
-    crl: &mut Crl,
+    mut crl: Crl,
     sink: &mut S,
     options: CrlImportOptions<'_>,
     progress: &mut dyn FnMut(Progress),
@@ -35,7 +35,7 @@ pub fn import_crl<S: EvidenceSink>(
     let failed = |error| CrlImportError::Import(ImportError::Judge(SinkFailure::Sink(error)));
     if crl.problems.total() > 0 && !options.import.skip_bad {
         // Nothing is applied; the report says why.
-        return Ok(import(crl, sink, options.import, progress)?);
+        return Ok(import(&crl, sink, options.import, progress)?);
     }
     let known = sink.evidence(&crl.issuer).map_err(failed)?;
     crl.check_order(known.as_ref())?;
@@ -44,7 +44,7 @@ pub fn import_crl<S: EvidenceSink>(
         Crl::check_size(known.as_ref(), &comparison)?;
     }
 
-    let mut report = import(crl, sink, options.import, progress)?;
+    let mut report = import(&crl, sink, options.import, progress)?;
     if report.result == ImportResult::NothingApplied {
         return Ok(report);
     }

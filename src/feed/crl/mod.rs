@@ -21,7 +21,7 @@
 //! | listed | revoked in the same words | unchanged |
 //! | listed | finally revoked in other words | unchanged, counted as `differing`: the first word stands |
 //! | listed with another reason | on hold | revoked |
-//! | not listed | on hold by a CRL, or since before this one | released |
+//! | not listed | on hold by a CRL, or since before this one | released, if every entry could be read |
 //! | not listed | revoked | stays revoked; counted as `missing` unless it expired |
 
 mod cause;
@@ -76,7 +76,10 @@ pub struct Crl {
     issuer: IssuerId,
     evidence: Evidence,
     kept: Kept,
-    table: Table,
+    /// Until the entries are compared with the ledger.
+    table: Option<Table>,
+    /// From then on: the entries for which something is left to do.
+    left: Vec<u32>,
     entry_count: u64,
     /// Entries that bring nothing new: said before in the CRL, or known to the ledger.
     settled: u64,
@@ -112,20 +115,24 @@ impl Findings for Crl {
 
     /// In the order of the ledger.
     fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        self.table.unsettled().filter_map(|place| {
-            let entry = self.kept.at(place.offset)?;
-            Some(Record {
-                line: u64::from(place.offset),
-                change: Change {
-                    issuer: self.issuer,
-                    serial: entry.serial,
-                    action: Action::Revoke {
-                        claim: entry.claim,
-                        inventory: None,
+        let unsettled = self.table.iter().flat_map(Table::unsettled);
+        let offsets = unsettled.map(|place| place.offset);
+        offsets
+            .chain(self.left.iter().copied())
+            .filter_map(|offset| {
+                let entry = self.kept.at(offset)?;
+                Some(Record {
+                    line: u64::from(offset),
+                    change: Change {
+                        issuer: self.issuer,
+                        serial: entry.serial,
+                        action: Action::Revoke {
+                            claim: entry.claim,
+                            inventory: None,
+                        },
                     },
-                },
+                })
             })
-        })
     }
 
     /// What was revoked first stands, in whatever words.

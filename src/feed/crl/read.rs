@@ -270,7 +270,8 @@ impl Collected {
                 ..evidence
             },
             kept,
-            table,
+            table: Some(table),
+            left: Vec::new(),
             entry_count: u64::from(entry_count),
             settled: u64::try_from(repeated.len()).unwrap_or(u64::MAX),
             differing: 0,
@@ -302,7 +303,7 @@ fn refusal(number: u32, entry: &Entry<'_>) -> Option<CrlRefusal> {
 fn judge(entry: &Entry<'_>, dates: &mut Dates) -> Result<KeptEntry, CrlCause> {
     let serial = serial_number(entry.serial_number)?;
     let revocation_time = dates
-        .to_unix(entry.revocation_date)
+        .read(entry.revocation_date)
         .map_err(|source| CrlCause::RevocationDate { serial, source })?;
     let reason = match entry.extensions.reason_code {
         // unspecified should be said by leaving the extension out (RFC 5280 §5.3.1).
@@ -346,7 +347,7 @@ struct Dates {
 
 impl Dates {
     #[inline]
-    fn to_unix(&mut self, time: Time<'_>) -> Result<UnixTime, TimeError> {
+    fn read(&mut self, time: Time<'_>) -> Result<UnixTime, TimeError> {
         let (is_utc, content) = match time {
             Time::Utc(content) => (true, content),
             Time::Generalized(content) => (false, content),

@@ -92,6 +92,15 @@ impl Table {
             .filter(|place| !self.is_settled(*place))
     }
 
+    /// The offsets of the entries for which something is left to do, in order: half the size of the
+    /// table, for whoever looks up nothing more.
+    pub(super) fn into_unsettled(self) -> Vec<u32> {
+        let mut offsets = Vec::new();
+        offsets.reserve_exact(self.unsettled().count());
+        offsets.extend(self.unsettled().map(|place| place.offset));
+        offsets
+    }
+
     /// Whether nothing is left to do for an entry.
     pub(super) fn is_settled(&self, place: Place) -> bool {
         let word = self.settled.get(place.index / 64);

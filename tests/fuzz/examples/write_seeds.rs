@@ -27,6 +27,7 @@ fn main() {
     template();
     catalog_manifest();
     certificate();
+    crl();
     config();
     admin_query();
     ledger_entry();
@@ -347,6 +348,48 @@ fn certificate() {
             );
         }
     }
+}
+
+fn crl() {
+    let algorithm = hex!("300a 0608 2a8648ce3d040302");
+    let name = hex!("300e 310c 300a 0603 550403 0c03 626967");
+    let entry = |serial: &[u8], date: &[u8], list: &[u8]| {
+        tlv(0x30, &[&tlv(0x02, &[serial]), date, list])
+    };
+    let date = tlv(0x17, &[b"260105120000Z"]);
+    let late = tlv(0x18, &[b"20500105120000Z"]);
+    let reason = hex!("300c 300a 0603 551d15 0403 0a0101");
+    let invalid = hex!("301a 3018 0603 551d18 0411 180f 32303236303130313030303030305a");
+    let issuer = hex!("3013 3011 0603 551d1d 0101ff 0407 3005 8203 612e62");
+    let entries = [
+        entry(&[0x01], &date, &[]),
+        entry(&[0x00, 0x80], &date, &reason),
+        entry(&[0x7f; 20], &late, &invalid),
+        entry(&[0x80], &date, &issuer),
+    ];
+    let number: &[u8] = &hex!("300a 0603 551d14 0403 020107");
+    let key: &[u8] = &hex!("300d 0603 551d23 0406 3004 8002 abcd");
+    let base: &[u8] = &hex!("300d 0603 551d1b 0101ff 0403 020105");
+    let point: &[u8] = &hex!(
+        "3026 0603 551d1c 0101ff 041c 301a a00a a008 8606 687474703a2f 8101ff 8302 0640 8401ff 850100"
+    );
+    let whole = |entries: &[u8], list: &[&[u8]]| {
+        let list = tlv(0xa0, &[&tlv(0x30, list)]);
+        let time = tlv(0x17, &[b"260101000000Z"]);
+        let tbs = [&[2, 1, 1][..], &algorithm, &name, &time, &late, entries, &list];
+        tlv(0x30, &[&tlv(0x30, &tbs), &algorithm, &tlv(0x03, &[&[0, 1, 2, 3]])])
+    };
+    let list = tlv(0x30, &[&entries.concat()]);
+    let full = whole(&list, &[key, number]);
+    let pem = {
+        use base64::Engine as _;
+        let text = base64::engine::general_purpose::STANDARD.encode(&full);
+        format!("a CRL\n-----BEGIN X509 CRL-----\n{text}\n-----END X509 CRL-----\n")
+    };
+    write("crl", "full.der", full);
+    write("crl", "full.pem", pem);
+    write("crl", "empty.der", whole(&[], &[number]));
+    write("crl", "delta.der", whole(&list, &[number, base, point]));
 }
 
 fn config() {
