@@ -11,7 +11,6 @@ pub mod index;
 #[cfg(feature = "rocksdb")]
 mod ledger_sink;
 mod lines;
-mod order;
 mod problems;
 mod repetition;
 mod report;

@@ -16,9 +16,9 @@ pub(super) trait Said {
     }
 }
 
-/// Leaves each certificate once in `entries`; or not at all where its lines contradict each other:
-/// then `contradiction` hears of each of them, with one that differs. `issuer` tells whose
-/// certificate an entry is.
+/// Leaves each certificate once in `entries`, in the order of the ledger; or not at all where its lines
+/// contradict each other: then `contradiction` hears of each of them, with one that differs. `issuer`
+/// tells whose certificate an entry is.
 ///
 /// Returns how many entries were left out because they only repeat. Beside the entries it takes 8
 /// octets for each while it works.
@@ -27,28 +27,22 @@ pub(super) fn settle<E: Said>(
     issuer: impl Fn(&E) -> IssuerId,
     mut contradiction: impl FnMut(&E, &E),
 ) -> u64 {
-    // Sorting pairs of numbers and then looking at the few whose hashes meet is five times as fast
-    // as sorting by serial, and leaves the entries in the order of the file.
-    let mut by_hash: Vec<(u32, u32)> = entries
-        .iter()
-        .zip(0..)
-        .map(|(entry, position)| (short_hash(&issuer(entry), entry.serial()), position))
-        .collect();
-    by_hash.sort_unstable();
+    // Sorting by hash and then looking at the few whose hashes meet is five times as fast as sorting
+    // by serial, and it is the order in which the ledger takes them best. It is stable: the lines of
+    // one certificate stay in their order.
+    let order = |entry: &E| SerialHash::new(&issuer(entry), entry.serial().as_bytes()).order();
+    entries.sort_by_cached_key(order);
 
     let mut repeated = 0_u64;
     let mut left_out = Vec::new();
-    for same_hash in by_hash.chunk_by(|(a, _), (b, _)| a == b) {
+    let mut begin = 0_usize;
+    for same_hash in entries.chunk_by(|a, b| order(a) == order(b)) {
+        let positions = begin..;
+        begin = begin.saturating_add(same_hash.len());
         if same_hash.len() < 2 {
             continue;
         }
-        let mut group: Vec<(u32, &E)> = same_hash
-            .iter()
-            .filter_map(|(_, position)| {
-                let entry = entries.get(usize::try_from(*position).ok()?)?;
-                Some((*position, entry))
-            })
-            .collect();
+        let mut group: Vec<(usize, &E)> = positions.zip(same_hash).collect();
         let certificate = |entry: &E| (issuer(entry), entry.serial());
         group.sort_unstable_by_key(|(position, entry)| {
             (certificate(entry), entry.rank(), *position)
@@ -73,14 +67,6 @@ pub(super) fn settle<E: Said>(
         left_out.next_if(|leave| Some(*leave) == position).is_none()
     });
     repeated
-}
-
-/// The low half of the serial's hash: equal serials of one issuer have the same.
-fn short_hash(issuer: &IssuerId, serial: SerialNumber) -> u32 {
-    let [.., a, b, c, d] = SerialHash::new(issuer, serial.as_bytes())
-        .as_u64()
-        .to_be_bytes();
-    u32::from_be_bytes([a, b, c, d])
 }
 
 /// Whether the lines of one certificate contradict each other; if so, all are reported.

@@ -57,7 +57,7 @@ pub const CERTIFICATE_OCTETS_MAX: usize = 256 << 10;
 pub struct Certificates {
     issuers: Vec<IssuerId>,
     names: Names,
-    /// In the order of the files, each certificate once.
+    /// In the order of the ledger, each certificate once.
     entries: Vec<Entry>,
     certificate_count: u64,
     passed_over: u64,
@@ -211,7 +211,7 @@ impl Findings for Certificates {
         &self.problems
     }
 
-    /// In the order of the files.
+    /// In the order of the ledger.
     fn records(&self) -> impl Iterator<Item = Record> + '_ {
         self.entries.iter().map(|entry| Record {
             line: entry.at().order(),

@@ -59,7 +59,7 @@ pub const ROW_OCTETS_MAX: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Csv {
     issuer: IssuerId,
-    /// In the order of the file, each serial number once.
+    /// In the order of the ledger, each serial number once.
     entries: Vec<Entry>,
     row_count: u64,
     repeated: u64,
@@ -158,7 +158,7 @@ impl Findings for Csv {
         &self.problems
     }
 
-    /// In the order of the file.
+    /// In the order of the ledger.
     fn records(&self) -> impl Iterator<Item = Record> + '_ {
         self.entries.iter().map(|entry| entry.record(self.issuer))
     }

@@ -33,8 +33,12 @@ fn problems(csv: &Csv) -> Vec<String> {
     first.iter().map(ToString::to_string).collect()
 }
 
+/// What each row says, in the order of the file.
 fn said(csv: &Csv) -> Vec<(u64, String, Option<RevocationClaim>, Option<Inventory>)> {
-    csv.records()
+    let mut records: Vec<_> = csv.records().collect();
+    records.sort_by_key(|record| record.line);
+    records
+        .into_iter()
         .map(|record| {
             let (claim, inventory) = match record.change.action {
                 Action::Issue(inventory) => (None, Some(inventory)),

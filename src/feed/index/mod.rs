@@ -44,7 +44,6 @@ use crate::identity::IssuerId;
 use super::{
     import::{Findings, Record},
     lines::{Line, Lines},
-    order::arrange,
     problems::{BadPart, Problems},
     repetition::{Said as _, settle},
 };
@@ -97,7 +96,6 @@ impl Index {
                 });
             },
         );
-        arrange(&mut index.entries, |entry| (issuer, entry.serial()));
         Ok(index)
     }
 
