@@ -194,7 +194,7 @@ def linter():
             f"pkilint: {finding.finding.severity.name} {finding.finding.code} {finding.message or ''}"
             for result in checks.validate(response.root)
             for finding in result.finding_descriptions
-            if finding.finding.severity >= validation.ValidationFindingSeverity.ERROR
+            if finding.finding.severity <= validation.ValidationFindingSeverity.NOTICE
         ]
 
     return lint
