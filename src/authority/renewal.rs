@@ -169,7 +169,7 @@ fn note_staleness(issuer: &Issuer, window: &Result<SigningWindow, Undated>) {
         Err(why @ (Undated::NoCrl | Undated::Stale { .. })) if issuer.went_stale() => {
             tracing::warn!(
                 issuer = issuer.name,
-                "{why}: nothing is signed until a newer one is imported, and what is signed is served \
+                "{why}: nothing is signed until one in date is imported, and what is signed is served \
                  until it ends"
             );
         }
