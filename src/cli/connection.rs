@@ -175,6 +175,15 @@ impl Desk {
     ) -> Result<(Option<String>, String), Failure> {
         let path = Path::new(text);
         if !path.is_file() {
+            // The name of a file, then: digits have neither.
+            if text.contains(['/', '.']) {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!(
+                        "there is no file {text}; name a certificate, or its serial number in hexadecimal"
+                    ),
+                ));
+            }
             return Ok((issuer, text.to_owned()));
         }
         let certificate = crate::config::read_certificate(path)

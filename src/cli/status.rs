@@ -29,7 +29,7 @@ pub(super) fn run(common: &Common, arguments: &StatusArguments) -> Result<Exit, 
 
 /// The facts, one a line.
 pub(super) fn text(reply: &StatusReply) -> String {
-    let mut text = format!("{:<19}{}", reply.serial, reply.status);
+    let mut text = format!("{:<18} {}", reply.serial, reply.status);
     let facts = [
         ("issuer", Some(reply.issuer.clone())),
         ("reason", reply.reason.clone()),

@@ -51,6 +51,16 @@ fn every_command_has_help_with_an_example() {
     site.run(&["--version"]).expect(0).says(&["estelam 0."]);
 }
 
+#[test]
+fn a_certificate_that_is_not_there_is_not_taken_for_a_serial_number() {
+    let site = Site::new(&SHARED.get());
+    for command in ["revoke", "hold", "release", "status"] {
+        site.run(&[command, "certs/a.pem"])
+            .expect(2)
+            .says(&["there is no file certs/a.pem"]);
+    }
+}
+
 /// The commands that a help text lists.
 fn subcommands(help: &Finished) -> impl Iterator<Item = String> {
     let lines = help
