@@ -32,6 +32,8 @@ impl Basis {
     pub(super) fn now(issuer: &Issuer, ledger: &Ledger) -> Result<Self, LedgerError> {
         Ok(match issuer.evidence {
             config::Evidence::Ledger => Self::Ledger,
+            // Known for good, and a CA that has ended signs no CRL that could say it again.
+            config::Evidence::Feed if ledger.revoked_issuer(&issuer.id)?.is_some() => Self::Ledger,
             config::Evidence::Feed => Self::Crl(ledger.evidence_entry(&issuer.id)?),
         })
     }
@@ -40,6 +42,7 @@ impl Basis {
     pub(super) fn of(issuer: &Issuer, ledger: &LedgerSnapshot) -> Result<Self, LedgerError> {
         Ok(match issuer.evidence {
             config::Evidence::Ledger => Self::Ledger,
+            config::Evidence::Feed if ledger.revoked_issuer(&issuer.id).is_some() => Self::Ledger,
             config::Evidence::Feed => Self::Crl(ledger.evidence_entry(&issuer.id)?),
         })
     }

@@ -18,6 +18,8 @@ struct Verdict {
     /// How OpenSSL prints it would need a name printer; the id is what the files are keyed by.
     id: String,
     signer: Option<String>,
+    /// The CA's own key, for an issuer that this installation issues for.
+    ca_key: Option<String>,
     /// What dates its answers.
     evidence: &'static str,
     /// Who may sign its CRLs beside itself, by the id of name and key.
@@ -29,7 +31,17 @@ struct Verdict {
 pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
     let config = super::connection::load_config(common)?;
     let issuers = Issuers::new(&config)?;
-    let verdicts: Vec<Verdict> = issuers.iter().map(|issuer| judge(issuer)).collect();
+    let verdicts: Vec<Verdict> = issuers
+        .iter()
+        .zip(&config.issuers)
+        .map(|(issuer, settings)| {
+            let mut verdict = judge(issuer);
+            if settings.ca.is_some() {
+                judge_ca(common, &mut verdict);
+            }
+            verdict
+        })
+        .collect();
     output::facts(common, &verdicts, || text(common, &config, &verdicts))?;
     let bad = verdicts
         .iter()
@@ -42,6 +54,14 @@ pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
         Exit::Key,
         format!("{bad} of {} issuers cannot be served", verdicts.len()),
     ))
+}
+
+/// Whether the issuer can issue, as `estelam ca` will find it.
+fn judge_ca(common: &Common, verdict: &mut Verdict) {
+    match super::ca::open(common, &verdict.issuer, SystemClock.now()) {
+        Ok(_) => verdict.ca_key = Some("opens, and is the certificate's".to_owned()),
+        Err(failure) => verdict.problems.push(failure.message),
+    }
 }
 
 fn judge(issuer: &Issuer) -> Verdict {
@@ -99,6 +119,7 @@ fn judge(issuer: &Issuer) -> Verdict {
         issuer: issuer.name.clone(),
         id: issuer.id.to_string(),
         signer,
+        ca_key: None,
         evidence: match issuer.evidence {
             Evidence::Ledger => "the ledger",
             Evidence::Feed => "CRLs alone; nothing is signed without one in date",
@@ -124,6 +145,7 @@ fn text(common: &Common, config: &Config, verdicts: &[Verdict]) -> String {
             .signer
             .iter()
             .map(|signer| format!("signer: {signer}"));
+        let ca_key = verdict.ca_key.iter().map(|key| format!("CA key: {key}"));
         let problems = verdict
             .problems
             .iter()
@@ -138,7 +160,12 @@ fn text(common: &Common, config: &Config, verdicts: &[Verdict]) -> String {
             .iter()
             .map(|id| format!("its CRLs may also be signed by: {id}"));
         let facts = std::iter::once(evidence).chain(crl_signers);
-        for line in signer.chain(facts).chain(problems).chain(warnings) {
+        for line in signer
+            .chain(ca_key)
+            .chain(facts)
+            .chain(problems)
+            .chain(warnings)
+        {
             let _infallible = write!(text, "\n  {line}");
         }
     }

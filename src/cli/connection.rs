@@ -188,10 +188,13 @@ impl Desk {
         }
         let certificate = crate::config::read_certificate(path)
             .map_err(|error| Failure::new(Exit::Usage, with_causes(&error)))?;
-        let name = match issuer {
-            Some(name) => name,
-            None => self.issuer_of(&certificate, text)?.name.clone(),
-        };
+        let name = self.issuer_of(&certificate, text)?.name.clone();
+        if let Some(other) = issuer.filter(|other| *other != name) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{text} was issued by {name:?}, not by {other:?}"),
+            ));
+        }
         let serial = SerialNumber::from_content(certificate.serial_number())
             .map_err(|error| Failure::new(Exit::Usage, format!("{text}: {error}")))?;
         Ok((Some(name), serial.to_string()))

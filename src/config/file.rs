@@ -84,7 +84,7 @@ pub(crate) fn read(path: &Path, octets_max: u64) -> Result<Content, FileError> {
 #[non_exhaustive]
 pub enum FileError {
     /// There is none.
-    #[error("{} does not exist: check the path in the configuration", path.display())]
+    #[error("{} does not exist: check the path", path.display())]
     NotFound {
         /// The file.
         path: PathBuf,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::{
     asn1::UnixTime,
     change::{Change, Evidence, Outcome, Source, Verdict},
-    identity::IssuerId,
+    identity::{IssuerId, SerialNumber},
     ledger::{
         CommitError, GroupCommit, IssuerRevocationOrder, Ledger, LedgerError, Recorded,
         RevokedRecord, SubmitError,
@@ -115,6 +115,16 @@ impl<Now: Fn() -> u64> EvidenceSink for LedgerSink<'_, Now> {
     fn is_from_crl(&mut self, sequence: u64) -> Result<bool, LedgerSinkError> {
         let entry = self.ledger.snapshot()?.entry(sequence)?;
         Ok(entry.is_some_and(|entry| entry.source.name() == crl::SOURCE))
+    }
+
+    fn released(
+        &mut self,
+        issuer: &IssuerId,
+        serial: &SerialNumber,
+    ) -> Result<Option<UnixTime>, LedgerSinkError> {
+        let status = self.ledger.status(issuer, serial)?;
+        let released = status.filter(|status| status.released);
+        Ok(released.and_then(|status| UnixTime::from_secs(status.recorded_ms / 1_000)))
     }
 
     fn record_evidence(

@@ -59,6 +59,11 @@ fn a_certificate_that_is_not_there_is_not_taken_for_a_serial_number() {
             .expect(2)
             .says(&["there is no file certs/a.pem"]);
     }
+    // Nor is another issuer's certificate taken for a serial number of this one.
+    let ca = SHARED.get();
+    let certificate = ca.path("ca.pem");
+    let said = site.run(&["status", text(&certificate), "--issuer", "nobody"]);
+    assert_eq!(said.code, 2, "{said}");
 }
 
 /// The commands that a help text lists.

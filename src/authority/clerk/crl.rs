@@ -1,6 +1,7 @@
 //! Imports of CRLs.
 
 use std::io::BufRead;
+use std::sync::{Mutex, PoisonError};
 
 use super::import::{ImportOrder, import_error};
 use super::{Clerk, source};
@@ -10,6 +11,9 @@ use crate::feed::{
     UnjudgedCrl, crl, import_crl,
 };
 use crate::signer::Name;
+
+/// Held by the CRL that is being brought into the ledger.
+static IMPORTING: Mutex<()> = Mutex::new(());
 
 impl Clerk {
     /// Judges a CRL and brings it into the ledger.
@@ -36,6 +40,8 @@ impl Clerk {
         };
         let now = self.clock.now();
         let crl = unjudged.read(&authority, now).map_err(refused)?;
+        // One after another: what is compared with the ledger must still be so when it is applied.
+        let _alone = IMPORTING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sink = self.sink(source(crl::SOURCE, &order.name)?);
         let options = CrlImportOptions {
             import: ImportOptions {

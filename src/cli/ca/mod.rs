@@ -7,6 +7,9 @@ mod intermediate;
 mod issue;
 mod made;
 mod open;
+
+pub(super) use open::open;
+
 mod register;
 mod root;
 

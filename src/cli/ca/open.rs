@@ -11,7 +11,7 @@ use crate::pki::ca::{CertificateAuthority, KeyType, Urls, Validity};
 use crate::signer::{Signer, open_key};
 
 /// Opens the CA of the issuer called `name`, whose certificate has to be valid now.
-pub(super) fn open(
+pub(in crate::cli) fn open(
     common: &Common,
     name: &str,
     now: UnixTime,

@@ -25,7 +25,8 @@ pub(super) struct CrlArguments {
     file: PathBuf,
     #[command(flatten)]
     given: Given,
-    /// Take it although it lacks more than a tenth of what the CRL before it listed
+    /// Take it although it lacks more than a tenth (and more than ten) of what the CRL before it
+    /// listed
     #[arg(long)]
     accept_shrink: bool,
 }

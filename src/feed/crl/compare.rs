@@ -78,6 +78,7 @@ impl Crl {
             .table
             .take()
             .map_or_else(Vec::new, Table::into_unsettled);
+        self.settle_ended_holds(sink)?;
         for hold in holds {
             let ended =
                 hold.recorded < self.evidence.this_update || sink.is_from_crl(hold.sequence)?;
@@ -86,6 +87,43 @@ impl Crl {
             }
         }
         Ok(comparison)
+    }
+
+    /// A hold that ended after the CRL was made has ended: the CRL cannot know of it.
+    fn settle_ended_holds<S: EvidenceSink>(&mut self, sink: &mut S) -> Result<(), S::Error> {
+        let (kept, issuer, made) = (&self.kept, &self.issuer, self.evidence.this_update);
+        let mut failure = None;
+        let before = self.left.len();
+        self.left.retain(|offset| {
+            let hold = kept.at(*offset).filter(|entry| is_hold(&entry.claim));
+            let Some(hold) = hold.filter(|_| failure.is_none()) else {
+                return true;
+            };
+            let released = sink.released(issuer, &hold.serial);
+            let released = released.unwrap_or_else(|error| {
+                failure = Some(error);
+                None
+            });
+            released.is_none_or(|released| released < made)
+        });
+        let ended = before.saturating_sub(self.left.len());
+        self.count_settled(ended);
+        self.differing = self
+            .differing
+            .saturating_add(u64::try_from(ended).unwrap_or(u64::MAX));
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Settles all entries: the same CRL was taken before, and what happened since is newer.
+    pub(super) fn settle_all(&mut self, comparison: &mut Comparison) {
+        self.count_settled(self.left.len());
+        self.left = Vec::new();
+        comparison.releases.serials.clear();
+    }
+
+    fn count_settled(&mut self, entries: usize) {
+        let entries = u64::try_from(entries).unwrap_or(u64::MAX);
+        self.settled = self.settled.saturating_add(entries);
     }
 
     /// Whether the CRL lists a certificate that is revoked. If nothing is left to do for the entry, it

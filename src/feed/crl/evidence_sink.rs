@@ -31,6 +31,16 @@ pub trait EvidenceSink: StatusSink {
     /// When the ledger cannot be read.
     fn is_from_crl(&mut self, sequence: u64) -> Result<bool, Self::Error>;
 
+    /// When the hold of a certificate was ended, if nothing happened to its revocation since.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    fn released(
+        &mut self,
+        issuer: &IssuerId,
+        serial: &SerialNumber,
+    ) -> Result<Option<UnixTime>, Self::Error>;
+
     /// Records evidence, durably: whatever it stands for is durable already.
     ///
     /// # Errors

@@ -39,7 +39,14 @@ pub fn import_crl<S: EvidenceSink>(
     }
     let known = sink.evidence(&crl.issuer).map_err(failed)?;
     crl.check_order(known.as_ref())?;
-    let comparison = crl.compare(sink, options.now).map_err(failed)?;
+    let mut comparison = crl.compare(sink, options.now).map_err(failed)?;
+    // Its evidence is recorded last: nothing of it can be missing.
+    if known
+        .as_ref()
+        .is_some_and(|known| known.crl_sha256 == crl.evidence.crl_sha256)
+    {
+        crl.settle_all(&mut comparison);
+    }
     if !options.accept_shrink {
         Crl::check_size(known.as_ref(), &comparison)?;
     }

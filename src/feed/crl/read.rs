@@ -23,6 +23,13 @@ use super::{
     table::{Place, Table},
 };
 
+/// What an import takes: entries are kept in memory before the signature is checked, some 30 octets each.
+/// The largest CRLs that are known have a few million.
+const LIMITS: Limits = Limits {
+    octets_max: 1 << 30,
+    entries_max: 20_000_000,
+};
+
 /// A CRL of which only the head was read.
 pub struct UnjudgedCrl<R> {
     reader: CrlReader<R>,
@@ -35,7 +42,7 @@ impl<R: BufRead> UnjudgedCrl<R> {
     /// # Errors
     /// [`CrlRefusal`] when it cannot be read, or its algorithm is of no use.
     pub fn open(input: R) -> Result<Self, CrlRefusal> {
-        let reader = CrlReader::open(input, Limits::MOST)?;
+        let reader = CrlReader::open(input, LIMITS)?;
         let digests = Digests {
             whole: digest::Context::new(&digest::SHA256),
             tbs: SignedOctets::new(&reader.head().signature_algorithm_der)?,

@@ -276,7 +276,11 @@ fn csv() {
                 01,revoked,4,2026-01-05T12:00:00Z,2025-01-05T12:00:00+03:30,,,\n\
                 7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF,hold,,2026-01-05T12:00:00Z,,,,\"\"\r\n";
     write("csv", "names", format!("\0{text}"));
-    write("csv", "quotes", "\0serial,status,subject\n\"01\",good,\"CN=\"\"a\"\",\nO=b\"\n");
+    write(
+        "csv",
+        "quotes",
+        "\0serial,status,subject\n\"01\",good,\"CN=\"\"a\"\",\nO=b\"\n",
+    );
     write(
         "csv",
         "ejbca",
@@ -418,9 +422,8 @@ fn pkcs10() {
 fn crl() {
     let algorithm = hex!("300a 0608 2a8648ce3d040302");
     let name = hex!("300e 310c 300a 0603 550403 0c03 626967");
-    let entry = |serial: &[u8], date: &[u8], list: &[u8]| {
-        tlv(0x30, &[&tlv(0x02, &[serial]), date, list])
-    };
+    let entry =
+        |serial: &[u8], date: &[u8], list: &[u8]| tlv(0x30, &[&tlv(0x02, &[serial]), date, list]);
     let date = tlv(0x17, &[b"260105120000Z"]);
     let late = tlv(0x18, &[b"20500105120000Z"]);
     let reason = hex!("300c 300a 0603 551d15 0403 0a0101");
@@ -441,8 +444,19 @@ fn crl() {
     let whole = |entries: &[u8], list: &[&[u8]]| {
         let list = tlv(0xa0, &[&tlv(0x30, list)]);
         let time = tlv(0x17, &[b"260101000000Z"]);
-        let tbs = [&[2, 1, 1][..], &algorithm, &name, &time, &late, entries, &list];
-        tlv(0x30, &[&tlv(0x30, &tbs), &algorithm, &tlv(0x03, &[&[0, 1, 2, 3]])])
+        let tbs = [
+            &[2, 1, 1][..],
+            &algorithm,
+            &name,
+            &time,
+            &late,
+            entries,
+            &list,
+        ];
+        tlv(
+            0x30,
+            &[&tlv(0x30, &tbs), &algorithm, &tlv(0x03, &[&[0, 1, 2, 3]])],
+        )
     };
     let list = tlv(0x30, &[&entries.concat()]);
     let full = whole(&list, &[key, number]);

@@ -82,9 +82,7 @@ fn check(found: &Certificates) {
         };
         let same = ISSUED
             .iter()
-            .find(|known| {
-                inventory.certificate_sha256 == Some(Sha256::digest(known.der()).into())
-            })
+            .find(|known| inventory.certificate_sha256 == Some(Sha256::digest(known.der()).into()))
             .expect("the issuer never signed this");
         assert_eq!(record.change.issuer, ISSUED[0].issuer_id());
         assert_eq!(record.change.serial.as_bytes(), same.serial_number());

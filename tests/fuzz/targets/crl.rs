@@ -29,8 +29,13 @@ fuzz_target!(|input: &[u8]| {
         assert!(read(&input[..input.len() - 1]).is_none(), "one octet less");
         assert!(read(&[input, &[0]].concat()).is_none(), "one octet more");
     }
-    let start = der.windows(ours.heard.tbs.len()).position(|part| part == ours.heard.tbs);
-    assert!(start.is_some_and(|start| start < 8), "tbsCertList comes first");
+    let start = der
+        .windows(ours.heard.tbs.len())
+        .position(|part| part == ours.heard.tbs);
+    assert!(
+        start.is_some_and(|start| start < 8),
+        "tbsCertList comes first"
+    );
     if let Ok(theirs) = CertificateList::<Raw>::from_der(der) {
         compare(&ours, &theirs);
     }
@@ -89,7 +94,11 @@ fn read(input: &[u8]) -> Option<Whole> {
 fn listed(entry: &Entry<'_>) -> Listed {
     Listed {
         serial: entry.serial_number.to_vec(),
-        secs: entry.revocation_date.to_unix().ok().map(|date| date.as_secs()),
+        secs: entry
+            .revocation_date
+            .to_unix()
+            .ok()
+            .map(|date| date.as_secs()),
         reason: entry.extensions.reason_code,
     }
 }
@@ -104,7 +113,8 @@ fn compare(ours: &Whole, theirs: &CertificateList<Raw>) {
     );
     assert_eq!(
         ours.head.next_update.map(|time| time.as_secs()),
-        tbs.next_update.map(|time| time.to_unix_duration().as_secs())
+        tbs.next_update
+            .map(|time| time.to_unix_duration().as_secs())
     );
     assert_eq!(Some(&*ours.tail.signature), theirs.signature.as_bytes());
     let list = tbs.revoked_certificates.as_deref().unwrap_or_default();

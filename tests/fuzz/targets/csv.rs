@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use estelam::asn1::{CrlReason, UnixTime};
 use estelam::change::{Action, Change};
-use estelam::feed::csv::{Csv, CsvMapping, CsvSerials, CsvStatus, CsvTimes};
 use estelam::feed::Findings as _;
+use estelam::feed::csv::{Csv, CsvMapping, CsvSerials, CsvStatus, CsvTimes};
 use estelam::identity::IssuerId;
 use estelam_fuzz::budget;
 use libfuzzer_sys::fuzz_target;
@@ -59,7 +59,12 @@ fuzz_target!(|input: &[u8]| {
     let changes: Vec<Change> = records.iter().map(|record| record.change).collect();
     let printed = print(&changes);
     let again = Csv::read(&printed[..], ISSUER, &CsvMapping::default()).expect("it is CSV");
-    assert_eq!(again.problems().total(), 0, "{:?}", again.problems().first());
+    assert_eq!(
+        again.problems().total(),
+        0,
+        "{:?}",
+        again.problems().first()
+    );
     let again: Vec<_> = again.records().map(|record| record.change).collect();
     assert_eq!(again, changes);
 });
@@ -200,11 +205,9 @@ fn print(changes: &[Change]) -> Vec<u8> {
                 time(claim.and_then(|claim| claim.invalidity_date)),
                 time(inventory.not_before),
                 time(inventory.not_after),
-                inventory
-                    .certificate_sha256
-                    .map_or(String::new(), |hash| {
-                        hash.map(|octet| format!("{octet:02X}")).concat()
-                    }),
+                inventory.certificate_sha256.map_or(String::new(), |hash| {
+                    hash.map(|octet| format!("{octet:02X}")).concat()
+                }),
             ])
             .expect("memory");
     }
