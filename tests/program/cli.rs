@@ -32,6 +32,8 @@ fn every_command_has_help_with_an_example() {
         "check",
         "serve",
         "import index",
+        "import certs",
+        "import csv",
         "revoke",
         "hold",
         "release",

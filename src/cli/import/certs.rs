@@ -22,8 +22,10 @@ use crate::feed::certificates::files::{FileStream, list};
 /// interrupted is completed by running it again; run once more, it changes nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Examples:
+Example:
   estelam import certs issued/
+
+Several at once, and what is bad among them left out:
   estelam import certs 2026-03.pem extra.der --issuer ca
   estelam import certs demoCA/newcerts --skip-bad")]
 pub(super) struct CertsArguments {

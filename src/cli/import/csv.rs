@@ -21,13 +21,17 @@ use crate::feed::csv::{CsvColumn, CsvField, CsvMapping, CsvSerials, CsvStatus, C
 /// interrupted is completed by running it again; run once more, it changes nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Examples:
+Example:
   estelam import csv inventory.csv --issuer ca
+
+Other headers and words:
   estelam import csv certificates.csv --column serial=Number --column status=State \\
       --statuses V=good,R=revoked --delimiter ';'
-  Without a header line, columns by number:
+
+Columns by number, where there is no header line:
   estelam import csv revoked.csv --column serial=1 --column revocation_time=2 --every-status revoked
-  EJBCA's table CertificateData:
+
+EJBCA's table CertificateData:
   estelam import csv ejbca.csv --serials decimal --times unix-ms \\
       --column serial=serialNumber --column reason=revocationReason \\
       --column revocation_time=revocationDate --column not_after=expireDate \\
