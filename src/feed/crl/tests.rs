@@ -206,6 +206,26 @@ fn a_crl_is_taken_once() {
 }
 
 #[test]
+fn a_hold_that_was_ended_by_hand_is_not_put_back_by_a_crl_from_before() {
+    let world = World::new();
+    world.import(world.crl(&[(1, HOLD), (2, HOLD)], 1)).unwrap();
+    world.say("cli", 1, Action::Release, 1000 * (NOW + 250));
+    // The same once more, then one that was made before the release and came after it.
+    let report = world.import(world.crl(&[(1, HOLD), (2, HOLD)], 1)).unwrap();
+    assert_eq!((report.applied, report.unchanged), (0, 2));
+    assert_eq!(world.revoked(1), None);
+    let report = world.import(world.crl(&[(1, HOLD), (2, HOLD)], 2)).unwrap();
+    assert_eq!(
+        (report.applied, report.unchanged, report.differing),
+        (0, 2, 1)
+    );
+    assert_eq!((world.revoked(1), world.revoked(2)), (None, Some(6)));
+    // Final is final, whenever it was made.
+    world.import(world.crl(&[(1, KEY), (2, HOLD)], 3)).unwrap();
+    assert_eq!(world.revoked(1), Some(1));
+}
+
+#[test]
 fn what_the_ledger_has_otherwise_stands() {
     let world = World::new();
     world.say("cli", 1, revoke(CrlReason::KeyCompromise, None), 1000 * NOW);
