@@ -311,7 +311,11 @@ impl World {
         assert_eq!(expires, at(told.next_update), "{told:?}");
         assert!(now + max_age.as_secs() < told.next_update, "{told:?}");
         let issuer = self.running().issuers.by_name(None).unwrap();
-        if issuer.evidence == config::Evidence::Feed && told.kind == AnswerKind::Live {
+        let is_revoked = self.running().ledger.revoked_issuer(&issuer.id).unwrap();
+        if issuer.evidence == config::Evidence::Feed
+            && told.kind == AnswerKind::Live
+            && is_revoked.is_none()
+        {
             let evidence = self.running().ledger.evidence(&issuer.id).unwrap();
             let evidence = evidence.expect("nothing is signed without a CRL");
             assert!(at(told.next_update) <= evidence.next_update, "{told:?}");
@@ -566,6 +570,9 @@ fn nothing_is_good_any_more_when_all_certificates_are_revoked() {
         ("revoked", world.now()),
         "{told:?}"
     );
+    // The CA signs no CRL any more that could say it again.
+    world.advance(2 * DAY);
+    assert_eq!(world.ask(9).unwrap().status, "revoked");
 }
 
 #[test]
