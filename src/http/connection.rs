@@ -191,14 +191,15 @@ fn poll_head<B>(
     waits: &mut Waits<'_, '_>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), End>> {
-    if waits.drains(&connection.server, cx) {
-        return Poll::Ready(Err(End::Closed));
-    }
+    // What the client has sent before the drain is still answered.
     match stream.poll_head(cx) {
         Poll::Ready(Ok(true)) => return Poll::Ready(Ok(())),
         Poll::Ready(Ok(false)) => return Poll::Ready(Err(End::Closed)),
         Poll::Ready(Err(_)) => return Poll::Ready(Err(End::Aborted)),
         Poll::Pending => {}
+    }
+    if waits.drains(&connection.server, cx) {
+        return Poll::Ready(Err(End::Closed));
     }
     waits
         .poll_due(connection, Hyper::Parked, cx)

@@ -288,7 +288,10 @@ fn draining_closes_idle_connections_and_finishes_busy_ones() {
     let mut busy = server.connect();
     busy.request("POST", "/", "", b"wait for it");
     let mut in_body = server.connect();
-    in_body.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nques");
+    // The interim answer tells that the server has read the head; nothing else would.
+    in_body.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(in_body.answer().status, 100);
+    in_body.send("ques");
     while server.echo.asked.lock().unwrap().is_empty() {
         thread::yield_now();
     }
