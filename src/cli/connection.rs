@@ -310,7 +310,7 @@ fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
 fn failure(error: &AdminClientError) -> Failure {
     let exit = match error {
         AdminClientError::NotRunning { .. } => Exit::Unreachable,
-        AdminClientError::Upload(_) => Exit::Storage,
+        AdminClientError::Upload(_) | AdminClientError::Permission { .. } => Exit::Storage,
         AdminClientError::Refused { code, .. } => ErrorClass::from_code(code).into(),
         _ => Exit::Internal,
     };

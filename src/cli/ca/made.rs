@@ -46,6 +46,8 @@ pub(super) struct NewCaArguments {
 
 /// Where the parts of a new CA go.
 pub(super) struct Folder {
+    /// The folder, if it was made for this and nothing is in it yet.
+    made: Option<PathBuf>,
     certificate: PathBuf,
     key: PathBuf,
     delegate: PathBuf,
@@ -58,7 +60,9 @@ impl Folder {
     pub(super) fn new(out: &Path) -> Result<Self, Failure> {
         let out = std::path::absolute(out)
             .map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", out.display())))?;
+        let made = (!out.exists()).then(|| out.clone());
         let folder = Self {
+            made,
             certificate: out.join("ca.pem"),
             key: out.join("ca.key"),
             delegate: out.join("ocsp.pem"),
@@ -74,6 +78,16 @@ impl Folder {
         ])?;
         create_folder(&out)?;
         Ok(folder)
+    }
+}
+
+/// A command that failed leaves no empty folder.
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Some(made) = &self.made {
+            // One with something in it stays: that is what is asked for.
+            drop(std::fs::remove_dir(made));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Bar, Given};
 use crate::authority::{ImportRequest, with_causes};
 use crate::cli::{Common, Exit, Failure};
-use crate::feed::certificates::files::{FileStream, list};
+use crate::feed::certificates::files::{FileStream, ListError, list};
 
 /// Import certificates: PEM bundles, DER files, folders of them
 ///
@@ -37,8 +37,10 @@ pub(super) struct CertsArguments {
 }
 
 pub(super) fn run(common: &Common, arguments: &CertsArguments) -> Result<Exit, Failure> {
-    let files =
-        list(&arguments.paths).map_err(|error| Failure::new(Exit::Storage, with_causes(&error)))?;
+    let files = list(&arguments.paths).map_err(|error| match error {
+        ListError::Io { path, source } => super::unreadable(&path, &source),
+        error => Failure::new(Exit::Usage, with_causes(&error)),
+    })?;
     let order = arguments
         .given
         .order(name(&arguments.paths), ImportRequest::Certificates);

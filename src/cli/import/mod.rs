@@ -7,7 +7,7 @@ mod csv;
 mod index;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use clap::{Args, Subcommand};
@@ -68,8 +68,7 @@ pub(super) fn run(common: &Common, arguments: &ImportArguments) -> Result<Exit, 
 /// Opens a source that is one file; `instead` says what to name where a folder was named.
 fn open(path: &Path, instead: &str) -> Result<File, Failure> {
     let name = path.display();
-    let file = File::open(path)
-        .map_err(|error| Failure::new(Exit::Storage, format!("{name}: {error}")))?;
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(Failure::new(
             Exit::Usage,
@@ -77,6 +76,15 @@ fn open(path: &Path, instead: &str) -> Result<File, Failure> {
         ));
     }
     Ok(file)
+}
+
+/// A source that is not there is a slip of the hand; one that cannot be read is not.
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let exit = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Exit::Usage,
+        _ => Exit::Storage,
+    };
+    Failure::new(exit, format!("{}: {error}", path.display()))
 }
 
 /// Imports what `input` holds, shows how far it is, and tells what came of it.

@@ -69,7 +69,7 @@ pub enum CsvCause {
     #[error("the status says hold, but the reason is another than certificateHold")]
     HoldReason,
     /// A time.
-    #[error("the time cannot be used: {0}")]
+    #[error("the time cannot be used: {0}; --times says how this file writes them")]
     Time(TimeError),
     /// A hash of another form.
     #[error("SHA-256 is written with 64 hexadecimal digits")]

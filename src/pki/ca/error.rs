@@ -58,7 +58,7 @@ pub enum CaError {
     #[error(transparent)]
     Validity(#[from] ValidityError),
     /// pathLenConstraint leaves no room.
-    #[error("the CA's pathLenConstraint {ca} allows no CA below it with {}", path_len(*asked))]
+    #[error("{}", path_len(*ca, *asked))]
     PathLen {
         /// The CA's.
         ca: u8,
@@ -94,10 +94,15 @@ impl From<PublicKeyError> for CaError {
     }
 }
 
-fn path_len(asked: Option<u8>) -> String {
-    asked.map_or_else(
-        || "no limit of its own".to_owned(),
-        |asked| format!("path length {asked}"),
+fn path_len(ca: u8, asked: Option<u8>) -> String {
+    let Some(most) = ca.checked_sub(1) else {
+        return "the CA's pathLenConstraint is 0: it issues to end entities alone, and no CA can stand \
+                below it"
+            .to_owned();
+    };
+    let asked = asked.map_or_else(|| "none".to_owned(), |asked| asked.to_string());
+    format!(
+        "the CA's pathLenConstraint is {ca}: that of a CA below it is {most} at most, and {asked} was asked for"
     )
 }
 
