@@ -4,6 +4,7 @@ mod ca;
 mod check;
 mod clock;
 mod connection;
+mod crl;
 mod demo;
 mod exit;
 mod import;
@@ -65,6 +66,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Stats => stats::run(&common),
         Command::Clock(arguments) => clock::run(&common, &arguments),
         Command::Ca(arguments) => ca::run(&common, &arguments),
+        Command::Crl(arguments) => crl::run(&common, &arguments),
     }
 }
 
@@ -114,6 +116,7 @@ enum Command {
     Stats,
     Clock(clock::ClockArguments),
     Ca(ca::CaArguments),
+    Crl(crl::CrlArguments),
 }
 
 const CONFIG_DEFAULT: &str = "estelam.toml";

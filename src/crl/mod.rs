@@ -30,6 +30,7 @@ mod input;
 mod issuing_distribution_point;
 mod pem;
 mod reader;
+mod summary;
 mod tail;
 mod time;
 mod window;
@@ -42,6 +43,7 @@ pub use issuing_distribution_point::{
     DistributionPointName, IssuingDistributionPoint, ReasonFlags,
 };
 pub use reader::{CrlReader, Limits, Tap};
+pub use summary::{CrlSummary, EntryFault, reason_name};
 pub use tail::Tail;
 pub use time::Time;
 

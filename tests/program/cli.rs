@@ -36,6 +36,8 @@ fn every_command_has_help_with_an_example() {
         "ca intermediate",
         "ca issue",
         "ca delegate",
+        "crl show",
+        "crl diff",
         "import index",
         "import crl",
         "import certs",
