@@ -1,4 +1,4 @@
-//! Certificate revocation lists as they are on the wire (RFC 5280 §5), read as a stream.
+//! Certificate revocation lists as they are on the wire (RFC 5280 §5), read and written as a stream.
 //!
 //! ```text
 //! CertificateList ::= SEQUENCE { tbsCertList, signatureAlgorithm AlgorithmIdentifier,
@@ -34,6 +34,7 @@ mod summary;
 mod tail;
 mod time;
 mod window;
+pub mod writer;
 
 pub use entry::{Entry, EntryError, EntryExtensions, RawEntry};
 pub use error::CrlError;
