@@ -41,6 +41,8 @@ pub mod ocsp;
 mod octets;
 pub mod pki;
 pub mod presign;
+#[cfg(feature = "rocksdb")]
+pub mod publish;
 pub mod responder;
 pub mod segment;
 pub mod signer;

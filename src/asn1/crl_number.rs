@@ -54,6 +54,27 @@ impl CrlNumber {
     }
 }
 
+impl From<u64> for CrlNumber {
+    fn from(number: u64) -> Self {
+        let mut with_sign = vec![0];
+        with_sign.extend_from_slice(&number.to_be_bytes());
+        let mut content = with_sign.as_slice();
+        while let [0, rest @ ..] = content
+            && matches!(rest, [0x00..=0x7f, ..])
+        {
+            content = rest;
+        }
+        let mut octets = [0; Self::OCTETS_MAX];
+        for (place, octet) in octets.iter_mut().zip(content) {
+            *place = *octet;
+        }
+        Self {
+            len: u8::try_from(content.len()).unwrap_or(u8::MAX),
+            octets,
+        }
+    }
+}
+
 impl Ord for CrlNumber {
     fn cmp(&self, other: &Self) -> Ordering {
         // Minimal and not negative: of two numbers the longer is the greater.
@@ -113,6 +134,26 @@ pub enum CrlNumberError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_encoded_as_der_encodes_them() {
+        use der::Encode as _;
+        for number in [
+            0,
+            1,
+            0x7f,
+            0x80,
+            0xff,
+            0x100,
+            0x7fff,
+            0x8000,
+            u64::MAX >> 1,
+            u64::MAX,
+        ] {
+            let der = number.to_der().unwrap();
+            assert_eq!(CrlNumber::from(number).as_bytes(), &der[2..], "{number:#x}");
+        }
+    }
 
     #[test]
     fn numbers_are_ordered_and_shown_as_numbers() {

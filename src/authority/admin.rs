@@ -7,7 +7,9 @@ use std::sync::{Arc, PoisonError};
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::clerk::{ChangeRequest, Clerk, ImportOrder, RevokeAllRequest, StatusRequest};
+use super::clerk::{
+    ChangeRequest, Clerk, ImportOrder, PublishCrlRequest, RevokeAllRequest, StatusRequest,
+};
 use super::observer::{AuthorityStats, observe};
 use super::{Authority, ErrorClass, OperationError};
 use crate::change::Source;
@@ -99,6 +101,20 @@ impl Admin {
                 let (reply, lines) = AdminReply::lines();
                 tokio::task::spawn_blocking(move || import(&clerk, &order, reader, lines));
                 Ok(reply)
+            }
+            (&Method::POST, "/crl/publish") => {
+                let clerk = self.clerk.clone();
+                let request: PublishCrlRequest = body
+                    .json(CHANGE_OCTETS_MAX)
+                    .await
+                    .map_err(|error| body_error(&error))?;
+                tracing::info!(
+                    uid = peer.uid,
+                    pid = peer.pid,
+                    issuer = request.issuer,
+                    "CRL asked for"
+                );
+                blocking(move || clerk.publish_crl(&request)).await
             }
             (&Method::POST, "/ca/reserve") => {
                 let (clerk, request) = (self.clerk.clone(), issuance(body).await?);

@@ -38,6 +38,8 @@ pub struct Issuer {
     pub policy: IssuerPolicy,
     /// How long answers hold.
     pub validity: ValidityPolicy,
+    /// How its CRL is made, if it is made here.
+    pub crl: Option<config::Crl>,
     signer_config: Option<config::Signer>,
     signer: ArcSwapOption<LoadedSigner>,
     /// See [`Issuer::is_left_to_renewal`].
@@ -85,6 +87,7 @@ impl Issuer {
                 validity: config.validity,
                 renew_every: config.renew,
             },
+            crl: config.crl.clone(),
             signer_config: config.signers.first().cloned(),
             signer: ArcSwapOption::empty(),
             left_to_renewal: AtomicBool::new(false),

@@ -30,8 +30,9 @@ pub use admin::{Admin, ClockReply, ServerStats};
 pub use clerk::{
     CaCertificate, CaCertificateState, CertificateState, ChangeOutcome, ChangeReply, ChangeRequest,
     Clerk, ClerkAction, ImportOrder, ImportRequest, IssuedReply, IssuedRequest, IssuedSerial,
-    IssuerBelow, PlannedSerial, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
-    RevokeAllRequest, StatusReply, StatusRequest, Visible, WholeRevocation,
+    IssuerBelow, PlannedSerial, PublishCrlReply, PublishCrlRequest, ReserveReply, ReserveRequest,
+    RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest, Visible,
+    WholeRevocation,
 };
 pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};

@@ -13,8 +13,8 @@ use super::{Common, Exit, Failure};
 use crate::asn1::Certificate;
 use crate::authority::{
     ChangeReply, ChangeRequest, Clerk, ErrorClass, ImportOrder, IssuedReply, IssuedRequest, Issuer,
-    Issuers, OperationError, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
-    RevokeAllRequest, StatusReply, StatusRequest, with_causes,
+    Issuers, OperationError, PublishCrlReply, PublishCrlRequest, ReserveReply, ReserveRequest,
+    RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest, with_causes,
 };
 use crate::change::Source;
 use crate::clock::SystemClock;
@@ -246,6 +246,16 @@ impl Desk {
                 server.get("/status", &Query::of(&pairs))
             }
             Way::Ledger(clerk) => Ok(clerk.status(request)?),
+        }
+    }
+
+    pub(super) fn publish_crl(
+        &self,
+        request: &PublishCrlRequest,
+    ) -> Result<PublishCrlReply, Failure> {
+        match &self.way {
+            Way::Server(server) => server.post("/crl/publish", request),
+            Way::Ledger(clerk) => Ok(clerk.publish_crl(request)?),
         }
     }
 

@@ -63,6 +63,11 @@ impl Config {
                 under(&mut signer.key);
                 signer.passphrase_file.as_mut().map(under);
             }
+            if let Some(crl) = &mut issuer.crl {
+                under(&mut crl.file);
+                under(&mut crl.key);
+                crl.passphrase_file.as_mut().map(under);
+            }
             if let Some(ca) = &mut issuer.ca {
                 under(&mut ca.key);
                 ca.passphrase_file.as_mut().map(under);
@@ -109,7 +114,7 @@ fn explain(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Ca, EXAMPLE, Issuer, Signer};
+    use crate::config::{Ca, Crl, EXAMPLE, Issuer, Signer};
 
     const ISSUER: &str = "[[issuer]]\nname = \"a\"\ncertificate = \"ca.pem\"\n\
                           [[issuer.signer]]\ncertificate = \"s.pem\"\nkey = \"keys/s.key\"\n";
@@ -162,6 +167,12 @@ mod tests {
             passphrase_credential: Some("ca-passphrase".into()),
             ..Ca::new(Path::new("ca.key"), "http://ocsp.example.org/ocsp")
         });
+        issuer.crl = Some(Crl {
+            passphrase_file: Some("ca.pass".into()),
+            passphrase_env: Some("CA_PASSPHRASE".into()),
+            passphrase_credential: Some("ca-passphrase".into()),
+            ..Crl::new(Path::new("ca.crl"), Path::new("ca.key"))
+        });
         assert_eq!(
             parsed,
             Config {
@@ -183,11 +194,12 @@ mod tests {
             .signers
             .push(Signer::new(Path::new(""), Path::new("")));
         config.issuers[0].ca = Some(Ca::new(Path::new(""), ""));
+        config.issuers[0].crl = Some(Crl::new(Path::new(""), Path::new("")));
         let debug = format!("{config:?}");
         let fields = debug
             .split([' ', '{', ','])
             .filter_map(|word| word.strip_suffix(':'))
-            .filter(|word| !matches!(*word, "listeners" | "issuers" | "signers" | "ca"));
+            .filter(|word| !matches!(*word, "listeners" | "issuers" | "signers" | "ca" | "crl"));
         let mut count = 0;
         for field in fields {
             assert!(

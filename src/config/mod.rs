@@ -9,6 +9,7 @@
 //! no secrets: a passphrase is named (file, environment variable, systemd credential), never written.
 
 mod ca;
+mod crl;
 mod duration;
 mod error;
 mod file;
@@ -19,6 +20,7 @@ mod place;
 mod settings;
 
 pub use ca::Ca;
+pub use crl::Crl;
 pub use error::{ConfigError, Finding, Problem};
 pub(crate) use file::read;
 pub use file::{CertificateFileError, FileError, read_certificate};

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{ca::Ca, duration};
+use super::{ca::Ca, crl::Crl, duration};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -194,6 +194,8 @@ pub struct Issuer {
     pub signers: Vec<Signer>,
     /// The CA's own key, where this installation issues its certificates. Default: it does not.
     pub ca: Option<Ca>,
+    /// The issuer's CRL, where it is made here. Default: it is not.
+    pub crl: Option<Crl>,
 }
 
 impl Issuer {
@@ -213,6 +215,7 @@ impl Issuer {
             cert_id_hashes: Self::default_cert_id_hashes(),
             signers: Vec::new(),
             ca: None,
+            crl: None,
         }
     }
 

@@ -13,6 +13,7 @@
 //!           "signing_high_water"                             → u64, seconds since 1970
 //!           "count" ‖ issuer number u32                      → u64 known, u64 revoked certificates
 //!           "evidence" ‖ issuer number u32                   → canonical entry of its newest evidence
+//!           "crl" ‖ issuer number u32                        → what is remembered of its CRLs (`crl_state`)
 //!           "issuer revoked" ‖ issuer number u32             → revoked value (`record`) of the entry
 //!                                                              that revoked all its certificates
 //! ```
@@ -39,6 +40,7 @@ pub(super) const WRITES: &[u8] = b"writes";
 pub(super) const SIGNING_HIGH_WATER: &[u8] = b"signing_high_water";
 const COUNT: &[u8] = b"count";
 const EVIDENCE: &[u8] = b"evidence";
+const CRL: &[u8] = b"crl";
 /// What the keys of issuers that were revoked as a whole begin with.
 pub(super) const ISSUER_WIDE: &[u8] = b"issuer revoked";
 
@@ -112,6 +114,10 @@ pub(super) fn count(issuer_number: u32) -> Key {
 
 pub(super) fn evidence(issuer_number: u32) -> Key {
     Key::new([EVIDENCE, &issuer_number.to_be_bytes()])
+}
+
+pub(super) fn crl(issuer_number: u32) -> Key {
+    Key::new([CRL, &issuer_number.to_be_bytes()])
 }
 
 /// The row of an issuer that was revoked as a whole.

@@ -13,6 +13,7 @@
 //! It knows no HTTP, no signing and no clock: whoever writes says what time it is.
 
 mod batch;
+mod crl_state;
 mod engine;
 mod entry;
 mod error;
@@ -33,6 +34,7 @@ mod transition;
 #[cfg(test)]
 mod tests;
 
+pub use crl_state::LastCrl;
 pub use engine::FORMAT_VERSION;
 pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, Statement};
 pub use error::{Damage, LedgerError, StorageError};

@@ -1,6 +1,7 @@
 //! ECDSA keys on P-256 and P-384.
 
 use aws_lc_rs::{
+    digest::Digest,
     error::{KeyRejected, Unspecified},
     rand::SystemRandom,
     signature::{
@@ -48,6 +49,15 @@ impl KeyPair for Ecdsa {
     fn sign(&self, message: &[u8], signature: &mut [u8]) -> Result<(), Unspecified> {
         // aws-lc-rs draws the nonce from its own generator and ignores the one passed.
         let made = self.key.sign(&SystemRandom::new(), message)?;
+        if made.as_ref().len() != signature.len() {
+            return Err(Unspecified);
+        }
+        signature.copy_from_slice(made.as_ref());
+        Ok(())
+    }
+
+    fn sign_digest(&self, digest: &Digest, signature: &mut [u8]) -> Result<(), Unspecified> {
+        let made = self.key.sign_digest(digest)?;
         if made.as_ref().len() != signature.len() {
             return Err(Unspecified);
         }

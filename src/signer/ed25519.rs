@@ -1,6 +1,7 @@
 //! Ed25519 keys.
 
 use aws_lc_rs::{
+    digest::Digest,
     error::{KeyRejected, Unspecified},
     signature::{Ed25519KeyPair, KeyPair as _},
 };
@@ -33,5 +34,10 @@ impl KeyPair for Ed25519 {
         }
         signature.copy_from_slice(made.as_ref());
         Ok(())
+    }
+
+    /// An Ed25519 signature is over the message (RFC 8032 §5.1.6).
+    fn sign_digest(&self, _: &Digest, _: &mut [u8]) -> Result<(), Unspecified> {
+        Err(Unspecified)
     }
 }

@@ -19,6 +19,9 @@ pub enum SignerError {
     /// The cryptographic library failed.
     #[error("the cryptographic library could not sign")]
     Failed,
+    /// The algorithm signs whole messages, not digests, or digests of another hash.
+    #[error("this algorithm cannot sign a digest made by others")]
+    NeedsMessage,
     /// The buffer is not the length of a signature.
     #[error("a signature has {expected} octets, the buffer {actual}")]
     BufferLength {

@@ -524,6 +524,14 @@ mod tests {
     fn a_key_that_signs_wrongly_or_not_at_all_is_refused() {
         struct Broken(Vec<u8>, Result<(), SignerError>);
         impl Signer for Broken {
+            fn sign_digest(
+                &self,
+                _: &aws_lc_rs::digest::Digest,
+                _: &mut [u8],
+            ) -> Result<(), SignerError> {
+                Err(SignerError::NeedsMessage)
+            }
+
             fn algorithm(&self) -> SignatureAlgorithm {
                 SignatureAlgorithm::EcdsaSha256P256
             }

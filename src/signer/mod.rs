@@ -42,6 +42,8 @@ pub use signed_octets::{SignatureFault, SignedMessage, SignedOctets};
 pub use software::{PrivateKeyError, SoftwareSigner};
 pub use verify::verify;
 
+use aws_lc_rs::digest::{self, Digest};
+
 use crate::asn1::SignatureAlgorithm;
 
 /// Signs with one private key.
@@ -59,4 +61,24 @@ pub trait Signer: Send + Sync {
     /// # Errors
     /// [`SignerError`].
     fn sign(&self, message: &[u8], signature: &mut [u8]) -> Result<(), SignerError>;
+
+    /// The same of a message of which only the digest is at hand, made with
+    /// [`message_digest`] of the algorithm.
+    ///
+    /// # Errors
+    /// [`SignerError`]; [`SignerError::NeedsMessage`] for an algorithm that signs no digest.
+    fn sign_digest(&self, digest: &Digest, signature: &mut [u8]) -> Result<(), SignerError>;
+}
+
+/// The hash whose digest is signed; `None` for Ed25519, which hashes the message twice (RFC 8032
+/// §5.1.7).
+#[must_use]
+pub const fn message_digest(algorithm: SignatureAlgorithm) -> Option<&'static digest::Algorithm> {
+    match algorithm {
+        SignatureAlgorithm::EcdsaSha256P256 | SignatureAlgorithm::RsaPkcs1Sha256 { .. } => {
+            Some(&digest::SHA256)
+        }
+        SignatureAlgorithm::EcdsaSha384P384 => Some(&digest::SHA384),
+        SignatureAlgorithm::Ed25519 => None,
+    }
 }

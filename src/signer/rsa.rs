@@ -1,6 +1,7 @@
 //! RSA keys of 2048 to 4096 bits, signing with PKCS#1 v1.5 and SHA-256.
 
 use aws_lc_rs::{
+    digest::Digest,
     error::Unspecified,
     rand::SystemRandom,
     rsa::KeyPair as RsaKeyPair,
@@ -62,5 +63,9 @@ impl KeyPair for Rsa {
         // The caller has made `signature` as long as the modulus, which aws-lc-rs would panic about.
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, signature)
+    }
+
+    fn sign_digest(&self, digest: &Digest, signature: &mut [u8]) -> Result<(), Unspecified> {
+        self.key.sign_digest(&RSA_PKCS1_SHA256, digest, signature)
     }
 }

@@ -1,12 +1,15 @@
 //! Signers whose key lies in memory: for tests, demos and CAs of low assurance.
 
-use aws_lc_rs::error::{KeyRejected, Unspecified};
+use aws_lc_rs::{
+    digest::Digest,
+    error::{KeyRejected, Unspecified},
+};
 use const_oid::db::rfc5912::SECP_521_R_1;
 use pkcs8::PrivateKeyInfoRef;
 
 use super::{
-    PublicKeyError, Signer, SignerError, ecdsa::Ecdsa, ed25519::Ed25519, public_key::KeyKind,
-    rsa::Rsa, second_opinion::SecondOpinion,
+    PublicKeyError, Signer, SignerError, ecdsa::Ecdsa, ed25519::Ed25519, message_digest,
+    public_key::KeyKind, rsa::Rsa, second_opinion::SecondOpinion,
 };
 use crate::asn1::SignatureAlgorithm;
 
@@ -24,6 +27,8 @@ pub(super) trait KeyPair: Send + Sync {
     fn public_key_octets(&self) -> &[u8];
     /// `signature` is as long as a signature.
     fn sign(&self, message: &[u8], signature: &mut [u8]) -> Result<(), Unspecified>;
+    /// The same over a digest of the message. Fails where the algorithm signs none.
+    fn sign_digest(&self, digest: &Digest, signature: &mut [u8]) -> Result<(), Unspecified>;
 }
 
 impl SoftwareSigner {
@@ -65,19 +70,35 @@ impl Signer for SoftwareSigner {
     }
 
     fn sign(&self, message: &[u8], signature: &mut [u8]) -> Result<(), SignerError> {
-        let expected = self.algorithm().stored_len();
-        if signature.len() != expected {
-            return Err(SignerError::BufferLength {
-                expected,
-                actual: signature.len(),
-            });
-        }
+        self.check_len(signature)?;
         self.key
             .sign(message, signature)
             .map_err(|_| SignerError::Failed)?;
         self.second_opinion
             .review(message, signature)
             .inspect_err(|_| signature.fill(0))
+    }
+
+    fn sign_digest(&self, digest: &Digest, signature: &mut [u8]) -> Result<(), SignerError> {
+        self.check_len(signature)?;
+        if message_digest(self.algorithm()) != Some(digest.algorithm()) {
+            return Err(SignerError::NeedsMessage);
+        }
+        // The second opinion judges messages: whoever signs digests verifies each signature.
+        self.key
+            .sign_digest(digest, signature)
+            .map_err(|_| SignerError::Failed)
+    }
+}
+
+impl SoftwareSigner {
+    fn check_len(&self, signature: &[u8]) -> Result<(), SignerError> {
+        let (expected, actual) = (self.algorithm().stored_len(), signature.len());
+        if actual == expected {
+            Ok(())
+        } else {
+            Err(SignerError::BufferLength { expected, actual })
+        }
     }
 }
 

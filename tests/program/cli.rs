@@ -36,6 +36,7 @@ fn every_command_has_help_with_an_example() {
         "ca intermediate",
         "ca issue",
         "ca delegate",
+        "crl publish",
         "crl show",
         "crl diff",
         "import index",

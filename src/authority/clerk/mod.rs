@@ -3,6 +3,7 @@
 
 mod change;
 mod crl;
+mod crl_publication;
 mod import;
 mod issuance;
 mod issuer_wide;
@@ -19,6 +20,7 @@ use crate::identity::SerialNumber;
 use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
+pub use crl_publication::{PublishCrlReply, PublishCrlRequest};
 pub use import::{ImportOrder, ImportRequest};
 pub use issuance::{
     IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,

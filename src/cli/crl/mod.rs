@@ -1,7 +1,8 @@
-//! `estelam crl`: certificate revocation lists, anybody's.
+//! `estelam crl`: certificate revocation lists, our own and anybody's.
 
 mod diff;
 mod entry;
+mod publish;
 mod show;
 
 use std::fs::File;
@@ -13,7 +14,7 @@ use clap::{Args, Subcommand};
 use super::{Common, Exit, Failure};
 use crate::crl::{CrlError, Limits};
 
-/// Look into certificate revocation lists, anybody's
+/// Make CRLs, and look into anybody's
 #[derive(Args, Debug)]
 pub(super) struct CrlArguments {
     #[command(subcommand)]
@@ -24,12 +25,14 @@ pub(super) struct CrlArguments {
 enum CrlAct {
     Show(show::ShowArguments),
     Diff(diff::DiffArguments),
+    Publish(publish::PublishArguments),
 }
 
 pub(super) fn run(common: &Common, arguments: &CrlArguments) -> Result<Exit, Failure> {
     match &arguments.act {
         CrlAct::Show(arguments) => show::run(common, arguments),
         CrlAct::Diff(arguments) => diff::run(common, arguments),
+        CrlAct::Publish(arguments) => publish::run(common, arguments),
     }
 }
 

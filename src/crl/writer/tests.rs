@@ -8,7 +8,7 @@ use x509_cert::{certificate::Rfc5280, time::Time};
 
 use super::{
     CertificateListWriter, CrlHead, DistributionPoint, EntryReason, ExtensionsWriter, Listing,
-    OnlyContains, RevokedEntry, Signed, WriteError, list::order,
+    OnlyContains, RevokedEntry, Signed, WriteError, order,
 };
 use crate::{
     asn1::{CrlNumber, CrlReason, SignatureAlgorithm, UnixTime},

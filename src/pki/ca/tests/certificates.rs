@@ -398,6 +398,14 @@ fn only_a_ca_with_its_own_key_can_issue() {
 struct Damaged(Arc<dyn crate::signer::Signer>);
 
 impl crate::signer::Signer for Damaged {
+    fn sign_digest(
+        &self,
+        _: &aws_lc_rs::digest::Digest,
+        _: &mut [u8],
+    ) -> Result<(), crate::signer::SignerError> {
+        Err(crate::signer::SignerError::NeedsMessage)
+    }
+
     fn algorithm(&self) -> crate::asn1::SignatureAlgorithm {
         self.0.algorithm()
     }

@@ -1,0 +1,172 @@
+//! A second reading of what was written, by other code: what does not pass gets no name.
+
+use std::{
+    fs::File,
+    io::{self, BufReader},
+    path::Path,
+};
+
+use aws_lc_rs::digest;
+
+use super::{CrlOrder, PublishError, PublishedCrl, SortedEntries};
+use crate::{
+    asn1::KeyUsage,
+    crl::{
+        CrlError, CrlExtensions, CrlReader, Entry, Limits, Tap, Version,
+        writer::{EntryReason, RevokedEntry},
+    },
+    signer::SignedOctets,
+};
+
+/// Reads the CRL from its file as any client would, and compares each of its fields and entries with
+/// what it should say.
+pub(super) fn check(
+    order: &CrlOrder<'_>,
+    entries: &SortedEntries,
+    path: &Path,
+) -> Result<PublishedCrl, PublishError> {
+    let failed = |source| PublishError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(failed)?;
+    let octets = file.metadata().map_err(failed)?.len();
+    let input = BufReader::with_capacity(READ_OCTETS, file);
+    match read(order, entries, input) {
+        Ok(sha256) => Ok(PublishedCrl {
+            entry_count: entries.listing().count(),
+            octets,
+            sha256,
+        }),
+        Err(Found::Io(source)) => Err(failed(source)),
+        Err(Found::Fault(found)) => Err(PublishError::Guard { found }),
+    }
+}
+
+/// Why it does not pass.
+enum Found {
+    Io(io::Error),
+    Fault(String),
+}
+
+impl From<CrlError> for Found {
+    fn from(error: CrlError) -> Self {
+        match error {
+            CrlError::Read(error) => Self::Io(error),
+            error => Self::Fault(error.to_string()),
+        }
+    }
+}
+
+fn demand(holds: bool, fault: &str) -> Result<(), Found> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Found::Fault(fault.to_owned()))
+    }
+}
+
+fn read(
+    order: &CrlOrder<'_>,
+    entries: &SortedEntries,
+    input: impl io::BufRead,
+) -> Result<[u8; 32], Found> {
+    let mut reader = CrlReader::open(input, Limits::MOST)?;
+    let head = reader.head();
+    let algorithm = order.signer.algorithm().algorithm_identifier_der();
+    demand(head.version == Version::V2, "it is not of version 2")?;
+    demand(
+        head.signature_algorithm_der == algorithm,
+        "it names another signature algorithm",
+    )?;
+    demand(
+        head.issuer_der == order.issuer.subject_der(),
+        "its issuer is not the CA's name octet for octet",
+    )?;
+    demand(
+        head.this_update == order.this_update && head.next_update == Some(order.next_update),
+        "its times are others",
+    )?;
+    let mut digests = Digests {
+        whole: digest::Context::new(&digest::SHA256),
+        tbs: SignedOctets::new(algorithm).map_err(|error| Found::Fault(error.to_string()))?,
+    };
+    let mut expected = entries.iter().map_err(Found::Io)?;
+    while let Some(raw) = reader.next_entry(&mut digests)? {
+        let number = raw.number;
+        let entry = raw
+            .decode()
+            .map_err(|error| Found::Fault(format!("entry {number}: {error}")))?;
+        let Some(due) = expected.next().transpose().map_err(Found::Io)? else {
+            return Err(Found::Fault(format!("entry {number} is one too many")));
+        };
+        if !says(&entry, &due) {
+            return Err(Found::Fault(format!(
+                "entry {number} does not say what the ledger says of {}",
+                due.serial
+            )));
+        }
+    }
+    demand(expected.next().is_none(), "entries are missing at its end")?;
+    let tail = reader.finish(&mut digests)?;
+    let extensions = tail
+        .extensions()
+        .map_err(|error| Found::Fault(error.to_string()))?;
+    let due = CrlExtensions {
+        authority_key_id: order.issuer.subject_key_id().map(<[u8]>::to_vec),
+        crl_number: Some(order.number),
+        ..CrlExtensions::default()
+    };
+    demand(extensions == due, "its extensions are others")?;
+    let message = digests.tbs.finish();
+    message
+        .verify(order.issuer, &tail.signature)
+        .map_err(|fault| Found::Fault(fault.to_string()))?;
+    let usage = order.issuer.key_usage();
+    demand(
+        usage.is_some_and(|usage| usage.contains(KeyUsage::CRL_SIGN)),
+        "the CA's certificate has no keyUsage with cRLSign (RFC 10007 §4)",
+    )?;
+    Ok(sha256(digests.whole.finish()))
+}
+
+fn says(entry: &Entry<'_>, due: &RevokedEntry) -> bool {
+    let code = match due.reason {
+        EntryReason::Unspecified => None,
+        EntryReason::Reason(reason) => Some(reason.code()),
+        EntryReason::RemoveFromCrl => Some(8),
+    };
+    let extensions = entry.extensions;
+    entry.serial_number == due.serial.as_bytes()
+        && entry.revocation_date.to_unix() == Ok(due.revocation_date)
+        && extensions.reason_code == code
+        && extensions.invalidity_date == due.invalidity_date
+        && extensions.certificate_issuer.is_none()
+        && extensions.unknown_critical.is_none()
+}
+
+/// What is computed over the octets on their way.
+struct Digests {
+    whole: digest::Context,
+    tbs: SignedOctets,
+}
+
+impl Tap for Digests {
+    fn whole(&mut self, octets: &[u8]) {
+        self.whole.update(octets);
+    }
+
+    fn tbs(&mut self, octets: &[u8]) {
+        self.tbs.update(octets);
+    }
+}
+
+fn sha256(digest: digest::Digest) -> [u8; 32] {
+    let mut octets = [0; 32];
+    for (octet, source) in octets.iter_mut().zip(digest.as_ref()) {
+        *octet = *source;
+    }
+    octets
+}
+
+const READ_OCTETS: usize = 128 << 10;

@@ -1,0 +1,327 @@
+//! The entries of a CRL in the order of their serial numbers, whatever their number.
+//!
+//! The ledger has revoked certificates in the order of their hashes. They are sorted in runs that fit
+//! into memory, each written to a file that has no name, and merged when they are read.
+//!
+//! ```text
+//! record   1  octets of the serial number
+//!         20  serial number, zeros behind it
+//!          5  revocationDate, seconds since 1970
+//!          1  reasonCode, 0 for none
+//!          5  invalidityDate, all ones for none
+//! ```
+//!
+//! The first 21 octets of positive numbers sort as the numbers do.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    fs::{File, OpenOptions},
+    io::{self, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use crate::{
+    asn1::{CrlReason, UnixTime},
+    crl::writer::{EntryReason, Listing, RevokedEntry},
+    identity::SerialNumber,
+};
+
+const RECORD_OCTETS: usize = 1 + SerialNumber::OCTETS_MAX + 5 + 1 + 5;
+type Record = [u8; RECORD_OCTETS];
+
+/// How many records are sorted at once: 4 MiB.
+const RUN_RECORDS: usize = 1 << 17;
+/// How much of each run is read at once: a hundred million entries have 763 runs.
+const RUN_BUFFER_OCTETS: usize = 16 << 10;
+/// What stands for no invalidityDate: no time reaches it.
+const NO_DATE: [u8; 5] = [0xff; 5];
+
+/// Entries, collected.
+#[derive(Debug)]
+pub struct SortedEntries {
+    file: File,
+    /// How many records each run has; all but the last have [`RUN_RECORDS`].
+    runs: Vec<usize>,
+    listing: Listing,
+}
+
+impl SortedEntries {
+    /// Collects entries, for which a file in `folder` is used that has no name.
+    ///
+    /// # Errors
+    /// What the entries give, or the file.
+    pub fn collect<E: From<io::Error>>(
+        folder: &Path,
+        entries: impl Iterator<Item = Result<RevokedEntry, E>>,
+    ) -> Result<Self, E> {
+        let mut out = BufWriter::new(nameless(folder)?);
+        let mut runs = Vec::new();
+        let mut listing = Listing::default();
+        let mut run: Vec<Record> = Vec::new();
+        let mut end = |run: &mut Vec<Record>| -> io::Result<()> {
+            run.sort_unstable();
+            runs.push(run.len());
+            let written = run.iter().try_for_each(|record| out.write_all(record));
+            run.clear();
+            written
+        };
+        for entry in entries {
+            let entry = entry?;
+            listing.add(&entry);
+            run.push(pack(&entry));
+            if run.len() == RUN_RECORDS {
+                end(&mut run)?;
+            }
+        }
+        if !run.is_empty() {
+            end(&mut run)?;
+        }
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok(Self {
+            file,
+            runs,
+            listing,
+        })
+    }
+
+    /// How many there are, and how many octets they take in a CRL.
+    #[must_use]
+    pub const fn listing(&self) -> Listing {
+        self.listing
+    }
+
+    /// The entries in order.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn iter(&self) -> io::Result<Merge<'_>> {
+        let mut merge = Merge {
+            runs: Vec::with_capacity(self.runs.len()),
+            heads: BinaryHeap::with_capacity(self.runs.len()),
+        };
+        let mut start = 0_u64;
+        for (index, records) in self.runs.iter().enumerate() {
+            let octets = records.saturating_mul(RECORD_OCTETS);
+            let octets = u64::try_from(octets).unwrap_or(u64::MAX);
+            let end = start.saturating_add(octets);
+            let part = Part {
+                file: &self.file,
+                at: start,
+                end,
+            };
+            let mut run = BufReader::with_capacity(RUN_BUFFER_OCTETS, part);
+            if let Some(head) = next(&mut run)? {
+                merge.heads.push(Reverse((head, index)));
+            }
+            merge.runs.push(run);
+            start = end;
+        }
+        Ok(merge)
+    }
+}
+
+/// Sorted runs, read as one.
+#[derive(Debug)]
+pub struct Merge<'a> {
+    runs: Vec<BufReader<Part<'a>>>,
+    /// The next record of each run, the least on top.
+    heads: BinaryHeap<Reverse<(Record, usize)>>,
+}
+
+impl Iterator for Merge<'_> {
+    type Item = io::Result<RevokedEntry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut top = self.heads.peek_mut()?;
+        let Reverse((record, index)) = *top;
+        let following = match self.runs.get_mut(index).map(next) {
+            Some(Ok(following)) => following,
+            Some(Err(error)) => return Some(Err(error)),
+            None => None,
+        };
+        match following {
+            Some(following) => top.0.0 = following,
+            None => {
+                std::collections::binary_heap::PeekMut::pop(top);
+            }
+        }
+        Some(unpack(&record).ok_or_else(|| io::ErrorKind::InvalidData.into()))
+    }
+}
+
+/// A part of the file, read without moving its position.
+#[derive(Debug)]
+struct Part<'a> {
+    file: &'a File,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Part<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        let Some(place) = buffer.get_mut(..wanted) else {
+            return Ok(0);
+        };
+        let read = self.file.read_at(place, self.at)?;
+        self.at = self.at.saturating_add(u64::try_from(read).unwrap_or(0));
+        Ok(read)
+    }
+}
+
+/// The next record of a run; `None` at its end.
+fn next(run: &mut impl Read) -> io::Result<Option<Record>> {
+    let mut record = [0; RECORD_OCTETS];
+    match run.read_exact(&mut record) {
+        Ok(()) => Ok(Some(record)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn pack(entry: &RevokedEntry) -> Record {
+    let mut record = [0; RECORD_OCTETS];
+    let serial = entry.serial.as_bytes();
+    let reason = match entry.reason {
+        EntryReason::Unspecified => 0,
+        EntryReason::Reason(reason) => reason.code(),
+        EntryReason::RemoveFromCrl => REMOVE_FROM_CRL,
+    };
+    let mut padded = [0; SerialNumber::OCTETS_MAX];
+    for (place, octet) in padded.iter_mut().zip(serial) {
+        *place = *octet;
+    }
+    let len = u8::try_from(serial.len()).unwrap_or(u8::MAX);
+    let fields = std::iter::once(len)
+        .chain(padded)
+        .chain(secs(entry.revocation_date))
+        .chain([reason])
+        .chain(entry.invalidity_date.map_or(NO_DATE, secs));
+    for (place, octet) in record.iter_mut().zip(fields) {
+        *place = octet;
+    }
+    record
+}
+
+fn unpack(record: &Record) -> Option<RevokedEntry> {
+    let (len, rest) = record.split_first()?;
+    let (serial, rest) = rest.split_at_checked(SerialNumber::OCTETS_MAX)?;
+    let (date, rest) = rest.split_first_chunk()?;
+    let (reason, invalidity_date) = rest.split_first()?;
+    let invalidity_date = match <[u8; 5]>::try_from(invalidity_date).ok()? {
+        NO_DATE => None,
+        date => Some(unix(date)?),
+    };
+    Some(RevokedEntry {
+        serial: SerialNumber::from_content(serial.get(..usize::from(*len))?).ok()?,
+        revocation_date: unix(*date)?,
+        reason: match *reason {
+            0 => EntryReason::Unspecified,
+            REMOVE_FROM_CRL => EntryReason::RemoveFromCrl,
+            code => EntryReason::Reason(CrlReason::from_code(code)?),
+        },
+        invalidity_date,
+    })
+}
+
+const REMOVE_FROM_CRL: u8 = 8;
+
+fn secs(time: UnixTime) -> [u8; 5] {
+    let [_, _, _, octets @ ..] = time.as_secs().to_be_bytes();
+    octets
+}
+
+fn unix([a, b, c, d, e]: [u8; 5]) -> Option<UnixTime> {
+    UnixTime::from_secs(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
+}
+
+/// A file that only this process has, and that is gone when it is closed.
+fn nameless(folder: &Path) -> io::Result<File> {
+    let path = folder.join(format!(".sorting.{}.tmp", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(0o600);
+    let mut file = match options.open(&path) {
+        // Left by a process of the same number that was killed between two steps.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            std::fs::remove_file(&path)?;
+            options.open(&path)?
+        }
+        opened => opened?,
+    };
+    std::fs::remove_file(&path)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::crl::writer::order;
+
+    #[derive(Debug)]
+    struct Failed;
+
+    impl From<io::Error> for Failed {
+        fn from(_: io::Error) -> Self {
+            Self
+        }
+    }
+
+    impl From<Infallible> for Failed {
+        fn from(never: Infallible) -> Self {
+            match never {}
+        }
+    }
+
+    fn entry(number: u64) -> RevokedEntry {
+        let octets = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+        let skip = usize::try_from(number % 7).unwrap();
+        let mut content = octets[skip..].to_vec();
+        content.insert(0, 1);
+        RevokedEntry {
+            serial: SerialNumber::from_content(&content).unwrap(),
+            revocation_date: UnixTime::from_secs(number).unwrap(),
+            reason: match number % 3 {
+                0 => EntryReason::Unspecified,
+                1 => EntryReason::Reason(CrlReason::AaCompromise),
+                _ => EntryReason::RemoveFromCrl,
+            },
+            invalidity_date: (number % 5 == 0).then(|| UnixTime::from_secs(number * 2).unwrap()),
+        }
+    }
+
+    #[test]
+    fn entries_come_back_in_order_from_several_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let count = u64::try_from(RUN_RECORDS).unwrap() * 2 + 17;
+        let entries = (0..count).map(|number| Ok::<_, Failed>(entry(number)));
+        let sorted = SortedEntries::collect(folder.path(), entries).unwrap();
+        assert_eq!(sorted.runs.len(), 3);
+        assert_eq!(sorted.listing().count(), count);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let mut expected: Vec<RevokedEntry> = (0..count).map(entry).collect();
+        expected.sort_by(|a, b| order(&a.serial).cmp(&order(&b.serial)));
+        for _ in 0..2 {
+            let found: Vec<RevokedEntry> = sorted.iter().unwrap().map(Result::unwrap).collect();
+            assert!(found == expected);
+        }
+    }
+
+    #[test]
+    fn none_are_none_and_failures_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let none = std::iter::empty::<Result<RevokedEntry, Failed>>();
+        let sorted = SortedEntries::collect(folder.path(), none).unwrap();
+        assert!(sorted.iter().unwrap().next().is_none());
+        let failing = [Ok(entry(1)), Err(Failed)].into_iter();
+        assert!(SortedEntries::collect(folder.path(), failing).is_err());
+        let nowhere = folder.path().join("nowhere");
+        let none = std::iter::empty::<Result<RevokedEntry, Failed>>();
+        assert!(SortedEntries::collect(&nowhere, none).is_err());
+    }
+}
