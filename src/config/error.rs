@@ -80,6 +80,39 @@ pub enum Problem {
          can tell what was issued; elsewhere take \"unauthorized\", \"unknown\" or \"extended_revoked\""
     )]
     GoodWithoutFeed,
+    /// Nobody who may push.
+    #[error(
+        "nobody may push: add a [[push.client]] table with a name, issuers and the token_sha256 that \
+         `estelam push token` prints"
+    )]
+    NoPushClient,
+    /// A client that could not prove who it is.
+    #[error(
+        "this client has no credential: add the token_sha256 that `estelam push token` prints, or its \
+         certificate_sha256"
+    )]
+    NoCredential,
+    /// A client certificate that nothing vouches for.
+    #[error(
+        "a client certificate is only looked at where [push] names the client_ca that issued it: set \
+         client_ca, or use token_sha256"
+    )]
+    NoClientCa,
+    /// One token for two clients.
+    #[error("another client has the same token: nobody could tell them apart, so make one for each")]
+    SharedToken,
+    /// A name of no issuer.
+    #[error("no issuer is called {name:?}: the name of an [[issuer]] table is meant")]
+    NoSuchIssuer {
+        /// The name.
+        name: String,
+    },
+    /// A name that stands in file names and in lines that machines read.
+    #[error("the name {name:?} cannot be used: 1 to 64 letters, digits, `.`, `_` and `-`")]
+    PlainName {
+        /// The name.
+        name: String,
+    },
     /// Nowhere to answer.
     #[error("no listener is configured: add a [[listen]] table with an address")]
     NoListener,

@@ -20,6 +20,8 @@ pub(super) fn judge(config: &Config, map: &Map<'_>) -> Vec<Finding> {
     judge.found
 }
 
+mod push;
+
 struct Judge<'a> {
     map: &'a Map<'a>,
     /// The way to what is judged now.
@@ -38,6 +40,9 @@ impl Judge<'_> {
         self.key("listen", |judge| judge.listeners(config));
         self.key("http", |judge| judge.http(&config.http));
         self.key("limits", |judge| judge.limits(&config.limits));
+        if let Some(push) = &config.push {
+            self.key("push", |judge| judge.push(push, config));
+        }
         self.key("issuer", |judge| judge.issuers(&config.issuers));
     }
 

@@ -55,6 +55,11 @@ impl Config {
         };
         under(&mut self.state_dir);
         self.admin.socket.as_mut().map(under);
+        if let Some(push) = &mut self.push {
+            under(&mut push.certificate);
+            under(&mut push.key);
+            push.client_ca.as_mut().map(under);
+        }
         for issuer in &mut self.issuers {
             under(&mut issuer.certificate);
             issuer.crl_signers.iter_mut().for_each(under);
@@ -109,7 +114,7 @@ fn explain(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Ca, EXAMPLE, Issuer, Signer};
+    use crate::config::{Ca, EXAMPLE, Issuer, Push, PushClient, Sha256Digest, Signer};
 
     const ISSUER: &str = "[[issuer]]\nname = \"a\"\ncertificate = \"ca.pem\"\n\
                           [[issuer.signer]]\ncertificate = \"s.pem\"\nkey = \"keys/s.key\"\n";
@@ -168,10 +173,28 @@ mod tests {
                 admin: crate::config::Admin {
                     socket: Some("state/admin.sock".into())
                 },
+                push: Some(push()),
                 issuers: vec![issuer],
                 ..Config::default()
             }
         );
+    }
+
+    /// What the example has behind its `#`.
+    fn push() -> Push {
+        let mut push = Push::new(
+            "0.0.0.0:8443".parse().unwrap(),
+            "push.pem".into(),
+            "push.key".into(),
+        );
+        push.client_ca = Some("push-clients.pem".into());
+        push.clients = vec![PushClient {
+            name: "ca-system".to_owned(),
+            issuers: vec!["My issuing CA".to_owned()],
+            token_sha256: vec![Sha256Digest([0; 32])],
+            certificate_sha256: vec![Sha256Digest([0; 32])],
+        }];
+        push
     }
 
     #[test]
@@ -183,11 +206,12 @@ mod tests {
             .signers
             .push(Signer::new(Path::new(""), Path::new("")));
         config.issuers[0].ca = Some(Ca::new(Path::new(""), ""));
+        config.push = Some(push());
         let debug = format!("{config:?}");
         let fields = debug
             .split([' ', '{', ','])
             .filter_map(|word| word.strip_suffix(':'))
-            .filter(|word| !matches!(*word, "listeners" | "issuers" | "signers" | "ca"));
+            .filter(|word| !matches!(*word, "listeners" | "issuers" | "signers" | "ca" | "clients"));
         let mut count = 0;
         for field in fields {
             assert!(

@@ -16,6 +16,7 @@ mod judge;
 mod load;
 mod near_miss;
 mod place;
+mod push;
 mod settings;
 
 pub use ca::Ca;
@@ -25,6 +26,7 @@ pub use file::{CertificateFileError, FileError, read_certificate};
 #[cfg(feature = "rocksdb")]
 pub(crate) use judge::SOCKET_PATH_MAX;
 pub use place::Place;
+pub use push::{Push, PushClient, Sha256Digest};
 pub use settings::{
     Admin, CertIdHash, Config, Evidence, Http, Issuer, Limits, Listen, NotIssued, PassphraseSource,
     ResponderId, Signer,

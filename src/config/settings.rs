@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{ca::Ca, duration};
+use super::{ca::Ca, duration, push::Push};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub http: Http,
     /// What one client, and all together, may cost.
     pub limits: Limits,
+    /// Where CA systems report issuance and revocation. Default: nowhere.
+    pub push: Option<Push>,
     /// Whose certificates are answered for. At least one.
     #[serde(rename = "issuer")]
     pub issuers: Vec<Issuer>,
@@ -52,6 +54,7 @@ impl Default for Config {
             }],
             http: Http::default(),
             limits: Limits::default(),
+            push: None,
             issuers: Vec::new(),
         }
     }
