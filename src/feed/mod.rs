@@ -12,6 +12,7 @@ pub mod index;
 mod ledger_sink;
 mod lines;
 mod problems;
+pub mod push;
 mod repetition;
 mod report;
 
