@@ -99,7 +99,9 @@ pub enum Problem {
     )]
     NoClientCa,
     /// One token for two clients.
-    #[error("another client has the same token: nobody could tell them apart, so make one for each")]
+    #[error(
+        "another client has the same token: nobody could tell them apart, so make one for each"
+    )]
     SharedToken,
     /// A name of no issuer.
     #[error("no issuer is called {name:?}: the name of an [[issuer]] table is meant")]

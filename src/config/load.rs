@@ -211,7 +211,12 @@ mod tests {
         let fields = debug
             .split([' ', '{', ','])
             .filter_map(|word| word.strip_suffix(':'))
-            .filter(|word| !matches!(*word, "listeners" | "issuers" | "signers" | "ca" | "clients"));
+            .filter(|word| {
+                !matches!(
+                    *word,
+                    "listeners" | "issuers" | "signers" | "ca" | "clients"
+                )
+            });
         let mut count = 0;
         for field in fields {
             assert!(

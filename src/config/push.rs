@@ -189,11 +189,19 @@ mod tests {
     #[test]
     fn digests_are_read_as_tools_print_them() {
         let digits = "0aff".repeat(16);
-        let colons: Vec<String> = (0..32).map(|i| digits[2 * i..2 * i + 2].to_uppercase()).collect();
+        let colons: Vec<String> = (0..32)
+            .map(|i| digits[2 * i..2 * i + 2].to_uppercase())
+            .collect();
         for text in [digits.clone(), digits.to_uppercase(), colons.join(":")] {
             assert_eq!(Sha256Digest::from_text(&text).unwrap().to_string(), digits);
         }
-        for text in ["", "0a", &digits[1..], &format!("{digits}0"), &"0g".repeat(32)] {
+        for text in [
+            "",
+            "0a",
+            &digits[1..],
+            &format!("{digits}0"),
+            &"0g".repeat(32),
+        ] {
             assert_eq!(Sha256Digest::from_text(text), None, "{text}");
         }
     }

@@ -17,6 +17,7 @@ use super::{
     record::StatusRecord,
     store::{AppliedEntry, Committed},
     transition::{Standing, Transition, transition},
+    turn::Written,
 };
 
 /// A change and who says it.
@@ -273,6 +274,16 @@ impl Batch {
         Committed {
             outcomes: self.outcomes(),
             applied,
+            recorded_ms: self.recorded_ms,
+            last_sequence: self.last_sequence,
+            head: self.head,
+            pushes: Vec::new(),
+        }
+    }
+
+    /// What all of it has in common, once it is filled.
+    pub(super) const fn written(&self) -> Written {
+        Written {
             recorded_ms: self.recorded_ms,
             last_sequence: self.last_sequence,
             head: self.head,

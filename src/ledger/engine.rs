@@ -150,6 +150,7 @@ impl Engine {
             keys::REVOKED,
             keys::ISSUERS,
             keys::TREE,
+            keys::PUSHES,
             keys::META,
         ];
         let families = families

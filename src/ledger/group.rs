@@ -25,6 +25,7 @@ use crate::change::{Change, Outcome, Source};
 
 use super::{
     error::LedgerError,
+    idempotency::{PushFate, PushRequest},
     issuer_wide::{Durable, IssuerRevocationOrder},
     log::TreeHead,
     store::{AppliedEntry, CHANGES_MAX, Committed, Ledger, Submission},
@@ -115,6 +116,22 @@ impl GroupCommit {
         self.submit_work(Work::Changes(changes), source, deadline)
     }
 
+    /// Submits changes that are pushed under an idempotency key. Its receipt says what became of the push,
+    /// now or when it was first submitted.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; then nothing was submitted.
+    pub fn submit_push(
+        &self,
+        request: PushRequest,
+        changes: Vec<Change>,
+        source: Source,
+        deadline: Instant,
+    ) -> Result<Receipt, SubmitError> {
+        let push = Push { request, changes };
+        self.submit_work(Work::Push(Box::new(push)), source, deadline)
+    }
+
     /// Submits an order to revoke an issuer as a whole; never waits. Its receipt gives the outcome of the
     /// order, then those of the changes that belong to it (none if it was refused).
     ///
@@ -182,6 +199,8 @@ pub struct Acknowledged {
     pub last_sequence: u64,
     /// The head of the log that covers that entry, and with it all that was submitted.
     pub head: TreeHead,
+    /// What became of a push.
+    pub push: Option<PushFate>,
 }
 
 /// What comes of a submission: a future, or something to block on.
@@ -260,6 +279,7 @@ impl From<LedgerError> for CommitError {
 #[derive(Debug)]
 enum Work {
     Changes(Vec<Change>),
+    Push(Box<Push>),
     /// Written alone: the changes around it are judged before or after it.
     Issuer(IssuerRevocationOrder),
 }
@@ -268,9 +288,48 @@ impl Work {
     fn changes(&self) -> &[Change] {
         match self {
             Self::Changes(changes) => changes,
+            Self::Push(push) => &push.changes,
             Self::Issuer(order) => &order.with,
         }
     }
+
+    const fn push(&self) -> Option<&PushRequest> {
+        match self {
+            Self::Push(push) => Some(&push.request),
+            _ => None,
+        }
+    }
+
+    /// Whether it may not be written with `others`. Of pushes with one key the second is to find what the
+    /// first wrote; one that is applied as a whole or not at all would have the others judged twice.
+    fn is_apart_from(&self, others: &[Job]) -> bool {
+        match self {
+            Self::Changes(_) => false,
+            Self::Issuer(_) => !others.is_empty(),
+            Self::Push(push) => {
+                let has_key = |other: &Job| {
+                    let other = other.work.push();
+                    other.is_some_and(|other| other.has_key_of(&push.request))
+                };
+                others.iter().any(has_key) || push.request.all_or_nothing && !others.is_empty()
+            }
+        }
+    }
+
+    /// Whether nothing else may be written with it.
+    const fn is_alone(&self) -> bool {
+        match self {
+            Self::Changes(_) => false,
+            Self::Push(push) => push.request.all_or_nothing,
+            Self::Issuer(_) => true,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Push {
+    request: PushRequest,
+    changes: Vec<Change>,
 }
 
 #[derive(Debug)]
@@ -331,6 +390,9 @@ struct Worker<T, V> {
     visible: u64,
 }
 
+/// How many old pushes are forgotten each time that there is nothing else to do.
+const FORGOTTEN_WHEN_IDLE: usize = 1_024;
+
 /// How often an idle thread looks whether there is something to mend.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -376,17 +438,17 @@ where
         let mut jobs = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
-            let alone = matches!(job.work, Work::Issuer(_));
             changes = changes.saturating_add(job.work.changes().len());
-            if changes > CHANGES_MAX || alone && !jobs.is_empty() {
+            if changes > CHANGES_MAX || job.work.is_apart_from(&jobs) {
                 self.held_back = Some(job);
                 break;
             }
             if job.deadline < now {
                 job.answer(Err(CommitError::DeadlinePassed));
             } else {
+                let is_alone = job.work.is_alone();
                 jobs.push(job);
-                if alone {
+                if is_alone {
                     break;
                 }
             }
@@ -395,7 +457,7 @@ where
         jobs
     }
 
-    fn commit(&mut self, jobs: &[Job]) -> Result<Acknowledged, CommitError> {
+    fn commit(&mut self, jobs: &[Job]) -> Result<Committing, CommitError> {
         // Also what a failed step left behind: if it cannot be seen, nothing more is promised.
         self.make_rest_visible()?;
         if let [job] = jobs
@@ -407,11 +469,15 @@ where
             self.make_rest_visible()?;
             let mut outcomes = vec![committed.outcome];
             outcomes.extend(committed.with.outcomes);
-            return Ok(Acknowledged {
-                outcomes,
-                recorded_ms: committed.with.recorded_ms,
-                last_sequence: committed.with.last_sequence,
-                head: committed.with.head,
+            return Ok(Committing {
+                all: Acknowledged {
+                    outcomes,
+                    recorded_ms: committed.with.recorded_ms,
+                    last_sequence: committed.with.last_sequence,
+                    head: committed.with.head,
+                    push: None,
+                },
+                pushes: Vec::new(),
             });
         }
         let submissions: Vec<_> = jobs
@@ -419,6 +485,7 @@ where
             .map(|job| Submission {
                 changes: job.work.changes(),
                 source: &job.source,
+                push: job.work.push(),
             })
             .collect();
         let Committed {
@@ -427,6 +494,7 @@ where
             recorded_ms,
             last_sequence,
             head,
+            pushes,
         } = self.ledger.commit_all(&submissions, (self.now_ms)())?;
         match (applied.first(), applied.last()) {
             (Some(first), Some(last))
@@ -436,11 +504,15 @@ where
             }
             _ => self.make_rest_visible()?,
         }
-        Ok(Acknowledged {
-            outcomes,
-            recorded_ms,
-            last_sequence,
-            head,
+        Ok(Committing {
+            all: Acknowledged {
+                outcomes,
+                recorded_ms,
+                last_sequence,
+                head,
+                push: None,
+            },
+            pushes,
         })
     }
 
@@ -453,6 +525,12 @@ where
         if let Err(error) = mended.and_then(|()| self.make_rest_visible()) {
             let error: &dyn Error = &error;
             tracing::warn!(error, "the ledger is not in order yet");
+            return;
+        }
+        let forgotten = (self.ledger).forget_old_pushes((self.now_ms)(), FORGOTTEN_WHEN_IDLE);
+        if let Err(error) = forgotten {
+            let error: &dyn Error = &error;
+            tracing::warn!(error, "what was noted of old pushes could not be removed");
         }
     }
 
@@ -507,17 +585,28 @@ impl Job {
     }
 }
 
-fn acknowledge(jobs: Vec<Job>, committed: Acknowledged) {
-    let mut outcomes = committed.outcomes.into_iter();
+/// What is acknowledged to several at once.
+struct Committing {
+    /// With the outcomes of all.
+    all: Acknowledged,
+    /// For each of them, what became of it if it is a push.
+    pushes: Vec<Option<PushFate>>,
+}
+
+fn acknowledge(jobs: Vec<Job>, committed: Committing) {
+    let Committing { all, pushes } = committed;
+    let mut outcomes = all.outcomes.into_iter();
+    let mut pushes = pushes.into_iter();
     for job in jobs {
         let count = match &job.work {
-            Work::Changes(changes) => changes.len(),
+            Work::Changes(_) | Work::Push(_) => job.work.changes().len(),
             // It is alone, and has all.
             Work::Issuer(_) => usize::MAX,
         };
         job.answer(Ok(Acknowledged {
             outcomes: outcomes.by_ref().take(count).collect(),
-            ..committed
+            push: pushes.next().flatten(),
+            ..all
         }));
     }
 }

@@ -8,6 +8,7 @@
 //! revoked   the certificate's key in `status`                → revoked value (`record`)
 //! issuers   issuer number u32                                → its canonical entry (`entry`)
 //! tree      level of tiles u8 ‖ index u64                    → hash (`log`)
+//! pushes    what was answered to a push                      → see `idempotency`
 //! meta      "format"                                         → u32, format version
 //!           "last_sequence"                                  → u64, number of the last entry
 //!           "writes"                                         → u64, number of the last batch
@@ -34,6 +35,7 @@ pub(super) const STATUS: &str = "status";
 pub(super) const REVOKED: &str = "revoked";
 pub(super) const ISSUERS: &str = "issuers";
 pub(super) const TREE: &str = "tree";
+pub(super) const PUSHES: &str = "pushes";
 pub(super) const META: &str = "meta";
 
 pub(super) const FORMAT: &[u8] = b"format";

@@ -21,6 +21,7 @@ mod error;
 mod evidence;
 mod group;
 mod high_water;
+mod idempotency;
 mod issuer_wide;
 mod issuers;
 mod keys;
@@ -32,6 +33,7 @@ mod revoked;
 mod snapshot;
 mod store;
 mod transition;
+mod turn;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +43,7 @@ pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, 
 pub use error::{Damage, LedgerError, StorageError};
 pub use evidence::Recorded;
 pub use group::{Acknowledged, CommitError, GroupCommit, GroupOptions, Receipt, SubmitError};
+pub use idempotency::{KEPT_MS, PushFate, PushRecord, PushRequest, Refused, Run, RunResult};
 pub use issuer_wide::{CommittedOrder, Durable, IssuerRevocationOrder, OwnStatuses, RevokedIssuer};
 pub use issuers::DefinedIssuer;
 pub use log::TreeHead;

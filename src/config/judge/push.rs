@@ -43,9 +43,12 @@ impl Judge<'_> {
                 let first = push.clients.iter().take(index);
                 let twice = first.clone().position(|other| other.name == client.name);
                 let twice = twice.map(|first| judge.line(&[Step::Index(first), Step::Key("name")]));
-                let shared = first
-                    .clone()
-                    .any(|other| other.token_sha256.iter().any(|it| client.token_sha256.contains(it)));
+                let shared = first.clone().any(|other| {
+                    other
+                        .token_sha256
+                        .iter()
+                        .any(|it| client.token_sha256.contains(it))
+                });
                 judge.index(index, |judge| {
                     if let Some(first_line) = twice {
                         let value = format!("the name {:?}", client.name);
@@ -98,7 +101,9 @@ impl Judge<'_> {
             self.report(Problem::NoCredential);
         }
         if !client.certificate_sha256.is_empty() && push.client_ca.is_none() {
-            self.key("certificate_sha256", |judge| judge.report(Problem::NoClientCa));
+            self.key("certificate_sha256", |judge| {
+                judge.report(Problem::NoClientCa)
+            });
         }
     }
 }
@@ -113,12 +118,7 @@ fn is_plain_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{
-        error::Problem,
-        judge::judge,
-        load::parse,
-        place::Map,
-    };
+    use crate::config::{error::Problem, judge::judge, load::parse, place::Map};
 
     fn found(push: &str, client: &str) -> Vec<Problem> {
         let text = format!(
@@ -165,7 +165,10 @@ mod tests {
             &fine,
             "out of range",
         );
-        let twice = format!("{fine}\n[[push.client]]\n{}", fine.replace("ejbca-1", "ejbca-2"));
+        let twice = format!(
+            "{fine}\n[[push.client]]\n{}",
+            fine.replace("ejbca-1", "ejbca-2")
+        );
         is_found(listen, &twice, "another client");
         let twice = format!(
             "{fine}\n[[push.client]]\n{}",

@@ -96,7 +96,10 @@ impl Issued {
 }
 
 /// Judges one certificate. Names are compared octet for octet, as CertIDs are hashed from them.
-pub(in crate::feed) fn judge(der: &[u8], issuers: &Issuers<'_>) -> Result<Verdict, CertificateCause> {
+pub(in crate::feed) fn judge(
+    der: &[u8],
+    issuers: &Issuers<'_>,
+) -> Result<Verdict, CertificateCause> {
     let certificate = Certificate::from_der(der).map_err(CertificateCause::Malformed)?;
     let serial = serial(certificate.serial_number());
     let mut defect = None;

@@ -79,10 +79,7 @@ fn text<'t>(field: Option<&'t Text<'_>>) -> Option<&'t str> {
 }
 
 /// Judges an entry by itself; the error is the name of an issuer that its sender may not speak for.
-pub(super) fn judge<'e>(
-    raw: &'e RawEntry<'_>,
-    reading: &Reading<'_>,
-) -> Result<Pushed, &'e str> {
+pub(super) fn judge<'e>(raw: &'e RawEntry<'_>, reading: &Reading<'_>) -> Result<Pushed, &'e str> {
     let named = match text(raw.issuer.as_ref()) {
         None => None,
         Some(name) => {
@@ -113,7 +110,10 @@ fn change(
         }
         None => {
             let serial = stated.ok_or_else(|| {
-                refused("serial_missing", "neither a serial nor a certificate is given")
+                refused(
+                    "serial_missing",
+                    "neither a serial nor a certificate is given",
+                )
             })?;
             (alone(named, reading.issuers)?, serial)
         }
@@ -160,7 +160,8 @@ impl Said<'_> {
             ("invalidity_date", self.invalidity_date.is_some()),
         ] {
             if is_given {
-                let detail = format!("{field} is given of a certificate that is said to be {status}");
+                let detail =
+                    format!("{field} is given of a certificate that is said to be {status}");
                 return Err(refused("fields_contradict", detail));
             }
         }
@@ -214,7 +215,10 @@ fn verified(
         Ok(certificates::Verdict::Issued(issued)) => {
             let mut ids = those.ids();
             let id = ids.nth(usize::from(issued.issuer)).ok_or_else(|| {
-                refused("certificate_not_of_issuer", "its issuer is none of this client's")
+                refused(
+                    "certificate_not_of_issuer",
+                    "its issuer is none of this client's",
+                )
             })?;
             Ok((id, issued))
         }
@@ -225,9 +229,9 @@ fn verified(
         Err(cause) => {
             use certificates::CertificateCause as Cause;
             let code = match cause {
-                Cause::OtherIssuer { .. } | Cause::NotSigned { .. } | Cause::Unverifiable { .. } => {
-                    "certificate_not_of_issuer"
-                }
+                Cause::OtherIssuer { .. }
+                | Cause::NotSigned { .. }
+                | Cause::Unverifiable { .. } => "certificate_not_of_issuer",
                 _ => "certificate_malformed",
             };
             Err(refused(code, format!("certificate: {cause}")))
@@ -242,7 +246,9 @@ fn certificate_der(written: &str) -> Result<Vec<u8>, EntryRefusal> {
         for block in pem_blocks(written.as_bytes()) {
             let block = block.map_err(|error| malformed(&error.to_string()))?;
             if block.label == "CERTIFICATE" && found.replace(block.der).is_some() {
-                return Err(malformed("it holds several PEM blocks: send each in its own entry"));
+                return Err(malformed(
+                    "it holds several PEM blocks: send each in its own entry",
+                ));
             }
         }
         found.ok_or_else(|| malformed("no PEM block in it is a CERTIFICATE"))?
@@ -275,7 +281,8 @@ fn agreed(
         not_after: Some(issued.not_after),
         certificate_sha256: issued.certificate_sha256(),
     };
-    let agrees = |stated: Option<UnixTime>, found| stated.is_none_or(|stated| Some(stated) == found);
+    let agrees =
+        |stated: Option<UnixTime>, found| stated.is_none_or(|stated| Some(stated) == found);
     if !agrees(stated.not_before, inventory.not_before) {
         return differs("not_before");
     }

@@ -85,7 +85,8 @@ pub(super) fn hold_reason(name: Option<&str>) -> Result<Option<CrlReason>, Entry
         None if name.is_none() => {}
         Some(CrlReason::CertificateHold) => {}
         _ => {
-            let detail = "a hold has the reason certificateHold: leave the reason out, or say revoked";
+            let detail =
+                "a hold has the reason certificateHold: leave the reason out, or say revoked";
             return Err(refused("fields_contradict", detail));
         }
     }
