@@ -21,9 +21,11 @@ mod keeper;
 mod lineage;
 mod live;
 mod observer;
+mod push;
 mod renewal;
 mod runtime;
 mod scrub;
+mod seal;
 mod signing;
 
 pub use admin::{Admin, ClockReply, ServerStats};
@@ -37,4 +39,6 @@ pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};
 pub use issuer::{Issuer, Issuers};
 pub use observer::{AuthorityStats, CrlStats, EvidenceStats, IssuerStats, SignerState};
+pub use push::PushOffice;
 pub use runtime::{Authority, AuthorityError};
+pub use seal::Seal;

@@ -9,6 +9,8 @@ mod exit;
 mod import;
 mod init;
 mod output;
+mod push;
+mod push_listener;
 mod revocation;
 mod revoke_all;
 mod serve;
@@ -64,6 +66,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Status(arguments) => status::run(&common, &arguments),
         Command::Stats => stats::run(&common),
         Command::Clock(arguments) => clock::run(&common, &arguments),
+        Command::Push(arguments) => push::run(&common, &arguments),
         Command::Ca(arguments) => ca::run(&common, &arguments),
     }
 }
@@ -113,6 +116,7 @@ enum Command {
     #[command(after_help = "Example:\n  estelam stats --json")]
     Stats,
     Clock(clock::ClockArguments),
+    Push(push::PushArguments),
     Ca(ca::CaArguments),
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use super::connection::{create_state_dir, open_ledger_in_turn};
-use super::{Exit, Failure};
+use super::{Exit, Failure, push_listener};
 use crate::authority::{
     Admin, Authority, AuthorityError, AuthorityStats, Issuers, OperationError, with_causes,
 };
@@ -80,6 +80,7 @@ impl Service {
             clock,
         } = self;
         raise_open_files_limit();
+        let push = push_listener::open(&config)?;
         let mounts = Mounts::new(&config.http.ocsp_paths)
             .map_err(|error| Failure::new(Exit::Config, with_causes(&error)))?;
         create_state_dir(&config.state_dir)?;
@@ -123,6 +124,8 @@ impl Service {
             questions,
         ));
 
+        let push_backend = Arc::new(push_listener::office(&authority));
+
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -134,6 +137,9 @@ impl Service {
             let (stop, stopping) = watch::channel(false);
             for address in server.addresses() {
                 tracing::info!("listening on http://{address}");
+            }
+            if let Some(push) = &push {
+                tracing::info!("taking pushes at https://{}", push.address());
             }
             tokio::spawn({
                 let stop = stop.clone();
@@ -153,6 +159,16 @@ impl Service {
                 stop.send_replace(true);
                 drained
             };
+            let pushing = async {
+                let Some(push) = push else {
+                    return Ok(());
+                };
+                let pushing = push.serve(push_backend, told(stopping.clone())).await;
+                if pushing.is_err() {
+                    stop.send_replace(true);
+                }
+                pushing
+            };
             let accompanied = async {
                 let running = Running {
                     authority: Arc::clone(&authority),
@@ -165,9 +181,12 @@ impl Service {
                 }
                 then
             };
-            let (drained, then) = tokio::join!(serving, accompanied);
+            let (drained, pushed, then) = tokio::join!(serving, pushing, accompanied);
             admin_stop.send_replace(true);
             drop(admin.await);
+            pushed.map_err(|error| {
+                Failure::new(Exit::Internal, format!("cannot take pushes: {error}"))
+            })?;
             let drained = drained
                 .map_err(|error| Failure::new(Exit::Internal, format!("cannot serve: {error}")))?;
             if drained.cut > 0 {

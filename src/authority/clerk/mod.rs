@@ -6,6 +6,7 @@ mod crl;
 mod import;
 mod issuance;
 mod issuer_wide;
+mod push;
 mod status;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::change::Source;
 use crate::clock::Clock;
 use crate::feed::{LedgerSink, LedgerSinkError};
 use crate::identity::SerialNumber;
-use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
+use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord, TreeHead};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
 pub use import::{ImportOrder, ImportRequest};
@@ -27,6 +28,7 @@ pub use issuer_wide::{
     CaCertificate, CaCertificateState, IssuerBelow, RevokeAllPreview, RevokeAllReply,
     RevokeAllRequest, WholeRevocation,
 };
+pub(super) use push::{PushError, PushOrder, answer as push_answer, record_of as push_record};
 pub use status::{CertificateState, StatusReply, StatusRequest};
 
 /// Carries changes to the ledger and statuses back.
@@ -113,6 +115,17 @@ impl Clerk {
         } else {
             Visible::AtNextStart
         }
+    }
+
+    /// Whether the ledger takes changes now, as far as is known.
+    pub(super) fn can_record(&self) -> bool {
+        !self.ledger.needs_recovery()
+    }
+
+    /// The head of the ledger's log.
+    pub(super) fn tree_head(&self) -> Result<TreeHead, OperationError> {
+        let head = self.ledger.tree_head();
+        head.map_err(|error| OperationError::from(&error))
     }
 
     fn find(
