@@ -60,6 +60,7 @@ impl Config {
             under(&mut push.key);
             push.client_ca.as_mut().map(under);
         }
+        self.ledger.key.as_mut().map(under);
         for issuer in &mut self.issuers {
             under(&mut issuer.certificate);
             issuer.crl_signers.iter_mut().for_each(under);
@@ -174,6 +175,10 @@ mod tests {
                     socket: Some("state/admin.sock".into())
                 },
                 push: Some(push()),
+                ledger: crate::config::LedgerSettings {
+                    key: Some("state/keys/ledger.key".into()),
+                    origin: Some("example.org/revocations".to_owned()),
+                },
                 issuers: vec![issuer],
                 ..Config::default()
             }
@@ -248,6 +253,7 @@ mod tests {
         let at = |name| folder.path().join(name);
         assert_eq!(config.state_dir, at("state"));
         assert_eq!(config.admin_socket(), at("state/admin.sock"));
+        assert_eq!(config.ledger_key(), at("state/keys/ledger.key"));
         assert_eq!(config.issuers[0].certificate, at("ca.pem"));
         assert_eq!(config.issuers[0].signers[0].key, at("keys/s.key"));
         let signer = &config.issuers[1].signers[0];

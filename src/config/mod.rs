@@ -28,8 +28,8 @@ pub(crate) use judge::SOCKET_PATH_MAX;
 pub use place::Place;
 pub use push::{Push, PushClient, Sha256Digest};
 pub use settings::{
-    Admin, CertIdHash, Config, Evidence, Http, Issuer, Limits, Listen, NotIssued, PassphraseSource,
-    ResponderId, Signer,
+    Admin, CertIdHash, Config, Evidence, Http, Issuer, LedgerSettings, Limits, Listen, NotIssued,
+    PassphraseSource, ResponderId, Signer,
 };
 
 /// A commented configuration that states every setting at its default, as `estelam init` writes it.

@@ -13,6 +13,8 @@ mod edge;
 mod epochs;
 mod frontier;
 mod hash;
+mod nodes;
+mod proof;
 mod tiles;
 
 #[cfg(test)]
@@ -21,6 +23,10 @@ mod tests;
 pub use epochs::{Epoch, Epochs};
 pub use frontier::{Frontier, TreeHead};
 pub use hash::{HASH_OCTETS, Hash, empty_root, leaf_hash, node_hash};
+pub use nodes::SnapshotNodes;
+pub use proof::{
+    Nodes, consistency_proof, head_at, inclusion_proof, proves_consistency, proves_inclusion,
+};
 
 pub(super) use append::Appender;
 pub(super) use edge::check as check_edge;
