@@ -11,6 +11,7 @@
 mod ca;
 mod duration;
 mod error;
+pub mod feed;
 mod file;
 mod judge;
 mod load;
@@ -21,6 +22,7 @@ mod settings;
 
 pub use ca::Ca;
 pub use error::{ConfigError, Finding, Problem};
+pub use feed::{Feed, FeedKind};
 pub(crate) use file::read;
 pub use file::{CertificateFileError, FileError, read_certificate};
 #[cfg(feature = "rocksdb")]
@@ -29,7 +31,7 @@ pub use place::Place;
 pub use push::{Push, PushClient, Sha256Digest};
 pub use settings::{
     Admin, CertIdHash, Config, Evidence, Http, Issuer, LedgerSettings, Limits, Listen, NotIssued,
-    PassphraseSource, ResponderId, Signer,
+    PassphraseSource, ResponderId, Signer, WhenStale,
 };
 
 /// A commented configuration that states every setting at its default, as `estelam init` writes it.
