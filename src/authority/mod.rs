@@ -26,7 +26,6 @@ mod push;
 mod renewal;
 mod runtime;
 mod scrub;
-mod seal;
 mod signing;
 
 pub use admin::{Admin, ClockReply, ServerStats};
@@ -43,4 +42,3 @@ pub use issuer::{Issuer, Issuers};
 pub use observer::{AuthorityStats, CrlStats, EvidenceStats, IssuerStats, SignerState};
 pub use push::PushOffice;
 pub use runtime::{Authority, AuthorityError};
-pub use seal::Seal;

@@ -5,25 +5,32 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use hyper::body::Bytes;
 
-use super::clerk::{PushError, PushOrder, StatusRequest, push_answer, push_record};
+use super::clerk::{PushError, PushOrder, StatusRequest, Submitted, push_answer, push_record};
 use super::error::with_causes;
-use super::seal::Seal;
-use super::{Clerk, ErrorClass, OperationError};
+use super::feeding::FeedBoard;
+use super::{Authority, Clerk, ErrorClass, OperationError};
+use crate::audit::LedgerKey;
 use crate::feed::push::{BatchError, Form};
 use crate::http::push::{Answer, Client, Problem, PushBackend, PushReply, PushedBatch};
-use crate::ledger::{Acknowledged, CommitError, Receipt, SubmitError};
+use crate::ledger::{Acknowledged, CommitError, SubmitError};
 
 /// Takes batches for a running authority.
 pub struct PushOffice {
     clerk: Clerk,
-    seal: Arc<Seal>,
+    key: Arc<LedgerKey>,
+    /// Where batches show as a feed; `None` where there are no feeds.
+    board: Option<Arc<FeedBoard>>,
 }
 
 impl PushOffice {
-    /// An office whose receipts are signed by `seal`.
+    /// The office of this authority, whose feeds are started; `key` signs receipts and checkpoints.
     #[must_use]
-    pub const fn new(clerk: Clerk, seal: Arc<Seal>) -> Self {
-        Self { clerk, seal }
+    pub fn new(authority: &Authority, key: Arc<LedgerKey>) -> Self {
+        Self {
+            clerk: authority.clerk(),
+            key,
+            board: authority.feeds().map(|feeds| Arc::clone(feeds.board())),
+        }
     }
 }
 
@@ -34,19 +41,26 @@ impl PushBackend for PushOffice {
     fn push(&self, batch: PushedBatch) -> Answer<'_, PushReply> {
         Box::pin(async move {
             let is_small = batch.body.len() <= SMALL_BATCH_OCTETS;
+            let client = Arc::clone(&batch.client);
             let clerk = self.clerk.clone();
             let begin = move || begin(&clerk, &batch);
-            let receipt = if is_small {
+            let begun = if is_small {
                 begin()
             } else {
                 blocking(begin).await?
             };
-            let receipt = receipt.map_err(|error| problem(&error))?;
+            let Submitted { receipt, said } = begun.map_err(|error| problem(&error))?;
             let committed = receipt.await;
             let committed = committed.map_err(|error| problem(&PushError::Commit(error)))?;
-            let seal = Arc::clone(&self.seal);
-            let finish = move || finish(&committed, &seal);
-            let reply = if is_small {
+            let (key, board) = (Arc::clone(&self.key), self.board.clone());
+            let finish = move || {
+                let reply = finish(&committed, &key)?;
+                if let (Some(board), Some(fate)) = (board, &committed.push) {
+                    said.tell(&board, &client.name, fate);
+                }
+                Ok(reply)
+            };
+            let reply: Result<_, PushError> = if is_small {
                 finish()
             } else {
                 blocking(finish).await?
@@ -90,14 +104,15 @@ impl PushBackend for PushOffice {
     fn checkpoint(&self) -> Answer<'_, Bytes> {
         Box::pin(async move {
             let clerk = self.clerk.clone();
-            let head = blocking(move || clerk.tree_head()).await?;
-            let head = head.map_err(|error| operation_problem(&error))?;
-            Ok(self.seal.checkpoint(&head).into())
+            let checkpoint = blocking(move || clerk.checkpoint()).await?;
+            let checkpoint = checkpoint.map_err(|error| operation_problem(&error))?;
+            let text = checkpoint.text(self.key.name());
+            Ok(self.key.sign_note(&text).into())
         })
     }
 }
 
-fn begin(clerk: &Clerk, batch: &PushedBatch) -> Result<Receipt, PushError> {
+fn begin(clerk: &Clerk, batch: &PushedBatch) -> Result<Submitted, PushError> {
     clerk.push(&PushOrder {
         client: &batch.client.name,
         issuers: &batch.client.issuers,
@@ -113,9 +128,9 @@ fn begin(clerk: &Clerk, batch: &PushedBatch) -> Result<Receipt, PushError> {
     })
 }
 
-fn finish(committed: &Acknowledged, seal: &Seal) -> Result<PushReply, PushError> {
+fn finish(committed: &Acknowledged, key: &LedgerKey) -> Result<PushReply, PushError> {
     let (record, repeated) = push_record(committed.push.as_ref())?;
-    let body = push_answer(record, seal.name(), |text| seal.sign_note(text));
+    let body = push_answer(record, key.name(), |text| key.sign_note(text));
     Ok(PushReply {
         body: body.into(),
         repeated,

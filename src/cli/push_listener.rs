@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Exit, Failure};
-use crate::authority::{Authority, PushOffice, Seal, with_causes};
+use crate::audit::LedgerKey;
+use crate::authority::with_causes;
 use crate::config::{Config, Sha256Digest};
 use crate::http::push::{Client, Clients, OpenError, PushLimits, PushServer, TlsFiles};
 
@@ -46,7 +47,12 @@ pub(super) fn open(config: &Config) -> Result<Option<PushServer>, Failure> {
     })
 }
 
-/// Who takes the batches.
-pub(super) fn office(authority: &Authority) -> PushOffice {
-    PushOffice::new(authority.clerk(), Arc::new(Seal))
+/// The key that signs receipts.
+///
+/// # Errors
+/// When it cannot be used.
+pub(super) fn ledger_key(config: &Config) -> Result<Arc<LedgerKey>, Failure> {
+    LedgerKey::open_or_create(&config.ledger_key(), config.ledger.origin.as_deref())
+        .map(Arc::new)
+        .map_err(|error| Failure::new(Exit::Key, with_causes(&error)))
 }

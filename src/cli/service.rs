@@ -14,7 +14,8 @@ use tracing_subscriber::EnvFilter;
 use super::connection::{create_state_dir, open_ledger_in_turn};
 use super::{Exit, Failure, push_listener};
 use crate::authority::{
-    Admin, Authority, AuthorityError, AuthorityStats, Issuers, OperationError, with_causes,
+    Admin, Authority, AuthorityError, AuthorityStats, Issuers, OperationError, PushOffice,
+    with_causes,
 };
 use crate::catalog::{Catalog, ManifestState, OpenReport};
 use crate::clock::{Clock, SystemClock};
@@ -85,6 +86,7 @@ impl Service {
             .map_err(|error| Failure::new(Exit::Config, with_causes(&error)))?;
         create_state_dir(&config.state_dir)?;
         let ledger = Arc::new(open_ledger_in_turn(&config, &issuers)?);
+        let ledger_key = push_listener::ledger_key(&config)?;
         let (catalog, report) =
             Catalog::open(&config.state_dir.join("catalog"), clock.now_millis())
                 .map_err(|error| authority_failure(&error.into()))?;
@@ -127,7 +129,10 @@ impl Service {
             questions,
         ));
 
-        let push_backend = Arc::new(push_listener::office(&authority));
+        let push = push.map(|push| {
+            let office = PushOffice::new(&authority, Arc::clone(&ledger_key));
+            (push, Arc::new(office))
+        });
 
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -141,7 +146,7 @@ impl Service {
             for address in server.addresses() {
                 tracing::info!("listening on http://{address}");
             }
-            if let Some(push) = &push {
+            if let Some((push, _)) = &push {
                 tracing::info!("taking pushes at https://{}", push.address());
             }
             tokio::spawn({
@@ -163,10 +168,10 @@ impl Service {
                 drained
             };
             let pushing = async {
-                let Some(push) = push else {
+                let Some((push, office)) = push else {
                     return Ok(());
                 };
-                let pushing = push.serve(push_backend, told(stopping.clone())).await;
+                let pushing = push.serve(office, told(stopping.clone())).await;
                 if pushing.is_err() {
                     stop.send_replace(true);
                 }

@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use super::error::with_causes;
 use super::{ErrorClass, Issuer, Issuers, OperationError};
+use crate::audit::Checkpoint;
 use crate::change::Source;
 use crate::clock::Clock;
 use crate::feed::{LedgerSink, LedgerSinkError};
 use crate::identity::SerialNumber;
-use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord, TreeHead};
+use crate::ledger::{CommitError, GroupCommit, Ledger, LedgerError, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
 pub use issuance::{
@@ -27,7 +28,9 @@ pub use issuer_wide::{
     CaCertificate, CaCertificateState, IssuerBelow, RevokeAllPreview, RevokeAllReply,
     RevokeAllRequest, WholeRevocation,
 };
-pub(super) use push::{PushError, PushOrder, answer as push_answer, record_of as push_record};
+pub(super) use push::{
+    PushError, PushOrder, Submitted, answer as push_answer, record_of as push_record,
+};
 pub use status::{CertificateState, StatusReply, StatusRequest};
 
 /// Carries changes to the ledger and statuses back.
@@ -126,10 +129,16 @@ impl Clerk {
         !self.ledger.needs_recovery()
     }
 
-    /// The head of the ledger's log.
-    pub(super) fn tree_head(&self) -> Result<TreeHead, OperationError> {
-        let head = self.ledger.tree_head();
-        head.map_err(|error| OperationError::from(&error))
+    /// The head of the ledger's log, and its epoch.
+    pub(super) fn checkpoint(&self) -> Result<Checkpoint, OperationError> {
+        let read = || -> Result<Checkpoint, LedgerError> {
+            let snapshot = self.ledger.snapshot()?;
+            Ok(Checkpoint {
+                epoch: snapshot.epochs().last().number,
+                head: snapshot.tree_head()?,
+            })
+        };
+        read().map_err(|error| OperationError::from(&error))
     }
 
     fn find(

@@ -1,15 +1,20 @@
 //! Batches that CA systems push: judged, recorded with their answer, and answered with a receipt.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::{Clerk, with_causes};
 use crate::asn1::UnixTime;
-use crate::authority::{ErrorClass, OperationError};
+use crate::authority::feeding::FeedBoard;
+use crate::authority::{ErrorClass, Issuer, OperationError};
 use crate::change::{Action, Change, Source};
+use crate::config;
+use crate::feed::live::FeedKey;
 use crate::feed::push::{BatchError, Form, PushIssuer, Pushed, Reading};
+use crate::identity::IssuerId;
 use crate::ledger::{
     CommitError, PushFate, PushRecord, PushRequest, Receipt, Refused, Run, RunResult, SubmitError,
 };
@@ -34,19 +39,18 @@ pub(in crate::authority) struct PushOrder<'a> {
 }
 
 impl Clerk {
-    /// Reads a batch and submits it; never waits for the disk. Its receipt says what became of it once it
+    /// Reads a batch and submits it; never waits for the disk. The receipt says what became of it once it
     /// is durable and visible.
     ///
     /// # Errors
     /// [`PushError`]; then nothing was submitted.
-    pub(in crate::authority) fn push(&self, order: &PushOrder<'_>) -> Result<Receipt, PushError> {
+    pub(in crate::authority) fn push(&self, order: &PushOrder<'_>) -> Result<Submitted, PushError> {
         let Some(commits) = &self.commits else {
             return Err(PushError::Submit(SubmitError::Stopped));
         };
-        let issuers: Vec<PushIssuer<'_>> = self
-            .issuers
+        let allowed = self.issuers_of(order.issuers);
+        let issuers: Vec<PushIssuer<'_>> = allowed
             .iter()
-            .filter(|issuer| order.issuers.contains(&issuer.name))
             .map(|issuer| PushIssuer {
                 name: &issuer.name,
                 id: issuer.id,
@@ -67,6 +71,7 @@ impl Clerk {
             refused: Vec::new(),
         };
         let mut changes = Vec::with_capacity(pushed.len());
+        let mut said = SaidOf::new(allowed.clone());
         for (place, pushed) in pushed.into_iter().enumerate() {
             match pushed {
                 Pushed::Change {
@@ -76,15 +81,14 @@ impl Clerk {
                     if time_is_ours {
                         self.keep_known_time(&mut change)?;
                     }
+                    said.note(Some(change.issuer));
                     changes.push(change);
                 }
-                Pushed::Refused(why) => request.refused.push((
-                    place,
-                    Refused {
-                        code: why.code.to_owned(),
-                        detail: why.detail,
-                    },
-                )),
+                Pushed::Refused(why) => {
+                    said.note(None);
+                    let (code, detail) = (why.code.to_owned(), why.detail);
+                    request.refused.push((place, Refused { code, detail }));
+                }
             }
         }
         // A client's name and key are bounded, so that they fit.
@@ -94,7 +98,13 @@ impl Clerk {
         })?;
         let now = Instant::now();
         let deadline = now.checked_add(TURN_WAIT).unwrap_or(now);
-        Ok(commits.submit_push(request, changes, source, deadline)?)
+        let receipt = commits.submit_push(request, changes, source, deadline)?;
+        Ok(Submitted { receipt, said })
+    }
+
+    fn issuers_of(&self, names: &[String]) -> Vec<Arc<Issuer>> {
+        let named = |issuer: &&Arc<Issuer>| names.contains(&issuer.name);
+        self.issuers.iter().filter(named).map(Arc::clone).collect()
     }
 
     /// A revocation that states no time and is known for the same reason has the time known, so that it
@@ -112,6 +122,95 @@ impl Clerk {
             claim.revocation_time = known.claim.revocation_time;
         }
         Ok(())
+    }
+}
+
+/// A batch that was submitted.
+#[derive(Debug)]
+pub(in crate::authority) struct Submitted {
+    /// What comes of it.
+    pub(in crate::authority) receipt: Receipt,
+    /// Of whom it speaks.
+    pub(in crate::authority) said: SaidOf,
+}
+
+/// Of which issuers the entries of a batch speak.
+pub(in crate::authority) struct SaidOf {
+    /// Those of the client.
+    issuers: Vec<Arc<Issuer>>,
+    /// For each entry the place of its issuer among those, if it is known. Nothing for a client of one
+    /// issuer.
+    places: Vec<Option<u16>>,
+}
+
+impl SaidOf {
+    const fn new(issuers: Vec<Arc<Issuer>>) -> Self {
+        Self {
+            issuers,
+            places: Vec::new(),
+        }
+    }
+
+    fn note(&mut self, issuer: Option<IssuerId>) {
+        if self.issuers.len() < 2 {
+            return;
+        }
+        let place = |id| self.issuers.iter().position(|issuer| issuer.id == id);
+        let place = issuer.and_then(place);
+        let place = place.and_then(|place| u16::try_from(place).ok());
+        self.places.push(place);
+    }
+
+    /// Tells the board of the client's batch. An empty one, or one that speaks of another issuer, says
+    /// too that the client is there.
+    pub(in crate::authority) fn tell(&self, board: &FeedBoard, client: &str, fate: &PushFate) {
+        let runs = match fate {
+            PushFate::Recorded(record) => record.runs.as_slice(),
+            // What was counted is not counted again.
+            PushFate::Repeated(_) => &[],
+            PushFate::KeyReused => return,
+        };
+        for (issuer, own) in self.issuers.iter().zip(0_u16..) {
+            for feed in &issuer.feeds {
+                let config::Feed::Push(push) = feed else {
+                    continue;
+                };
+                if push.client == client {
+                    let key = FeedKey {
+                        issuer: issuer.name.clone(),
+                        feed: feed.name().to_owned(),
+                    };
+                    board.pushed(&key, self.counts(runs, own));
+                }
+            }
+        }
+    }
+
+    fn counts(&self, runs: &[Run], own: u16) -> [u64; 3] {
+        if self.places.is_empty() {
+            return counts(runs);
+        }
+        let mut places = self.places.iter();
+        let mut counted = [0_u64; 3];
+        for run in runs {
+            let count = usize::try_from(run.count).unwrap_or(usize::MAX);
+            let of_own = places.by_ref().take(count).filter(|it| **it == Some(own));
+            let count = u32::try_from(of_own.count()).unwrap_or(u32::MAX);
+            let result = run.result.clone();
+            let of_run = counts(&[Run { count, result }]);
+            for (sum, count) in counted.iter_mut().zip(of_run) {
+                *sum = sum.saturating_add(count);
+            }
+        }
+        counted
+    }
+}
+
+impl std::fmt::Debug for SaidOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SaidOf")
+            .field("entries", &self.places.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -162,6 +162,27 @@ impl FeedBoard {
         }
     }
 
+    /// Notes a batch that a client pushed: how many entries were applied, said nothing new, were refused.
+    /// Batches come by the hundred a second, so there is no line in the log for each.
+    pub fn pushed(&self, key: &FeedKey, [applied, unchanged, refused]: [u64; 3]) {
+        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let mut rows = self.rows();
+        let Some(row) = rows.get_mut(key) else { return };
+        let was_stale = row.is_stale(monotonic);
+        row.last_attempt = Some(now);
+        row.last_success = Some(now);
+        row.stale_at = (row.stale_after).map(|after| monotonic.saturating_add(after));
+        row.evidence = Some(now);
+        row.applied = row.applied.saturating_add(applied);
+        row.unchanged = row.unchanged.saturating_add(unchanged);
+        // As of a poll: those of the last batch.
+        row.left_out = refused;
+        drop(rows);
+        if was_stale {
+            (self.on_fresh)();
+        }
+    }
+
     /// Notes that a poll failed, or that what was pushed was not taken.
     pub fn failed(&self, key: &FeedKey, error: &FeedError, next: Option<UnixTime>) {
         let now = self.clock.now();
