@@ -9,6 +9,7 @@
 //! - [`crl`] reads revocation lists as they are on the wire;
 //! - [`change`] is what a source says about a certificate; [`feed`] reads sources;
 //! - [`ledger`] keeps every status change, durably, and the status that follows;
+//! - [`audit`] proves that what it keeps was not altered;
 //! - [`ocsp`] is the wire: requests, templates, responses;
 //! - [`signer`] holds keys, and judges which may speak for whom;
 //! - [`segment`] is the mapped file of presigned answers;
@@ -22,6 +23,8 @@
 //! - [`observe`], [`clock`], [`config`] and [`cli`] are what the name says.
 
 pub mod asn1;
+#[cfg(feature = "rocksdb")]
+pub mod audit;
 #[cfg(feature = "rocksdb")]
 pub mod authority;
 pub mod catalog;

@@ -15,11 +15,15 @@ pub enum ErrorClass {
     Key,
     /// The input was judged and refused; nothing was applied.
     Input,
+    /// The input is older than what was taken before; nothing was applied.
+    Older,
+    /// The input lacks much of what was taken before; nothing was applied.
+    Shrunk,
     /// The change contradicts what the ledger holds; nothing was applied.
     Refused,
     /// The state is damaged.
     Damaged,
-    /// The state was written by a newer version.
+    /// The state was written by another version, which alone can read it.
     NewerState,
     /// Somebody else holds the address, the ledger or the socket.
     Busy,
@@ -38,6 +42,8 @@ impl ErrorClass {
             Self::Config => "config",
             Self::Key => "key",
             Self::Input => "input",
+            Self::Older => "older",
+            Self::Shrunk => "shrunk",
             Self::Refused => "refused",
             Self::Damaged => "damaged",
             Self::NewerState => "newer_state",
@@ -55,6 +61,8 @@ impl ErrorClass {
             Self::Config,
             Self::Key,
             Self::Input,
+            Self::Older,
+            Self::Shrunk,
             Self::Refused,
             Self::Damaged,
             Self::NewerState,
@@ -108,7 +116,7 @@ impl From<&LedgerError> for ErrorClass {
     fn from(error: &LedgerError) -> Self {
         match error {
             LedgerError::Locked { .. } => Self::Busy,
-            LedgerError::NewerVersion { .. } => Self::NewerState,
+            LedgerError::NewerVersion { .. } | LedgerError::OlderVersion { .. } => Self::NewerState,
             LedgerError::Damaged { .. } => Self::Damaged,
             LedgerError::NoSpace { .. }
             | LedgerError::Permission { .. }

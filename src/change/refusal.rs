@@ -49,6 +49,27 @@ pub enum Refusal {
     /// Released, but never heard of.
     #[error("the ledger does not know this serial number")]
     NotKnown,
+    /// Nothing is wrong with it, but with another change that it was to be applied with.
+    #[error("not applied, since another entry of the batch was refused")]
+    NotAlone,
+}
+
+impl Refusal {
+    /// For programs; never changes its meaning.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::Revoked { .. } => "already_revoked",
+            Self::RevokedOtherwise { .. } => "revoked_otherwise",
+            Self::TimeAhead { .. } => "time_ahead",
+            Self::InventoryDiffers => "inventory_differs",
+            Self::HoldOfIssuer => "hold_of_issuer",
+            Self::NotOnHold => "not_on_hold",
+            Self::NotKnown => "not_known",
+            Self::NotAlone => "batch_refused",
+        }
+    }
 }
 
 /// A reason inside a sentence.

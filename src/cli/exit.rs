@@ -26,7 +26,7 @@ pub enum Exit {
     Refused,
     /// 8: the state is damaged.
     Damaged,
-    /// 9: the state was written by a newer version.
+    /// 9: the state was written by another version, which alone can read it.
     NewerState,
     /// 10: the address, the ledger or the socket is held by somebody else.
     Busy,
@@ -70,7 +70,7 @@ impl From<ErrorClass> for Exit {
             ErrorClass::Usage => Self::Usage,
             ErrorClass::Config => Self::Config,
             ErrorClass::Key => Self::Key,
-            ErrorClass::Input => Self::Input,
+            ErrorClass::Input | ErrorClass::Older | ErrorClass::Shrunk => Self::Input,
             ErrorClass::Refused => Self::Refused,
             ErrorClass::Damaged => Self::Damaged,
             ErrorClass::NewerState => Self::NewerState,

@@ -10,6 +10,8 @@ mod exit;
 mod import;
 mod init;
 mod output;
+mod push;
+mod push_listener;
 mod revocation;
 mod revoke_all;
 mod serve;
@@ -65,6 +67,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Status(arguments) => status::run(&common, &arguments),
         Command::Stats => stats::run(&common),
         Command::Clock(arguments) => clock::run(&common, &arguments),
+        Command::Push(arguments) => push::run(&common, &arguments),
         Command::Ca(arguments) => ca::run(&common, &arguments),
         Command::Crl(arguments) => crl::run(&common, &arguments),
     }
@@ -115,6 +118,7 @@ enum Command {
     #[command(after_help = "Example:\n  estelam stats --json")]
     Stats,
     Clock(clock::ClockArguments),
+    Push(push::PushArguments),
     Ca(ca::CaArguments),
     Crl(crl::CrlArguments),
 }
@@ -130,5 +134,5 @@ or, for your own CA:
   estelam serve
 
 Exit codes: 0 done, 1 internal error, 2 usage, 3 configuration, 4 key, 5 input refused,
-6 bad input skipped as asked, 7 change refused, 8 state damaged, 9 state of a newer version,
+6 bad input skipped as asked, 7 change refused, 8 state damaged, 9 state of another version,
 10 busy, 11 storage, 12 no server answers.";

@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use super::connection::{create_state_dir, open_ledger_in_turn};
-use super::{Exit, Failure};
+use super::{Exit, Failure, push_listener};
 use crate::authority::{
-    Admin, Authority, AuthorityError, AuthorityStats, Issuers, OperationError, with_causes,
+    Admin, Authority, AuthorityError, AuthorityStats, Issuers, OperationError, PushOffice,
+    with_causes,
 };
 use crate::catalog::{Catalog, ManifestState, OpenReport};
 use crate::clock::{Clock, SystemClock};
@@ -80,10 +81,12 @@ impl Service {
             clock,
         } = self;
         raise_open_files_limit();
+        let push = push_listener::open(&config)?;
         let mounts = Mounts::new(&config.http.ocsp_paths)
             .map_err(|error| Failure::new(Exit::Config, with_causes(&error)))?;
         create_state_dir(&config.state_dir)?;
         let ledger = Arc::new(open_ledger_in_turn(&config, &issuers)?);
+        let ledger_key = push_listener::ledger_key(&config)?;
         let (catalog, report) =
             Catalog::open(&config.state_dir.join("catalog"), clock.now_millis())
                 .map_err(|error| authority_failure(&error.into()))?;
@@ -110,6 +113,9 @@ impl Service {
             )
             .map_err(|error| authority_failure(&error))?,
         );
+        authority
+            .start_feeds(&config.state_dir.join("feeds"))
+            .map_err(|error| authority_failure(&error))?;
         let responder = Arc::new(Responder::new(
             catalog,
             clock,
@@ -123,6 +129,11 @@ impl Service {
             questions,
         ));
 
+        let push = push.map(|push| {
+            let office = PushOffice::new(&authority, Arc::clone(&ledger_key));
+            (push, Arc::new(office))
+        });
+
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -134,6 +145,9 @@ impl Service {
             let (stop, stopping) = watch::channel(false);
             for address in server.addresses() {
                 tracing::info!("listening on http://{address}");
+            }
+            if let Some((push, _)) = &push {
+                tracing::info!("taking pushes at https://{}", push.address());
             }
             tokio::spawn({
                 let stop = stop.clone();
@@ -153,6 +167,16 @@ impl Service {
                 stop.send_replace(true);
                 drained
             };
+            let pushing = async {
+                let Some((push, office)) = push else {
+                    return Ok(());
+                };
+                let pushing = push.serve(office, told(stopping.clone())).await;
+                if pushing.is_err() {
+                    stop.send_replace(true);
+                }
+                pushing
+            };
             let accompanied = async {
                 let running = Running {
                     authority: Arc::clone(&authority),
@@ -165,9 +189,12 @@ impl Service {
                 }
                 then
             };
-            let (drained, then) = tokio::join!(serving, accompanied);
+            let (drained, pushed, then) = tokio::join!(serving, pushing, accompanied);
             admin_stop.send_replace(true);
             drop(admin.await);
+            pushed.map_err(|error| {
+                Failure::new(Exit::Internal, format!("cannot take pushes: {error}"))
+            })?;
             let drained = drained
                 .map_err(|error| Failure::new(Exit::Internal, format!("cannot serve: {error}")))?;
             if drained.cut > 0 {

@@ -80,6 +80,41 @@ pub enum Problem {
          can tell what was issued; elsewhere take \"unauthorized\", \"unknown\" or \"extended_revoked\""
     )]
     GoodWithoutFeed,
+    /// Nobody who may push.
+    #[error(
+        "nobody may push: add a [[push.client]] table with a name, issuers and the token_sha256 that \
+         `estelam push token` prints"
+    )]
+    NoPushClient,
+    /// A client that could not prove who it is.
+    #[error(
+        "this client has no credential: add the token_sha256 that `estelam push token` prints, or its \
+         certificate_sha256"
+    )]
+    NoCredential,
+    /// A client certificate that nothing vouches for.
+    #[error(
+        "a client certificate is only looked at where [push] names the client_ca that issued it: set \
+         client_ca, or use token_sha256"
+    )]
+    NoClientCa,
+    /// One token for two clients.
+    #[error(
+        "another client has the same token: nobody could tell them apart, so make one for each"
+    )]
+    SharedToken,
+    /// A name of no issuer.
+    #[error("no issuer is called {name:?}: the name of an [[issuer]] table is meant")]
+    NoSuchIssuer {
+        /// The name.
+        name: String,
+    },
+    /// A name that stands in file names and in lines that machines read.
+    #[error("the name {name:?} cannot be used: 1 to 64 letters, digits, `.`, `_` and `-`")]
+    PlainName {
+        /// The name.
+        name: String,
+    },
     /// Nowhere to answer.
     #[error("no listener is configured: add a [[listen]] table with an address")]
     NoListener,
@@ -100,6 +135,25 @@ pub enum Problem {
         /// The most characters.
         max: usize,
     },
+    /// A name of a feed that could not be part of a file's name.
+    #[error(
+        "the name {name:?} of a feed cannot be used: up to {max} letters, digits, `-`, `_` and `.`, \
+         the first a letter or digit"
+    )]
+    FeedName {
+        /// The name.
+        name: String,
+        /// The most characters.
+        max: usize,
+    },
+    /// Columns of a CSV file by header and by number.
+    #[error(
+        "some columns are given by header and some by number: a file has a header line or none"
+    )]
+    ColumnsMixed,
+    /// A CSV file with and without a status column.
+    #[error("statuses say what a status column means, and every_status that there is none")]
+    StatusTwice,
     /// The same value twice where each must be its own.
     #[error("{value} is set twice, first in line {first_line}")]
     Twice {
@@ -190,6 +244,14 @@ pub enum Problem {
         octets: usize,
         /// The most octets.
         max: usize,
+    },
+    /// No name for the ledger's log.
+    #[error(
+        "{origin:?} is no name for a log: 1 to 255 octets without spaces and plus, as example.org/log"
+    )]
+    Origin {
+        /// The name.
+        origin: String,
     },
     /// A passphrase from two places.
     #[error(

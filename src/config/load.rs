@@ -5,8 +5,11 @@ use std::{
     path::{Path, PathBuf, absolute},
 };
 
+use toml::{Spanned, de::DeTable};
+
 use super::{
     error::ConfigError,
+    feed,
     judge::judge,
     near_miss::near_miss,
     place::{Map, Place},
@@ -55,6 +58,12 @@ impl Config {
         };
         under(&mut self.state_dir);
         self.admin.socket.as_mut().map(under);
+        if let Some(push) = &mut self.push {
+            under(&mut push.certificate);
+            under(&mut push.key);
+            push.client_ca.as_mut().map(under);
+        }
+        self.ledger.key.as_mut().map(under);
         for issuer in &mut self.issuers {
             under(&mut issuer.certificate);
             issuer.crl_signers.iter_mut().for_each(under);
@@ -72,6 +81,9 @@ impl Config {
                 under(&mut ca.key);
                 ca.passphrase_file.as_mut().map(under);
             }
+            for feed in &mut issuer.feeds {
+                feed.paths().into_iter().for_each(under);
+            }
         }
     }
 }
@@ -88,11 +100,23 @@ pub(super) struct Fault {
 pub(super) fn parse(text: &str) -> Result<Config, Fault> {
     toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
-        Fault {
+        let fault = |offset, message: &str| Fault {
             place: Place::at(text, offset),
             key: Map::new(text).key_at(offset),
-            message: explain(error.message()),
+            message: explain(message),
+        };
+        let found = fault(offset, error.message());
+        // Of what is wrong within a feed, serde does not say where.
+        if !found
+            .key
+            .as_deref()
+            .is_none_or(|key| key.starts_with("issuer"))
+        {
+            return found;
         }
+        let root = DeTable::parse(text).ok().map(Spanned::into_inner);
+        root.and_then(feed::fault)
+            .map_or(found, |within| fault(within.offset, &within.message))
     })
 }
 
@@ -114,7 +138,7 @@ fn explain(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Ca, Crl, EXAMPLE, Issuer, Signer};
+    use crate::config::{Ca, Crl, EXAMPLE, Issuer, Push, PushClient, Sha256Digest, Signer};
 
     const ISSUER: &str = "[[issuer]]\nname = \"a\"\ncertificate = \"ca.pem\"\n\
                           [[issuer.signer]]\ncertificate = \"s.pem\"\nkey = \"keys/s.key\"\n";
@@ -152,7 +176,15 @@ mod tests {
                 _ => line,
             })
             .collect();
-        let parsed = parse(&uncommented.join("\n")).unwrap_or_else(|fault| panic!("{fault:?}"));
+        let mut parsed = parse(&uncommented.join("\n")).unwrap_or_else(|fault| panic!("{fault:?}"));
+        for feed in parsed
+            .issuers
+            .iter_mut()
+            .flat_map(|issuer| issuer.feeds.drain(..))
+        {
+            let stated = feed.interval();
+            assert_eq!(stated, feed.kind().default_interval(), "{feed:?}");
+        }
 
         let mut issuer = Issuer::new("My issuing CA", Path::new("ca.pem"));
         issuer.signers.push(Signer {
@@ -179,10 +211,32 @@ mod tests {
                 admin: crate::config::Admin {
                     socket: Some("state/admin.sock".into())
                 },
+                push: Some(push()),
+                ledger: crate::config::LedgerSettings {
+                    key: Some("state/keys/ledger.key".into()),
+                    origin: Some("example.org/revocations".to_owned()),
+                },
                 issuers: vec![issuer],
                 ..Config::default()
             }
         );
+    }
+
+    /// What the example has behind its `#`.
+    fn push() -> Push {
+        let mut push = Push::new(
+            "0.0.0.0:8443".parse().unwrap(),
+            "push.pem".into(),
+            "push.key".into(),
+        );
+        push.client_ca = Some("push-clients.pem".into());
+        push.clients = vec![PushClient {
+            name: "ca-system".to_owned(),
+            issuers: vec!["My issuing CA".to_owned()],
+            token_sha256: vec![Sha256Digest([0; 32])],
+            certificate_sha256: vec![Sha256Digest([0; 32])],
+        }];
+        push
     }
 
     #[test]
@@ -195,11 +249,17 @@ mod tests {
             .push(Signer::new(Path::new(""), Path::new("")));
         config.issuers[0].ca = Some(Ca::new(Path::new(""), ""));
         config.issuers[0].crl = Some(Crl::new(Path::new(""), Path::new("")));
+        config.push = Some(push());
         let debug = format!("{config:?}");
         let fields = debug
             .split([' ', '{', ','])
             .filter_map(|word| word.strip_suffix(':'))
-            .filter(|word| !matches!(*word, "listeners" | "issuers" | "signers" | "ca" | "crl"));
+            .filter(|word| {
+                !matches!(
+                    *word,
+                    "listeners" | "issuers" | "signers" | "ca" | "crl" | "clients" | "feeds"
+                )
+            });
         let mut count = 0;
         for field in fields {
             assert!(
@@ -231,6 +291,7 @@ mod tests {
         let at = |name| folder.path().join(name);
         assert_eq!(config.state_dir, at("state"));
         assert_eq!(config.admin_socket(), at("state/admin.sock"));
+        assert_eq!(config.ledger_key(), at("state/keys/ledger.key"));
         assert_eq!(config.issuers[0].certificate, at("ca.pem"));
         assert_eq!(config.issuers[0].signers[0].key, at("keys/s.key"));
         let signer = &config.issuers[1].signers[0];
@@ -263,6 +324,46 @@ mod tests {
             ),
         ] {
             assert_eq!(refusal(text), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_within_a_feed_is_placed() {
+        for (feed, expected) in [
+            (
+                "kind = \"indx\"\n",
+                ":3:8: issuer.feed.kind: unknown value `indx`: did you mean `index`?",
+            ),
+            (
+                "kind = \"index\"\npath = \"i\"\nintervall = \"1s\"\n",
+                ":5:1: issuer.feed.intervall: unknown key `intervall`: did you mean `interval`?",
+            ),
+            (
+                "path = \"i\"\ninterval = \"soon\"\nkind = \"index\"\n",
+                ":4:12: issuer.feed.interval: invalid value: string \"soon\", expected a duration in \
+                 quotes such as \"30s\", \"24h\" or \"95h59m59s\"",
+            ),
+            (
+                "kind = \"index\"\n",
+                ":2:1: issuer.feed: missing field `path`",
+            ),
+            (
+                "path = \"i\"\n",
+                ":2:1: issuer.feed: a feed says what it is: set kind to `index`, `csv`, \
+                 `crl_folder`, `certificate_folder`, `crl_url`, `sql`, `push`",
+            ),
+            (
+                "kind = \"csv\"\npath = \"i\"\nstatuses = { V = \"godo\" }\n",
+                ":5:18: issuer.feed.statuses.V: unknown value `godo`: did you mean `good`?",
+            ),
+        ] {
+            let text = format!("{ISSUER}[[issuer.feed]]\n{feed}");
+            let before = ISSUER.lines().count();
+            let message = refusal(&text);
+            let (line, rest) = message[1..].split_once(':').unwrap();
+            let line: usize = line.parse().unwrap();
+            // Lines count from that before the table.
+            assert_eq!(format!(":{}:{rest}", line + 1 - before), expected);
         }
     }
 

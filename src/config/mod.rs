@@ -12,24 +12,28 @@ mod ca;
 mod crl;
 mod duration;
 mod error;
+pub mod feed;
 mod file;
 mod judge;
 mod load;
 mod near_miss;
 mod place;
+mod push;
 mod settings;
 
 pub use ca::Ca;
 pub use crl::Crl;
 pub use error::{ConfigError, Finding, Problem};
+pub use feed::{Feed, FeedKind};
 pub(crate) use file::read;
 pub use file::{CertificateFileError, FileError, read_certificate};
 #[cfg(feature = "rocksdb")]
 pub(crate) use judge::SOCKET_PATH_MAX;
 pub use place::Place;
+pub use push::{Push, PushClient, Sha256Digest};
 pub use settings::{
-    Admin, CertIdHash, Config, Evidence, Http, Issuer, Limits, Listen, NotIssued, PassphraseSource,
-    ResponderId, Signer,
+    Admin, CertIdHash, Config, Evidence, Http, Issuer, LedgerSettings, Limits, Listen, NotIssued,
+    PassphraseSource, ResponderId, Signer, WhenStale,
 };
 
 /// A commented configuration that states every setting at its default, as `estelam init` writes it.

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{ca::Ca, crl::Crl, duration};
+use super::{ca::Ca, crl::Crl, duration, feed::Feed, push::Push};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The operator's door.
     pub admin: Admin,
+    /// What signs for the ledger.
+    pub ledger: LedgerSettings,
     /// Where OCSP requests are taken. Default: one listener at 127.0.0.1, port 8080.
     #[serde(rename = "listen")]
     pub listeners: Vec<Listen>,
@@ -26,6 +28,8 @@ pub struct Config {
     pub http: Http,
     /// What one client, and all together, may cost.
     pub limits: Limits,
+    /// Where CA systems report issuance and revocation. Default: nowhere.
+    pub push: Option<Push>,
     /// Whose certificates are answered for. At least one.
     #[serde(rename = "issuer")]
     pub issuers: Vec<Issuer>,
@@ -40,6 +44,15 @@ impl Config {
             .clone()
             .unwrap_or_else(|| self.state_dir.join("admin.sock"))
     }
+
+    /// Where the ledger's key lies: as configured, else `keys/ledger.key` in the state folder.
+    #[must_use]
+    pub fn ledger_key(&self) -> PathBuf {
+        self.ledger
+            .key
+            .clone()
+            .unwrap_or_else(|| self.state_dir.join("keys/ledger.key"))
+    }
 }
 
 impl Default for Config {
@@ -47,11 +60,13 @@ impl Default for Config {
         Self {
             state_dir: PathBuf::from("state"),
             admin: Admin::default(),
+            ledger: LedgerSettings::default(),
             listeners: vec![Listen {
                 address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             }],
             http: Http::default(),
             limits: Limits::default(),
+            push: None,
             issuers: Vec::new(),
         }
     }
@@ -64,6 +79,20 @@ pub struct Admin {
     /// The Unix socket that `revoke`, `status`, `stats` and the like use while a server runs.
     /// Default: `admin.sock` in the state folder. Who can connect to it can revoke.
     pub socket: Option<PathBuf>,
+}
+
+/// `[ledger]`
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct LedgerSettings {
+    /// The key that signs checkpoints of the ledger: an Ed25519 key, PKCS#8 PEM, not encrypted. Made
+    /// where there is none. Default: `keys/ledger.key` in the state folder. Who can read it can sign a
+    /// ledger of their own in this one's name.
+    pub key: Option<PathBuf>,
+    /// The name that the ledger's log goes by in checkpoints, for instance `example.org/revocations`:
+    /// no spaces, no plus. Others verify under it, so it is chosen once. Default: `estelam/` and 16
+    /// hexadecimal digits of the hash of its key.
+    pub origin: Option<String>,
 }
 
 /// `[[listen]]`
@@ -196,6 +225,14 @@ pub struct Issuer {
     pub ca: Option<Ca>,
     /// The issuer's CRL, where it is made here. Default: it is not.
     pub crl: Option<Crl>,
+    /// Where the status of its certificates comes from while the server runs. Default nowhere: by
+    /// commands alone.
+    #[serde(default, rename = "feed")]
+    pub feeds: Vec<Feed>,
+    /// What is answered once a feed has been without success for its `stale_after`. Default
+    /// `try_later`.
+    #[serde(default)]
+    pub when_stale: WhenStale,
 }
 
 impl Issuer {
@@ -216,6 +253,8 @@ impl Issuer {
             signers: Vec::new(),
             ca: None,
             crl: None,
+            feeds: Vec::new(),
+            when_stale: WhenStale::default(),
         }
     }
 
@@ -276,6 +315,18 @@ pub enum NotIssued {
     /// A signed `good`: not on the CRL. Only for a CA whose status comes from CRLs alone
     /// (`evidence = "feed"`), where nobody can tell what was issued, and only while a CRL is in date.
     Good,
+}
+
+/// What is answered while a feed is past its `stale_after`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenStale {
+    /// `tryLater` to everything but a certificate that is revoked for good: what the feed may have to
+    /// say is not known.
+    #[default]
+    TryLater,
+    /// What was known last. A revocation may be hidden for as long as nobody mends the feed.
+    Serve,
 }
 
 /// A hash in a CertID for which answers are signed ahead.

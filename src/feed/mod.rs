@@ -11,7 +11,10 @@ pub mod index;
 #[cfg(feature = "rocksdb")]
 mod ledger_sink;
 mod lines;
+pub mod live;
+mod order;
 mod problems;
+pub mod push;
 mod repetition;
 mod report;
 
@@ -27,5 +30,6 @@ pub use import::{
 pub use index::Index;
 #[cfg(feature = "rocksdb")]
 pub use ledger_sink::{LedgerSink, LedgerSinkError};
+pub use order::{ImportOrder, ImportRequest};
 pub use problems::{BadPart, PROBLEMS_SHOWN_MAX, Place, Problem, Problems, Unit};
 pub use report::{ImportReport, ImportResult};

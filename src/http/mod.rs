@@ -5,10 +5,11 @@
 //! ([`Limits`]); a failing `accept` never ends the process; on a presigned hit HTTP allocates no more
 //! than a bare hyper server does. What an answer says is left to [`crate::responder`].
 //!
-//! HTTP/1.1 only, and without TLS: status must be readable before any TLS certificate can be judged.
+//! HTTP/1.1 only, and status without TLS: status must be readable before any TLS certificate can be judged.
 
 pub mod admin;
 pub mod admin_client;
+pub mod push;
 
 mod bind;
 mod cache;

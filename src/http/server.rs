@@ -194,7 +194,7 @@ async fn accept<B: Backend>(
 
 /// The connection failed before it was accepted (accept(2): Linux passes its network errors on); the
 /// next one need not.
-fn is_of_one_connection(error: &io::Error) -> bool {
+pub(super) fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted,
         NetworkDown, NetworkUnreachable, TimedOut,

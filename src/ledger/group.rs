@@ -25,7 +25,9 @@ use crate::change::{Change, Outcome, Source};
 
 use super::{
     error::LedgerError,
+    idempotency::{PushFate, PushRequest},
     issuer_wide::{Durable, IssuerRevocationOrder},
+    log::TreeHead,
     store::{AppliedEntry, CHANGES_MAX, Committed, Ledger, Submission},
 };
 
@@ -114,6 +116,22 @@ impl GroupCommit {
         self.submit_work(Work::Changes(changes), source, deadline)
     }
 
+    /// Submits changes that are pushed under an idempotency key. Its receipt says what became of the push,
+    /// now or when it was first submitted.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; then nothing was submitted.
+    pub fn submit_push(
+        &self,
+        request: PushRequest,
+        changes: Vec<Change>,
+        source: Source,
+        deadline: Instant,
+    ) -> Result<Receipt, SubmitError> {
+        let push = Push { request, changes };
+        self.submit_work(Work::Push(Box::new(push)), source, deadline)
+    }
+
     /// Submits an order to revoke an issuer as a whole; never waits. Its receipt gives the outcome of the
     /// order, then those of the changes that belong to it (none if it was refused).
     ///
@@ -170,9 +188,24 @@ impl Drop for GroupCommit {
     }
 }
 
+/// What was submitted is on the disk and visible.
+#[derive(Clone, Debug)]
+pub struct Acknowledged {
+    /// What became of each change, in the order given; of an order to revoke an issuer, of that first.
+    pub outcomes: Vec<Outcome>,
+    /// When it was recorded, in milliseconds since 1970.
+    pub recorded_ms: u64,
+    /// The number of the last entry of the batch that it was recorded with.
+    pub last_sequence: u64,
+    /// The head of the log that covers that entry, and with it all that was submitted.
+    pub head: TreeHead,
+    /// What became of a push.
+    pub push: Option<PushFate>,
+}
+
 /// What comes of a submission: a future, or something to block on.
 #[derive(Debug)]
-pub struct Receipt(oneshot::Receiver<Result<Vec<Outcome>, CommitError>>);
+pub struct Receipt(oneshot::Receiver<Result<Acknowledged, CommitError>>);
 
 impl Receipt {
     /// Blocks until the changes are recorded and visible, or have failed.
@@ -182,13 +215,13 @@ impl Receipt {
     ///
     /// # Panics
     /// When called from asynchronous code; await it there.
-    pub fn wait(self) -> Result<Vec<Outcome>, CommitError> {
+    pub fn wait(self) -> Result<Acknowledged, CommitError> {
         self.0.blocking_recv().unwrap_or(Err(CommitError::Stopped))
     }
 }
 
 impl Future for Receipt {
-    type Output = Result<Vec<Outcome>, CommitError>;
+    type Output = Result<Acknowledged, CommitError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0)
@@ -246,6 +279,7 @@ impl From<LedgerError> for CommitError {
 #[derive(Debug)]
 enum Work {
     Changes(Vec<Change>),
+    Push(Box<Push>),
     /// Written alone: the changes around it are judged before or after it.
     Issuer(IssuerRevocationOrder),
 }
@@ -254,9 +288,48 @@ impl Work {
     fn changes(&self) -> &[Change] {
         match self {
             Self::Changes(changes) => changes,
+            Self::Push(push) => &push.changes,
             Self::Issuer(order) => &order.with,
         }
     }
+
+    const fn push(&self) -> Option<&PushRequest> {
+        match self {
+            Self::Push(push) => Some(&push.request),
+            _ => None,
+        }
+    }
+
+    /// Whether it may not be written with `others`. Of pushes with one key the second is to find what the
+    /// first wrote; one that is applied as a whole or not at all would have the others judged twice.
+    fn is_apart_from(&self, others: &[Job]) -> bool {
+        match self {
+            Self::Changes(_) => false,
+            Self::Issuer(_) => !others.is_empty(),
+            Self::Push(push) => {
+                let has_key = |other: &Job| {
+                    let other = other.work.push();
+                    other.is_some_and(|other| other.has_key_of(&push.request))
+                };
+                others.iter().any(has_key) || push.request.all_or_nothing && !others.is_empty()
+            }
+        }
+    }
+
+    /// Whether nothing else may be written with it.
+    const fn is_alone(&self) -> bool {
+        match self {
+            Self::Changes(_) => false,
+            Self::Push(push) => push.request.all_or_nothing,
+            Self::Issuer(_) => true,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Push {
+    request: PushRequest,
+    changes: Vec<Change>,
 }
 
 #[derive(Debug)]
@@ -264,7 +337,7 @@ struct Job {
     work: Work,
     source: Source,
     deadline: Instant,
-    reply: oneshot::Sender<Result<Vec<Outcome>, CommitError>>,
+    reply: oneshot::Sender<Result<Acknowledged, CommitError>>,
     _permit: Permit,
 }
 
@@ -317,6 +390,9 @@ struct Worker<T, V> {
     visible: u64,
 }
 
+/// How many old pushes are forgotten each time that there is nothing else to do.
+const FORGOTTEN_WHEN_IDLE: usize = 1_024;
+
 /// How often an idle thread looks whether there is something to mend.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -345,7 +421,7 @@ where
                 continue;
             }
             match self.commit(&jobs) {
-                Ok(outcomes) => acknowledge(jobs, outcomes),
+                Ok(committed) => acknowledge(jobs, committed),
                 Err(error) => {
                     for job in jobs {
                         job.answer(Err(error.clone()));
@@ -362,17 +438,17 @@ where
         let mut jobs = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
-            let alone = matches!(job.work, Work::Issuer(_));
             changes = changes.saturating_add(job.work.changes().len());
-            if changes > CHANGES_MAX || alone && !jobs.is_empty() {
+            if changes > CHANGES_MAX || job.work.is_apart_from(&jobs) {
                 self.held_back = Some(job);
                 break;
             }
             if job.deadline < now {
                 job.answer(Err(CommitError::DeadlinePassed));
             } else {
+                let is_alone = job.work.is_alone();
                 jobs.push(job);
-                if alone {
+                if is_alone {
                     break;
                 }
             }
@@ -381,7 +457,7 @@ where
         jobs
     }
 
-    fn commit(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, CommitError> {
+    fn commit(&mut self, jobs: &[Job]) -> Result<Committing, CommitError> {
         // Also what a failed step left behind: if it cannot be seen, nothing more is promised.
         self.make_rest_visible()?;
         if let [job] = jobs
@@ -393,17 +469,33 @@ where
             self.make_rest_visible()?;
             let mut outcomes = vec![committed.outcome];
             outcomes.extend(committed.with.outcomes);
-            return Ok(outcomes);
+            return Ok(Committing {
+                all: Acknowledged {
+                    outcomes,
+                    recorded_ms: committed.with.recorded_ms,
+                    last_sequence: committed.with.last_sequence,
+                    head: committed.with.head,
+                    push: None,
+                },
+                pushes: Vec::new(),
+            });
         }
         let submissions: Vec<_> = jobs
             .iter()
             .map(|job| Submission {
                 changes: job.work.changes(),
                 source: &job.source,
+                push: job.work.push(),
             })
             .collect();
-        let Committed { outcomes, applied } =
-            self.ledger.commit_all(&submissions, (self.now_ms)())?;
+        let Committed {
+            outcomes,
+            applied,
+            recorded_ms,
+            last_sequence,
+            head,
+            pushes,
+        } = self.ledger.commit_all(&submissions, (self.now_ms)())?;
         match (applied.first(), applied.last()) {
             (Some(first), Some(last))
                 if self.visible.checked_add(1) == Some(first.record.sequence) =>
@@ -412,7 +504,16 @@ where
             }
             _ => self.make_rest_visible()?,
         }
-        Ok(outcomes)
+        Ok(Committing {
+            all: Acknowledged {
+                outcomes,
+                recorded_ms,
+                last_sequence,
+                head,
+                push: None,
+            },
+            pushes,
+        })
     }
 
     /// Reopens the ledger after a failed write, and makes visible what is not yet.
@@ -424,6 +525,12 @@ where
         if let Err(error) = mended.and_then(|()| self.make_rest_visible()) {
             let error: &dyn Error = &error;
             tracing::warn!(error, "the ledger is not in order yet");
+            return;
+        }
+        let forgotten = (self.ledger).forget_old_pushes((self.now_ms)(), FORGOTTEN_WHEN_IDLE);
+        if let Err(error) = forgotten {
+            let error: &dyn Error = &error;
+            tracing::warn!(error, "what was noted of old pushes could not be removed");
         }
     }
 
@@ -470,7 +577,7 @@ where
 }
 
 impl Job {
-    fn answer(self, result: Result<Vec<Outcome>, CommitError>) {
+    fn answer(self, result: Result<Acknowledged, CommitError>) {
         if self.reply.send(result).is_err() {
             // Whoever submitted no longer waits: it is recorded all the same.
             tracing::debug!("a receipt was dropped before its answer");
@@ -478,15 +585,28 @@ impl Job {
     }
 }
 
-fn acknowledge(jobs: Vec<Job>, outcomes: Vec<Outcome>) {
-    let mut outcomes = outcomes.into_iter();
+/// What is acknowledged to several at once.
+struct Committing {
+    /// With the outcomes of all.
+    all: Acknowledged,
+    /// For each of them, what became of it if it is a push.
+    pushes: Vec<Option<PushFate>>,
+}
+
+fn acknowledge(jobs: Vec<Job>, committed: Committing) {
+    let Committing { all, pushes } = committed;
+    let mut outcomes = all.outcomes.into_iter();
+    let mut pushes = pushes.into_iter();
     for job in jobs {
         let count = match &job.work {
-            Work::Changes(changes) => changes.len(),
+            Work::Changes(_) | Work::Push(_) => job.work.changes().len(),
             // It is alone, and has all.
             Work::Issuer(_) => usize::MAX,
         };
-        let own = outcomes.by_ref().take(count).collect();
-        job.answer(Ok(own));
+        job.answer(Ok(Acknowledged {
+            outcomes: outcomes.by_ref().take(count).collect(),
+            push: pushes.next().flatten(),
+            ..all
+        }));
     }
 }

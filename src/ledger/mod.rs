@@ -10,6 +10,8 @@
 //! shares one sync among many who submit at the same time, and makes changes visible before it
 //! acknowledges them.
 //!
+//! Every entry is a leaf of a Merkle tree ([`log`]), so that the past can be proved.
+//!
 //! It knows no HTTP, no signing and no clock: whoever writes says what time it is.
 
 mod batch;
@@ -20,9 +22,11 @@ mod error;
 mod evidence;
 mod group;
 mod high_water;
+mod idempotency;
 mod issuer_wide;
 mod issuers;
 mod keys;
+pub mod log;
 mod options;
 mod plan;
 mod record;
@@ -30,6 +34,7 @@ mod revoked;
 mod snapshot;
 mod store;
 mod transition;
+mod turn;
 
 #[cfg(test)]
 mod tests;
@@ -39,9 +44,11 @@ pub use engine::FORMAT_VERSION;
 pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, Statement};
 pub use error::{Damage, LedgerError, StorageError};
 pub use evidence::Recorded;
-pub use group::{CommitError, GroupCommit, GroupOptions, Receipt, SubmitError};
+pub use group::{Acknowledged, CommitError, GroupCommit, GroupOptions, Receipt, SubmitError};
+pub use idempotency::{KEPT_MS, PushFate, PushRecord, PushRequest, Refused, Run, RunResult};
 pub use issuer_wide::{CommittedOrder, Durable, IssuerRevocationOrder, OwnStatuses, RevokedIssuer};
 pub use issuers::DefinedIssuer;
+pub use log::TreeHead;
 pub use record::{Revocation, RevokedRecord, StatusRecord};
 pub use revoked::RevokedRows;
 pub use snapshot::{LedgerSnapshot, Rows, StatusRow};

@@ -20,11 +20,15 @@ use super::{
     entry::{Entry, EntryError, EntryKind, IssuerIdentity},
     error::{Damage, LedgerError},
     high_water::HighWater,
+    idempotency::{self, PushFate, PushRequest},
     issuers::DefinedIssuer,
-    keys, plan,
+    keys,
+    log::{Appender, TreeHead},
+    plan,
     record::{MILLIS_MAX, StatusRecord},
     snapshot::LedgerSnapshot,
     transition::{Standing, Transition, transition},
+    turn::Turn,
 };
 
 /// The truth about the status of certificates, in one folder.
@@ -62,6 +66,20 @@ pub struct Submission<'a> {
     pub changes: &'a [Change],
     /// Who says so.
     pub source: &'a Source,
+    /// What is noted of it if it is pushed under an idempotency key.
+    pub push: Option<&'a PushRequest>,
+}
+
+impl<'a> Submission<'a> {
+    /// Changes that are not pushed.
+    #[must_use]
+    pub const fn new(changes: &'a [Change], source: &'a Source) -> Self {
+        Self {
+            changes,
+            source,
+            push: None,
+        }
+    }
 }
 
 /// What a commit did.
@@ -71,6 +89,14 @@ pub struct Committed {
     pub outcomes: Vec<Outcome>,
     /// The entries that were made, in the order of their numbers.
     pub applied: Vec<AppliedEntry>,
+    /// When it was recorded, in milliseconds since 1970.
+    pub recorded_ms: u64,
+    /// The number of the last entry that there is then.
+    pub last_sequence: u64,
+    /// The head of the log that covers all of it.
+    pub head: TreeHead,
+    /// What became of each submission that is a push; `None` for those that are not.
+    pub pushes: Vec<Option<PushFate>>,
 }
 
 /// An entry about a certificate, with what is known of the certificate by it.
@@ -155,7 +181,8 @@ impl Ledger {
             });
         }
         let number = table.next_number().ok_or(EntryError::IssuerNumber)?;
-        let sequence = next_sequence(&engine)?;
+        let mut log = Appender::begin(&engine)?;
+        let sequence = log.next_sequence();
         let entry = Entry {
             sequence,
             recorded_ms: now_ms.min(MILLIS_MAX),
@@ -165,11 +192,10 @@ impl Ledger {
                 issuer: issuer.clone(),
             },
         };
-        let mut octets = Vec::new();
-        entry.encode(&mut octets)?;
         let mut batch = WriteBatch::default();
-        batch.put_cf(engine.family(keys::ISSUERS)?, number.to_be_bytes(), &octets);
-        put_entry(&engine, &mut batch, sequence, &octets)?;
+        let octets = log.append(&mut batch, &entry)?;
+        batch.put_cf(engine.family(keys::ISSUERS)?, number.to_be_bytes(), octets);
+        log.finish(&mut batch);
         self.write(&mut writer, &engine, batch)?;
         let defined = DefinedIssuer {
             number,
@@ -231,7 +257,7 @@ impl Ledger {
         source: &Source,
         now_ms: u64,
     ) -> Result<Committed, LedgerError> {
-        self.commit_all(&[Submission { changes, source }], now_ms)
+        self.commit_all(&[Submission::new(changes, source)], now_ms)
     }
 
     /// Records changes of several sources, judged one after another, in one synced batch.
@@ -243,7 +269,11 @@ impl Ledger {
         submissions: &[Submission<'_>],
         now_ms: u64,
     ) -> Result<Committed, LedgerError> {
-        self.commit_said(submissions, now_ms, Batch::committed)
+        let (mut committed, turn, pushes) =
+            self.commit_said(submissions, now_ms, Batch::committed)?;
+        committed.outcomes = turn.outcomes_of_all(committed.outcomes);
+        committed.pushes = pushes;
+        Ok(committed)
     }
 
     /// As [`Ledger::commit`], for whoever makes nothing visible: says no more than what became of each
@@ -258,37 +288,71 @@ impl Ledger {
         now_ms: u64,
     ) -> Result<Vec<Outcome>, LedgerError> {
         let outcomes = |batch: &Batch, _: &[Said<'_>]| batch.outcomes();
-        self.commit_said(&[Submission { changes, source }], now_ms, outcomes)
+        let submissions = [Submission::new(changes, source)];
+        let (outcomes, ..) = self.commit_said(&submissions, now_ms, outcomes)?;
+        Ok(outcomes)
     }
 
-    fn commit_said<T>(
+    fn commit_said<'s, 'a, T>(
         &self,
-        submissions: &[Submission<'_>],
+        submissions: &'s [Submission<'a>],
         now_ms: u64,
         tell: impl FnOnce(&Batch, &[Said<'_>]) -> T,
-    ) -> Result<T, LedgerError> {
-        let said: Vec<Said<'_>> = submissions
-            .iter()
-            .flat_map(|submission| {
-                let source = submission.source;
-                let said = move |change| Said { change, source };
-                submission.changes.iter().map(said)
-            })
-            .collect();
-        if said.len() > CHANGES_MAX {
+    ) -> Result<(T, Turn<'s, 'a>, Vec<Option<PushFate>>), LedgerError> {
+        let given = submissions.iter().map(|it| it.changes.len()).sum();
+        if given > CHANGES_MAX {
             return Err(LedgerError::TooManyChanges {
-                given: said.len(),
+                given,
                 changes_max: CHANGES_MAX,
             });
         }
+        let now_ms = now_ms.min(MILLIS_MAX);
         let mut writer = self.writer();
         let engine = self.writable(&mut writer)?;
-        let mut batch = Batch::plan(&engine, &said, now_ms.min(MILLIS_MAX))?;
-        if batch.number(engine.last_sequence()?)? {
-            let written = batch.write_batch(&engine, &said)?;
+        let mut turn = Turn::begin(&engine, submissions)?;
+        let (said, mut batch) = loop {
+            let said = turn.said();
+            let batch = Batch::plan(&engine, &said, now_ms)?;
+            if !turn.may_withhold() || !turn.withhold(&batch.outcomes()) {
+                break (said, batch);
+            }
+        };
+        let log = Appender::begin(&engine)?;
+        let last = log.last_sequence();
+        let mut written = batch.write_batch(&said);
+        let has_entries = batch.number(last)?;
+        if has_entries {
+            batch.fill(&engine, &said, log, &mut written)?;
+        } else {
+            batch.is_covered_by(log.head());
+        }
+        let is_pushed = turn.has_new_push();
+        let outcomes = if is_pushed {
+            batch.outcomes()
+        } else {
+            Vec::new()
+        };
+        let pushes = turn.note(&engine, &outcomes, batch.written(), &mut written)?;
+        if has_entries || is_pushed {
             self.write(&mut writer, &engine, written)?;
         }
-        Ok(tell(&batch, &said))
+        Ok((tell(&batch, &said), turn, pushes))
+    }
+
+    /// Takes out of the ledger what was noted of pushes that are older than [`KEPT_MS`](super::KEPT_MS), up to `rows` of
+    /// them; gives how many.
+    ///
+    /// # Errors
+    /// What reading or writing gives.
+    pub fn forget_old_pushes(&self, now_ms: u64, rows: usize) -> Result<usize, LedgerError> {
+        let mut writer = self.writer();
+        let engine = self.writable(&mut writer)?;
+        let mut batch = WriteBatch::default();
+        let removed = idempotency::remove_old(&engine, &mut batch, now_ms, rows)?;
+        if removed > 0 {
+            self.write(&mut writer, &engine, batch)?;
+        }
+        Ok(removed)
     }
 
     /// Records that the operator confirmed the clock, and lets signing begin again at `time`, which
@@ -304,17 +368,17 @@ impl Ledger {
     ) -> Result<u64, LedgerError> {
         let mut writer = self.writer();
         let engine = self.writable(&mut writer)?;
-        let sequence = next_sequence(&engine)?;
+        let mut log = Appender::begin(&engine)?;
+        let sequence = log.next_sequence();
         let entry = Entry {
             sequence,
             recorded_ms: now_ms.min(MILLIS_MAX),
             source: source.clone(),
             kind: EntryKind::ClockAccepted { time },
         };
-        let mut octets = Vec::new();
-        entry.encode(&mut octets)?;
         let mut batch = WriteBatch::default();
-        put_entry(&engine, &mut batch, sequence, &octets)?;
+        log.append(&mut batch, &entry)?;
+        log.finish(&mut batch);
         batch.put_cf(
             engine.family(keys::META)?,
             keys::SIGNING_HIGH_WATER,
@@ -400,6 +464,14 @@ impl Ledger {
     /// [`LedgerError`] when reading fails.
     pub fn last_sequence(&self) -> Result<u64, LedgerError> {
         self.engine()?.last_sequence()
+    }
+
+    /// The head of the log: it covers every entry.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn tree_head(&self) -> Result<TreeHead, LedgerError> {
+        Ok(self.engine()?.frontier()?.head())
     }
 
     /// An issuer that was defined.
@@ -573,22 +645,4 @@ impl std::fmt::Debug for Ledger {
             .field("dir", &self.dir)
             .finish_non_exhaustive()
     }
-}
-
-/// Adds an entry that is the last one.
-pub(super) fn put_entry(
-    engine: &Engine,
-    batch: &mut WriteBatch,
-    sequence: u64,
-    octets: &[u8],
-) -> Result<(), LedgerError> {
-    let (entries, meta) = (engine.family(keys::ENTRIES)?, engine.family(keys::META)?);
-    batch.put_cf(entries, sequence.to_be_bytes(), octets);
-    batch.put_cf(meta, keys::LAST_SEQUENCE, sequence.to_be_bytes());
-    Ok(())
-}
-
-pub(super) fn next_sequence(engine: &Engine) -> Result<u64, LedgerError> {
-    let last = engine.last_sequence()?;
-    Ok(last.checked_add(1).ok_or(EntryError::Sequence)?)
 }

@@ -7,27 +7,31 @@ mod crl_publication;
 mod import;
 mod issuance;
 mod issuer_wide;
+mod push;
 mod status;
 
 use std::sync::Arc;
 
 use super::error::with_causes;
 use super::{ErrorClass, Issuer, Issuers, OperationError};
+use crate::audit::Checkpoint;
 use crate::change::Source;
 use crate::clock::Clock;
 use crate::feed::{LedgerSink, LedgerSinkError};
 use crate::identity::SerialNumber;
-use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
+use crate::ledger::{CommitError, GroupCommit, Ledger, LedgerError, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
 pub use crl_publication::{PublishCrlReply, PublishCrlRequest};
-pub use import::{ImportOrder, ImportRequest};
 pub use issuance::{
     IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,
 };
 pub use issuer_wide::{
     CaCertificate, CaCertificateState, IssuerBelow, RevokeAllPreview, RevokeAllReply,
     RevokeAllRequest, WholeRevocation,
+};
+pub(super) use push::{
+    PushError, PushOrder, Submitted, answer as push_answer, record_of as push_record,
 };
 pub use status::{CertificateState, StatusReply, StatusRequest};
 
@@ -81,6 +85,11 @@ impl Clerk {
         self
     }
 
+    /// The ledger that it carries to.
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// The ledger as a sink of changes.
     fn sink(&self, source: Source) -> LedgerSink<'_, impl Fn() -> u64> {
         let now_ms = || self.clock.now_millis();
@@ -115,6 +124,23 @@ impl Clerk {
         } else {
             Visible::AtNextStart
         }
+    }
+
+    /// Whether the ledger takes changes now, as far as is known.
+    pub(super) fn can_record(&self) -> bool {
+        !self.ledger.needs_recovery()
+    }
+
+    /// The head of the ledger's log, and its epoch.
+    pub(super) fn checkpoint(&self) -> Result<Checkpoint, OperationError> {
+        let read = || -> Result<Checkpoint, LedgerError> {
+            let snapshot = self.ledger.snapshot()?;
+            Ok(Checkpoint {
+                epoch: snapshot.epochs().last().number,
+                head: snapshot.tree_head()?,
+            })
+        };
+        read().map_err(|error| OperationError::from(&error))
     }
 
     fn find(

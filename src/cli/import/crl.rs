@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Bar, Given};
-use crate::authority::ImportRequest;
 use crate::cli::{Common, Exit, Failure};
+use crate::feed::ImportRequest;
 
 /// Import a full CRL, DER or PEM
 ///

@@ -54,7 +54,7 @@ impl<'a> Issuers<'a> {
         issuers
     }
 
-    pub(super) fn ids(&self) -> impl Iterator<Item = IssuerId> {
+    pub(in crate::feed) fn ids(&self) -> impl Iterator<Item = IssuerId> {
         self.taken.iter().map(|(id, _)| *id)
     }
 
@@ -70,7 +70,7 @@ impl<'a> Issuers<'a> {
 
 /// What a certificate is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Verdict {
+pub(in crate::feed) enum Verdict {
     /// Issued by one of the issuers in question.
     Issued(Issued),
     /// The certificate of a configured issuer, issued by none of those in question.
@@ -79,17 +79,27 @@ pub(super) enum Verdict {
 
 /// What is known of an issued certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Issued {
-    pub(super) serial: SerialNumber,
-    pub(super) is_precertificate: bool,
-    pub(super) issuer: u16,
-    pub(super) not_before: UnixTime,
-    pub(super) not_after: UnixTime,
-    pub(super) sha256: [u8; 32],
+pub(in crate::feed) struct Issued {
+    pub(in crate::feed) serial: SerialNumber,
+    pub(in crate::feed) is_precertificate: bool,
+    pub(in crate::feed) issuer: u16,
+    pub(in crate::feed) not_before: UnixTime,
+    pub(in crate::feed) not_after: UnixTime,
+    pub(in crate::feed) sha256: [u8; 32],
+}
+
+impl Issued {
+    /// The certificate's hash; a precertificate's is not its certificate's.
+    pub(in crate::feed) fn certificate_sha256(&self) -> Option<[u8; 32]> {
+        (!self.is_precertificate).then_some(self.sha256)
+    }
 }
 
 /// Judges one certificate. Names are compared octet for octet, as CertIDs are hashed from them.
-pub(super) fn judge(der: &[u8], issuers: &Issuers<'_>) -> Result<Verdict, CertificateCause> {
+pub(in crate::feed) fn judge(
+    der: &[u8],
+    issuers: &Issuers<'_>,
+) -> Result<Verdict, CertificateCause> {
     let certificate = Certificate::from_der(der).map_err(CertificateCause::Malformed)?;
     let serial = serial(certificate.serial_number());
     let mut defect = None;

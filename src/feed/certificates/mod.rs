@@ -30,13 +30,14 @@ use std::num::NonZeroUsize;
 
 use blocks::{Block, Blocks};
 use entry::Entry;
-use judge::{Verdict, judge};
+
 use names::Names;
 use stream::Files;
 
 pub use cause::CertificateCause;
 pub use issuance::IssuanceSink;
 pub use judge::Issuers;
+pub(super) use judge::{Issued, Verdict, judge};
 
 use super::{
     import::{Findings, Record},

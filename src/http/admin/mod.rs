@@ -23,6 +23,7 @@ use hyper::Method;
 
 pub use body::{AdminBody, BodyError, BodyReader};
 pub use query::Query;
+pub(super) use query::decode as percent_decoded;
 pub(super) use reply::NDJSON;
 pub use reply::{AdminReply, ClientGone, LineSender};
 pub use server::AdminServer;

@@ -32,6 +32,11 @@ impl Query {
         self.values(name).next()
     }
 
+    /// All names, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// All values of `name`.
     pub fn values<'query, 'name>(
         &'query self,
@@ -68,7 +73,8 @@ impl fmt::Display for Encoded<'_> {
     }
 }
 
-fn decode(text: &str) -> String {
+/// Without percent-encoding; what is not UTF-8 is replaced by U+FFFD.
+pub(in crate::http) fn decode(text: &str) -> String {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     loop {
