@@ -9,6 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{ca::Ca, duration};
+use crate::change::ExpectedScope;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -160,6 +161,13 @@ pub struct Issuer {
     /// as its subject. Default none. Who can write them chooses whose CRLs are believed.
     #[serde(default)]
     pub crl_signers: Vec<PathBuf>,
+    /// The scopes of this CA's CRLs that together list all of its certificates: `full`, `user` and `ca`
+    /// (CRLs of end-entity and CA certificates alone), or the URI of a distribution point, octet for octet
+    /// as the CRL's issuingDistributionPoint has it. No CRL of another scope is taken unasked, and with
+    /// `evidence = "feed"` nothing is signed without one in date of each. Default: the full CRL. Who can
+    /// write here can have certificates answered good that are on a CRL which is not listed.
+    #[serde(default)]
+    pub crl_scopes: Vec<ExpectedScope>,
     /// How answers name their signer. Default `key`.
     #[serde(default)]
     pub responder_id: ResponderId,
@@ -205,6 +213,7 @@ impl Issuer {
             certificate: certificate.to_owned(),
             evidence: Evidence::default(),
             crl_signers: Vec::new(),
+            crl_scopes: Vec::new(),
             responder_id: ResponderId::default(),
             not_issued: NotIssued::default(),
             validity: Self::default_validity(),
@@ -213,6 +222,15 @@ impl Issuer {
             cert_id_hashes: Self::default_cert_id_hashes(),
             signers: Vec::new(),
             ca: None,
+        }
+    }
+
+    /// The scopes that together list all certificates.
+    #[must_use]
+    pub fn crl_scopes(&self) -> Vec<ExpectedScope> {
+        match self.crl_scopes.as_slice() {
+            [] => vec![ExpectedScope::Full],
+            scopes => scopes.to_vec(),
         }
     }
 

@@ -5,9 +5,11 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
+use super::crl::CrlWishes;
 use super::{Clerk, source};
 use crate::asn1::Certificate;
 use crate::authority::{ErrorClass, Issuer, OperationError, with_causes};
+use crate::change::ExpectedScope;
 use crate::feed::{
     Certificates, Csv, CsvError, CsvMapping, Findings, ImportError, ImportOptions, ImportReport,
     Index, LedgerSinkError, Progress, SinkFailure, StatusSink,
@@ -27,8 +29,15 @@ impl Clerk {
     ) -> Result<ImportReport, OperationError> {
         match &order.request {
             ImportRequest::Index => self.import_index(order, input, progress),
-            ImportRequest::Crl { accept_shrink } => {
-                self.import_crl(order, *accept_shrink, input, progress)
+            ImportRequest::Crl {
+                accept_shrink,
+                scope,
+            } => {
+                let wishes = CrlWishes {
+                    accept_shrink: *accept_shrink,
+                    scope: scope.as_ref(),
+                };
+                self.import_crl(order, wishes, input, progress)
             }
             ImportRequest::Certificates => self.import_certificates(order, input, progress),
             ImportRequest::Csv { mapping } => self.import_csv(order, mapping, input, progress),
@@ -152,10 +161,13 @@ pub struct ImportOrder {
 pub enum ImportRequest {
     /// The `index.txt` of `openssl ca`.
     Index,
-    /// A full CRL.
+    /// A CRL.
     Crl {
         /// Take it although much of the CRL before is gone.
         accept_shrink: bool,
+        /// Which certificates it must list; `None` for one of the issuer's configured scopes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<ExpectedScope>,
     },
     /// Certificates, as a [`stream`](crate::feed::certificates::stream) of files.
     Certificates,
