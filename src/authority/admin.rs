@@ -7,10 +7,11 @@ use std::sync::{Arc, PoisonError};
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::clerk::{ChangeRequest, Clerk, ImportOrder, RevokeAllRequest, StatusRequest};
-use super::observer::{AuthorityStats, observe};
+use super::clerk::{ChangeRequest, Clerk, RevokeAllRequest, StatusRequest};
+use super::observer::AuthorityStats;
 use super::{Authority, ErrorClass, OperationError};
 use crate::change::Source;
+use crate::feed::ImportOrder;
 use crate::http::admin::{
     AdminBackend, AdminBody, AdminReply, AdminRequest, BodyError, ClientGone, LineSender, Peer,
     Query,
@@ -127,8 +128,9 @@ impl Admin {
         let http = self.counters.snapshot();
         let questions_waiting = self.questions.depth();
         blocking(move || {
-            let authority =
-                observe(authority.shared()).map_err(|error| OperationError::from(&error))?;
+            let authority = authority
+                .stats()
+                .map_err(|error| OperationError::from(&error))?;
             let version = env!("CARGO_PKG_VERSION").to_owned();
             Ok(ServerStats {
                 version,
@@ -235,7 +237,9 @@ async fn blocking<T: Serialize + Send + 'static>(
 
 fn refuse(error: &OperationError) -> AdminReply {
     let status = match error.class {
-        ErrorClass::Usage | ErrorClass::Input => StatusCode::BAD_REQUEST,
+        ErrorClass::Usage | ErrorClass::Input | ErrorClass::Older | ErrorClass::Shrunk => {
+            StatusCode::BAD_REQUEST
+        }
         ErrorClass::Refused => StatusCode::CONFLICT,
         ErrorClass::Busy | ErrorClass::Storage => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

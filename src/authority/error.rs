@@ -15,6 +15,10 @@ pub enum ErrorClass {
     Key,
     /// The input was judged and refused; nothing was applied.
     Input,
+    /// The input is older than what was taken before; nothing was applied.
+    Older,
+    /// The input lacks much of what was taken before; nothing was applied.
+    Shrunk,
     /// The change contradicts what the ledger holds; nothing was applied.
     Refused,
     /// The state is damaged.
@@ -38,6 +42,8 @@ impl ErrorClass {
             Self::Config => "config",
             Self::Key => "key",
             Self::Input => "input",
+            Self::Older => "older",
+            Self::Shrunk => "shrunk",
             Self::Refused => "refused",
             Self::Damaged => "damaged",
             Self::NewerState => "newer_state",
@@ -55,6 +61,8 @@ impl ErrorClass {
             Self::Config,
             Self::Key,
             Self::Input,
+            Self::Older,
+            Self::Shrunk,
             Self::Refused,
             Self::Damaged,
             Self::NewerState,

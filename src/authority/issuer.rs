@@ -41,12 +41,18 @@ pub struct Issuer {
     pub policy: IssuerPolicy,
     /// How long answers hold.
     pub validity: ValidityPolicy,
+    /// Where its certificates' status comes from.
+    pub feeds: Vec<config::Feed>,
+    /// What is answered while one of them is silent for too long.
+    pub when_stale: config::WhenStale,
     signer_config: Option<config::Signer>,
     signer: ArcSwapOption<LoadedSigner>,
     /// See [`Issuer::is_left_to_renewal`].
     left_to_renewal: AtomicBool,
     /// Whether it was told that nothing can be signed for want of a CRL in date.
     stale: AtomicBool,
+    /// See [`Issuer::is_held_back`].
+    held_back: AtomicBool,
 }
 
 impl Issuer {
@@ -92,6 +98,9 @@ impl Issuer {
             signer: ArcSwapOption::empty(),
             left_to_renewal: AtomicBool::new(false),
             stale: AtomicBool::new(false),
+            held_back: AtomicBool::new(false),
+            feeds: config.feeds.clone(),
+            when_stale: config.when_stale,
             crl_signers,
             evidence: config.evidence,
             crl_scopes: config.crl_scopes(),
@@ -149,6 +158,16 @@ impl Issuer {
     /// Notes that there is a CRL in date; true when that is news.
     pub(super) fn is_fresh_again(&self) -> bool {
         self.stale.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether a feed of it is silent for too long, so that nothing is signed for it but that a
+    /// certificate is revoked for good.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.held_back.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_held_back(&self, held_back: bool) {
+        self.held_back.store(held_back, Ordering::SeqCst);
     }
 
     /// How CertIDs under these algorithms name it.

@@ -12,10 +12,11 @@ use super::AuthorityError;
 use super::dating::{Basis, Undated};
 use super::issuer::Issuer;
 use super::runtime::{Shared, Wake};
+use crate::asn1::CrlReason;
 use crate::catalog::{IssuerSnapshot, OVERLAY_ENTRIES_MAX, OverlayTruth, Publication};
 use crate::identity::{SerialHash, SerialNumber};
 use crate::presign::{AnswerSigner, ShardJob, ShardRecord, SigningWindow, sign_shard};
-use crate::segment::SegmentKind;
+use crate::segment::{RecordStatus, SegmentKind};
 use crate::signer::LoadedSigner;
 
 /// Runs until told to stop.
@@ -116,6 +117,10 @@ fn sign(
             continue;
         }
         let (record, sequence) = shared.truth(issuer, &basis, *serial)?;
+        if issuer.is_held_back() && !is_final(record.status) {
+            // Looked at again when its feeds speak again: that rings the bell.
+            continue;
+        }
         truths.push((*hash, record, sequence));
     }
     // The status first, then the time: no revocation in it is later than thisUpdate.
@@ -146,6 +151,13 @@ fn sign(
         return Ok(Tended::Later);
     }
     Ok(tended)
+}
+
+const fn is_final(status: RecordStatus) -> bool {
+    match status {
+        RecordStatus::Good => false,
+        RecordStatus::Revoked { reason, .. } => !matches!(reason, Some(CrlReason::CertificateHold)),
+    }
 }
 
 /// Whether an answer of this window is signed ahead of time; else it is signed live until its shard's

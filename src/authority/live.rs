@@ -85,6 +85,13 @@ fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
             }
         });
     }
+    // After the statuses, so that what a feed knows that came back is in them.
+    let is_final = |(status, _, record): &(CertStatus, Option<Vec<u8>>, Option<StatusRecord>)| {
+        record.is_some() && is_revoked_for_good(*status)
+    };
+    if issuer.is_held_back() && !statuses.iter().all(is_final) {
+        return Err(Refusal::CannotSign);
+    }
     // The status first, then the time: no revocation in it is later than thisUpdate.
     let now = shared.signing.now().map_err(|_| Refusal::CannotSign)?;
     let window = basis
@@ -210,6 +217,13 @@ fn status_of(shared: &Shared, issuer: &Issuer, cert_id: &CertId<'_>) -> Result<K
             crl_scope: None,
         })
     }))
+}
+
+const fn is_revoked_for_good(status: CertStatus) -> bool {
+    match status {
+        CertStatus::Revoked { reason, .. } => !matches!(reason, Some(CrlReason::CertificateHold)),
+        CertStatus::Good | CertStatus::Unknown => false,
+    }
 }
 
 /// Whether an entry of a CRL with this serial could be in the ledger: one that is positive and has at most

@@ -16,6 +16,7 @@ mod dating;
 mod error;
 #[cfg(test)]
 mod evidence_tests;
+mod feeding;
 mod issuer;
 mod keeper;
 mod lineage;
@@ -29,12 +30,13 @@ mod signing;
 pub use admin::{Admin, ClockReply, ServerStats};
 pub use clerk::{
     CaCertificate, CaCertificateState, CertificateState, ChangeOutcome, ChangeReply, ChangeRequest,
-    Clerk, ClerkAction, ImportOrder, ImportRequest, IssuedReply, IssuedRequest, IssuedSerial,
-    IssuerBelow, PlannedSerial, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
-    RevokeAllRequest, StatusReply, StatusRequest, Visible, WholeRevocation,
+    Clerk, ClerkAction, IssuedReply, IssuedRequest, IssuedSerial, IssuerBelow, PlannedSerial,
+    ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply,
+    StatusRequest, Visible, WholeRevocation,
 };
 pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};
+pub use feeding::{FeedBoard, FeedFault, FeedHealth, FeedState, Feeding};
 pub use issuer::{Issuer, Issuers};
 pub use observer::{AuthorityStats, CrlStats, EvidenceStats, IssuerStats, SignerState};
 pub use runtime::{Authority, AuthorityError};

@@ -1,7 +1,10 @@
 //! What `stats` tells of the authority.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::feeding::{FeedBoard, FeedHealth};
 use super::issuer::Issuer;
 use super::runtime::Shared;
 use super::{AuthorityError, WholeRevocation};
@@ -43,6 +46,13 @@ pub struct IssuerStats {
     /// depend on one.
     #[serde(default)]
     pub evidence: Option<EvidenceStats>,
+    /// Whether a feed was silent for too long, so that only certificates that are revoked for good are
+    /// answered for.
+    #[serde(default)]
+    pub held_back: bool,
+    /// Where its certificates' status comes from.
+    #[serde(default)]
+    pub feeds: Vec<FeedHealth>,
 }
 
 /// How fresh an issuer is by its CRLs.
@@ -159,11 +169,18 @@ pub struct AuthorityStats {
 }
 
 /// Collects the facts of this moment.
-pub(super) fn observe(shared: &Shared) -> Result<AuthorityStats, AuthorityError> {
+pub(super) fn observe(
+    shared: &Shared,
+    board: Option<&FeedBoard>,
+) -> Result<AuthorityStats, AuthorityError> {
     use std::sync::atomic::Ordering::Relaxed;
     let snapshot = shared.catalog.snapshot();
     let ledger = shared.ledger.snapshot()?;
     let now = shared.signing.clock().now();
+    let mut feeds: HashMap<String, Vec<FeedHealth>> = HashMap::new();
+    for feed in board.map(FeedBoard::health).unwrap_or_default() {
+        feeds.entry(feed.issuer.clone()).or_default().push(feed);
+    }
     let mut issuers = Vec::new();
     for issuer in shared.issuers.iter() {
         let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
@@ -205,6 +222,8 @@ pub(super) fn observe(shared: &Shared) -> Result<AuthorityStats, AuthorityError>
                 None => SignerState::None,
             },
             evidence: EvidenceStats::new(issuer, &ledger.evidences(&issuer.id)?, now),
+            held_back: issuer.is_held_back(),
+            feeds: feeds.remove(&issuer.name).unwrap_or_default(),
         });
     }
     let counters = &shared.counters;

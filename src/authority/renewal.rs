@@ -74,6 +74,10 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
     let (Some(signer), Ok(now)) = (issuer.signer(), shared.signing.now()) else {
         return Ok(None);
     };
+    // Its feeds are silent: what is true of it now is not known.
+    if issuer.is_held_back() {
+        return Ok(None);
+    }
     let ledger = shared.ledger.snapshot()?;
     let certificates = ledger.record_count(&issuer.id)?;
     if certificates == 0 {

@@ -1,16 +1,17 @@
 //! The authority's threads, and what they share.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::bustle::Bustle;
 use super::dating::Basis;
 use super::error::with_causes;
+use super::feeding::Feeding;
 use super::issuer::{Issuer, Issuers};
 use super::lineage::Lineage;
 use super::signing::SigningClock;
@@ -34,6 +35,7 @@ pub struct Authority {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     commits: Arc<GroupCommit>,
+    feeding: OnceLock<Feeding>,
 }
 
 impl Authority {
@@ -117,7 +119,27 @@ impl Authority {
             shared,
             threads: Mutex::new(threads),
             commits: Arc::new(commits),
+            feeding: OnceLock::new(),
         })
+    }
+
+    /// Starts looking at the issuers' feeds, once. `folder` is for what they remember. To be called before
+    /// anybody is answered: what was stale when the server stopped is stale when this returns.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] when the folder or the ledger fails, or there are no threads to be had.
+    pub fn start_feeds(&self, folder: &Path) -> Result<(), AuthorityError> {
+        let feeding = Feeding::start(&self.shared, self.clerk(), folder)?;
+        if let Err(second) = self.feeding.set(feeding) {
+            second.stop();
+        }
+        Ok(())
+    }
+
+    /// The feeds, once they are started.
+    #[must_use]
+    pub fn feeds(&self) -> Option<&Feeding> {
+        self.feeding.get()
     }
 
     /// A clerk whose changes are visible before they are acknowledged.
@@ -144,7 +166,7 @@ impl Authority {
     /// # Errors
     /// [`AuthorityError`] when the ledger cannot be read.
     pub fn stats(&self) -> Result<AuthorityStats, AuthorityError> {
-        super::observer::observe(&self.shared)
+        super::observer::observe(&self.shared, self.feeds().map(|feeds| &**feeds.board()))
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -154,6 +176,9 @@ impl Authority {
     /// Stops the threads and waits for them. Nothing has to be saved: what was acknowledged is in the
     /// ledger, and what was not signed into a segment is masked at the next start.
     pub fn stop(&self) {
+        if let Some(feeding) = self.feeding.get() {
+            feeding.stop();
+        }
         self.shared.stop.store(true, Ordering::Relaxed);
         self.shared.keeper_wake.notify();
         self.shared.renewal_wake.notify();
@@ -423,12 +448,17 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    pub(super) fn panicked(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn signing_failed(&self) {
         self.signing_failures.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// The calling end of a thread's bell. A bell that rings already need not be rung again.
+#[derive(Clone)]
 pub(super) struct Waker(SyncSender<()>);
 
 impl Waker {
@@ -451,7 +481,7 @@ impl Wake {
     }
 }
 
-fn wake_pair() -> (Waker, Wake) {
+pub(super) fn wake_pair() -> (Waker, Wake) {
     let (sender, receiver) = sync_channel(1);
     (Waker(sender), Wake(receiver))
 }

@@ -19,6 +19,8 @@ pub(super) struct Holdings {
     pub(super) overlay: Overlay,
     /// The revocation of all certificates at once, if there was one.
     pub(super) revoked: Option<IssuerRevoked>,
+    /// Whether what says how its certificates stand has been silent for too long.
+    pub(super) stale: bool,
 }
 
 /// The sequence since which all certificates of an issuer are revoked, and how.
@@ -36,7 +38,9 @@ impl IssuerRevoked {
             Finding::Segment { segment, record } => (record.status(), segment.as_of()),
             Finding::Fresh(answer) => (answer.status, answer.sequence),
             Finding::Masked { status, sequence } => (*status, *sequence),
-            Finding::Absent | Finding::Damaged | Finding::CatchingUp => return found,
+            Finding::Absent | Finding::Damaged | Finding::CatchingUp | Finding::Stale => {
+                return found;
+            }
         };
         if is_final(status) {
             return found;
@@ -63,15 +67,37 @@ impl Holdings {
             shards: Arc::new(Shards::new(listing)),
             overlay: Overlay::default(),
             revoked: None,
+            stale: false,
         }
     }
 
     /// See [`super::IssuerSnapshot::find`].
     pub(super) fn find(&self, serial: &[u8]) -> Finding<'_> {
-        match &self.revoked {
-            None => self.find_published(serial),
-            Some(revoked) => revoked.cover(self.find_published(serial)),
+        match (&self.revoked, self.stale) {
+            (None, false) => self.find_published(serial),
+            _ => self.find_restrained(serial),
         }
+    }
+
+    /// The same for an issuer that was revoked as a whole, or is stale.
+    #[inline(never)]
+    fn find_restrained(&self, serial: &[u8]) -> Finding<'_> {
+        let mut found = self.find_published(serial);
+        if let Some(revoked) = &self.revoked {
+            found = revoked.cover(found);
+        }
+        let status = match &found {
+            Finding::Segment { record, .. } => record.status(),
+            Finding::Fresh(answer) => answer.status,
+            Finding::Masked { status, .. } => *status,
+            // The live signer knows, and knows that it is stale.
+            Finding::Damaged | Finding::CatchingUp => return found,
+            Finding::Absent | Finding::Stale => RecordStatus::Good,
+        };
+        if self.stale && !is_final(status) {
+            return Finding::Stale;
+        }
+        found
     }
 
     // Inlined where it is called, so that issuers that are not revoked pay for one branch and no copy.

@@ -52,6 +52,15 @@ pub enum Publication {
         /// Revoked when and why; not a hold.
         status: RecordStatus,
     },
+    /// What says how certificates of an issuer stand has been silent for too long, or speaks again. While
+    /// it is silent, only what says of a serial that it is revoked for good is served; everything else is
+    /// [`Stale`](super::Finding::Stale). No manifest remembers it.
+    Freshness {
+        /// The issuer.
+        issuer: IssuerId,
+        /// Whether it is silent.
+        stale: bool,
+    },
     /// Masks may be missing from now on: nothing presigned of this issuer is served. Every issuer
     /// begins like this.
     CatchingUp {

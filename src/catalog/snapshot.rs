@@ -93,6 +93,12 @@ impl IssuerSnapshot {
         self.holdings.shards.included_up_to()
     }
 
+    /// Whether what says how its certificates stand has been silent for too long.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.holdings.stale
+    }
+
     /// How many entries the overlay has; past [`OVERLAY_ENTRIES_MAX`](super::OVERLAY_ENTRIES_MAX) it
     /// should be sealed into a patch.
     #[must_use]
@@ -174,4 +180,6 @@ pub enum Finding<'a> {
     Damaged,
     /// Masks of the issuer may be missing: to be signed from the ledger, or `tryLater`.
     CatchingUp,
+    /// Not revoked for good as far as is known, and what would know more is silent: `tryLater`.
+    Stale,
 }

@@ -449,6 +449,7 @@ impl Draft<'_> {
                     status: *status,
                 });
             }
+            Publication::Freshness { issuer, stale } => self.holdings(issuer).stale = *stale,
             Publication::CatchingUp { issuer } => self.holdings(issuer).caught_up = None,
             Publication::CaughtUp { issuer, as_of } => {
                 self.holdings(issuer).caught_up = Some(*as_of);

@@ -12,14 +12,14 @@ use serde_json::Value;
 use super::{Common, Exit, Failure};
 use crate::asn1::Certificate;
 use crate::authority::{
-    ChangeReply, ChangeRequest, Clerk, ErrorClass, ImportOrder, IssuedReply, IssuedRequest, Issuer,
-    Issuers, OperationError, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
+    ChangeReply, ChangeRequest, Clerk, ErrorClass, IssuedReply, IssuedRequest, Issuer, Issuers,
+    OperationError, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
     RevokeAllRequest, StatusReply, StatusRequest, with_causes,
 };
 use crate::change::Source;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::feed::{ImportReport, Progress};
+use crate::feed::{ImportOrder, ImportReport, Progress};
 use crate::http::admin::Query;
 use crate::http::admin_client::{AdminClient, AdminClientError, Upload};
 use crate::identity::SerialNumber;

@@ -70,7 +70,7 @@ impl From<ErrorClass> for Exit {
             ErrorClass::Usage => Self::Usage,
             ErrorClass::Config => Self::Config,
             ErrorClass::Key => Self::Key,
-            ErrorClass::Input => Self::Input,
+            ErrorClass::Input | ErrorClass::Older | ErrorClass::Shrunk => Self::Input,
             ErrorClass::Refused => Self::Refused,
             ErrorClass::Damaged => Self::Damaged,
             ErrorClass::NewerState => Self::NewerState,

@@ -110,6 +110,9 @@ impl Service {
             )
             .map_err(|error| authority_failure(&error))?,
         );
+        authority
+            .start_feeds(&config.state_dir.join("feeds"))
+            .map_err(|error| authority_failure(&error))?;
         let responder = Arc::new(Responder::new(
             catalog,
             clock,

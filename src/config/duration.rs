@@ -12,6 +12,13 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer.deserialize_str(Text)
 }
 
+/// The same for a setting that has no default of its own.
+pub(super) fn optional<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    deserialize(deserializer).map(Some)
+}
+
 struct Text;
 
 impl de::Visitor<'_> for Text {

@@ -100,6 +100,25 @@ pub enum Problem {
         /// The most characters.
         max: usize,
     },
+    /// A name of a feed that could not be part of a file's name.
+    #[error(
+        "the name {name:?} of a feed cannot be used: up to {max} letters, digits, `-`, `_` and `.`, \
+         the first a letter or digit"
+    )]
+    FeedName {
+        /// The name.
+        name: String,
+        /// The most characters.
+        max: usize,
+    },
+    /// Columns of a CSV file by header and by number.
+    #[error(
+        "some columns are given by header and some by number: a file has a header line or none"
+    )]
+    ColumnsMixed,
+    /// A CSV file with and without a status column.
+    #[error("statuses say what a status column means, and every_status that there is none")]
+    StatusTwice,
     /// The same value twice where each must be its own.
     #[error("{value} is set twice, first in line {first_line}")]
     Twice {

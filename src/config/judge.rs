@@ -1,5 +1,7 @@
 //! Limits on values, and what must fit together.
 
+mod feeds;
+
 use std::{collections::HashMap, net::SocketAddr, os::unix::ffi::OsStrExt as _, time::Duration};
 
 use super::{
@@ -197,6 +199,7 @@ impl Judge<'_> {
         if let Some(ca) = &issuer.ca {
             self.key("ca", |judge| judge.ca(ca));
         }
+        self.key("feed", |judge| judge.feeds(&issuer.feeds));
     }
 
     fn crl_signers(&mut self, issuer: &Issuer) {

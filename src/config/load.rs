@@ -5,8 +5,11 @@ use std::{
     path::{Path, PathBuf, absolute},
 };
 
+use toml::{Spanned, de::DeTable};
+
 use super::{
     error::ConfigError,
+    feed,
     judge::judge,
     near_miss::near_miss,
     place::{Map, Place},
@@ -67,6 +70,9 @@ impl Config {
                 under(&mut ca.key);
                 ca.passphrase_file.as_mut().map(under);
             }
+            for feed in &mut issuer.feeds {
+                feed.paths().into_iter().for_each(under);
+            }
         }
     }
 }
@@ -83,11 +89,23 @@ pub(super) struct Fault {
 pub(super) fn parse(text: &str) -> Result<Config, Fault> {
     toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
-        Fault {
+        let fault = |offset, message: &str| Fault {
             place: Place::at(text, offset),
             key: Map::new(text).key_at(offset),
-            message: explain(error.message()),
+            message: explain(message),
+        };
+        let found = fault(offset, error.message());
+        // Of what is wrong within a feed, serde does not say where.
+        if !found
+            .key
+            .as_deref()
+            .is_none_or(|key| key.starts_with("issuer"))
+        {
+            return found;
         }
+        let root = DeTable::parse(text).ok().map(Spanned::into_inner);
+        root.and_then(feed::fault)
+            .map_or(found, |within| fault(within.offset, &within.message))
     })
 }
 
@@ -147,7 +165,15 @@ mod tests {
                 _ => line,
             })
             .collect();
-        let parsed = parse(&uncommented.join("\n")).unwrap_or_else(|fault| panic!("{fault:?}"));
+        let mut parsed = parse(&uncommented.join("\n")).unwrap_or_else(|fault| panic!("{fault:?}"));
+        for feed in parsed
+            .issuers
+            .iter_mut()
+            .flat_map(|issuer| issuer.feeds.drain(..))
+        {
+            let stated = feed.interval();
+            assert_eq!(stated, feed.kind().default_interval(), "{feed:?}");
+        }
 
         let mut issuer = Issuer::new("My issuing CA", Path::new("ca.pem"));
         issuer.signers.push(Signer {
@@ -187,7 +213,7 @@ mod tests {
         let fields = debug
             .split([' ', '{', ','])
             .filter_map(|word| word.strip_suffix(':'))
-            .filter(|word| !matches!(*word, "listeners" | "issuers" | "signers" | "ca"));
+            .filter(|word| !matches!(*word, "listeners" | "issuers" | "signers" | "ca" | "feeds"));
         let mut count = 0;
         for field in fields {
             assert!(
@@ -251,6 +277,46 @@ mod tests {
             ),
         ] {
             assert_eq!(refusal(text), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_within_a_feed_is_placed() {
+        for (feed, expected) in [
+            (
+                "kind = \"indx\"\n",
+                ":3:8: issuer.feed.kind: unknown value `indx`: did you mean `index`?",
+            ),
+            (
+                "kind = \"index\"\npath = \"i\"\nintervall = \"1s\"\n",
+                ":5:1: issuer.feed.intervall: unknown key `intervall`: did you mean `interval`?",
+            ),
+            (
+                "path = \"i\"\ninterval = \"soon\"\nkind = \"index\"\n",
+                ":4:12: issuer.feed.interval: invalid value: string \"soon\", expected a duration in \
+                 quotes such as \"30s\", \"24h\" or \"95h59m59s\"",
+            ),
+            (
+                "kind = \"index\"\n",
+                ":2:1: issuer.feed: missing field `path`",
+            ),
+            (
+                "path = \"i\"\n",
+                ":2:1: issuer.feed: a feed says what it is: set kind to `index`, `csv`, \
+                 `crl_folder`, `certificate_folder`, `crl_url`, `sql`, `push`",
+            ),
+            (
+                "kind = \"csv\"\npath = \"i\"\nstatuses = { V = \"godo\" }\n",
+                ":5:18: issuer.feed.statuses.V: unknown value `godo`: did you mean `good`?",
+            ),
+        ] {
+            let text = format!("{ISSUER}[[issuer.feed]]\n{feed}");
+            let before = ISSUER.lines().count();
+            let message = refusal(&text);
+            let (line, rest) = message[1..].split_once(':').unwrap();
+            let line: usize = line.parse().unwrap();
+            // Lines count from that before the table.
+            assert_eq!(format!(":{}:{rest}", line + 1 - before), expected);
         }
     }
 

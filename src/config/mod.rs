@@ -11,6 +11,7 @@
 mod ca;
 mod duration;
 mod error;
+pub mod feed;
 mod file;
 mod judge;
 mod load;
@@ -20,6 +21,7 @@ mod settings;
 
 pub use ca::Ca;
 pub use error::{ConfigError, Finding, Problem};
+pub use feed::{Feed, FeedKind};
 pub(crate) use file::read;
 pub use file::{CertificateFileError, FileError, read_certificate};
 #[cfg(feature = "rocksdb")]
@@ -27,7 +29,7 @@ pub(crate) use judge::SOCKET_PATH_MAX;
 pub use place::Place;
 pub use settings::{
     Admin, CertIdHash, Config, Evidence, Http, Issuer, Limits, Listen, NotIssued, PassphraseSource,
-    ResponderId, Signer,
+    ResponderId, Signer, WhenStale,
 };
 
 /// A commented configuration that states every setting at its default, as `estelam init` writes it.

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{ca::Ca, duration};
+use super::{ca::Ca, duration, feed::Feed};
 use crate::change::ExpectedScope;
 
 /// The whole configuration.
@@ -202,6 +202,14 @@ pub struct Issuer {
     pub signers: Vec<Signer>,
     /// The CA's own key, where this installation issues its certificates. Default: it does not.
     pub ca: Option<Ca>,
+    /// Where the status of its certificates comes from while the server runs. Default nowhere: by
+    /// commands alone.
+    #[serde(default, rename = "feed")]
+    pub feeds: Vec<Feed>,
+    /// What is answered once a feed has been without success for its `stale_after`. Default
+    /// `try_later`.
+    #[serde(default)]
+    pub when_stale: WhenStale,
 }
 
 impl Issuer {
@@ -222,6 +230,8 @@ impl Issuer {
             cert_id_hashes: Self::default_cert_id_hashes(),
             signers: Vec::new(),
             ca: None,
+            feeds: Vec::new(),
+            when_stale: WhenStale::default(),
         }
     }
 
@@ -291,6 +301,18 @@ pub enum NotIssued {
     /// A signed `good`: not on the CRL. Only for a CA whose status comes from CRLs alone
     /// (`evidence = "feed"`), where nobody can tell what was issued, and only while a CRL is in date.
     Good,
+}
+
+/// What is answered while a feed is past its `stale_after`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenStale {
+    /// `tryLater` to everything but a certificate that is revoked for good: what the feed may have to
+    /// say is not known.
+    #[default]
+    TryLater,
+    /// What was known last. A revocation may be hidden for as long as nobody mends the feed.
+    Serve,
 }
 
 /// A hash in a CertID for which answers are signed ahead.

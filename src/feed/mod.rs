@@ -11,6 +11,8 @@ pub mod index;
 #[cfg(feature = "rocksdb")]
 mod ledger_sink;
 mod lines;
+pub mod live;
+mod order;
 mod problems;
 mod repetition;
 mod report;
@@ -27,5 +29,6 @@ pub use import::{
 pub use index::Index;
 #[cfg(feature = "rocksdb")]
 pub use ledger_sink::{LedgerSink, LedgerSinkError};
+pub use order::{ImportOrder, ImportRequest};
 pub use problems::{BadPart, PROBLEMS_SHOWN_MAX, Place, Problem, Problems, Unit};
 pub use report::{ImportReport, ImportResult};

@@ -6,6 +6,10 @@ use std::fmt;
 /// reads past a screen.
 pub const PROBLEMS_SHOWN_MAX: usize = 20;
 
+/// How many places are kept, so that a source which is read again knows what to look at again: half a
+/// MiB.
+const PLACES_KEPT_MAX: usize = 1 << 16;
+
 /// What a source consists of, and is counted in.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -18,6 +22,8 @@ pub enum Unit {
     Certificate,
     /// Entries of a CRL.
     Entry,
+    /// Rows of a table, or messages of a batch.
+    Row,
 }
 
 impl Unit {
@@ -28,6 +34,7 @@ impl Unit {
             Self::Line => "line",
             Self::Certificate => "certificate",
             Self::Entry => "entry",
+            Self::Row => "row",
         }
     }
 
@@ -44,6 +51,7 @@ impl Unit {
             (Self::Line, _) => "lines",
             (Self::Certificate, _) => "certificates",
             (Self::Entry, _) => "entries",
+            (Self::Row, _) => "rows",
         }
     }
 }
@@ -182,6 +190,8 @@ pub struct Problems<C> {
     orders: Vec<u64>,
     /// In their order.
     first: Vec<Problem<C>>,
+    /// The orders of all, in no order, unless there are more than [`PLACES_KEPT_MAX`].
+    places: Vec<u64>,
 }
 
 impl<C> Problems<C> {
@@ -199,6 +209,7 @@ impl<C> Problems<C> {
             total: 0,
             orders: Vec::new(),
             first: Vec::new(),
+            places: Vec::new(),
         }
     }
 
@@ -217,6 +228,9 @@ impl<C> Problems<C> {
     /// that called. For sources whose places are more than a number.
     pub fn push_at(&mut self, order: u64, describe: impl FnOnce() -> Problem<C>) {
         self.total = self.total.saturating_add(1);
+        if self.places.len() < PLACES_KEPT_MAX {
+            self.places.push(order);
+        }
         let place = self.orders.partition_point(|known| *known <= order);
         if place < PROBLEMS_SHOWN_MAX {
             let kept = PROBLEMS_SHOWN_MAX.saturating_sub(1);
@@ -239,10 +253,10 @@ impl<C> Problems<C> {
         &self.first
     }
 
-    /// The first of them, in the order of the source.
+    /// The first of them, in the order of the source, and the places of all as far as they were kept.
     #[must_use]
-    pub fn into_first(self) -> Vec<Problem<C>> {
-        self.first
+    pub fn into_first(self) -> (Vec<Problem<C>>, Vec<u64>) {
+        (self.first, self.places)
     }
 }
 
@@ -254,6 +268,7 @@ impl<C: fmt::Display> Problems<C> {
             unit: self.unit,
             total: self.total,
             orders: self.orders.clone(),
+            places: self.places.clone(),
             first: self
                 .first
                 .iter()

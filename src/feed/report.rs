@@ -47,11 +47,18 @@ pub struct ImportReport {
     /// list although it should. They stay. No lines.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub missing: u64,
+    /// Of the refused lines, those that lie ahead of our clock: they may be right later.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ahead: u64,
     /// Bad and refused lines that were left out while the rest was applied.
     pub skipped: u64,
     /// The bad and refused lines with the lowest numbers, at most
     /// [`PROBLEMS_SHOWN_MAX`](super::PROBLEMS_SHOWN_MAX).
     pub errors: Vec<Problem<String>>,
+    /// Where bad and refused lines stand, by [`Record::line`], in no order; fewer than there are when
+    /// there are very many. For whoever reads the source again.
+    #[serde(skip)]
+    pub left_out: Vec<u64>,
     /// What else the operator should know of the source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -152,6 +159,7 @@ pub(super) struct Tally {
     applied: u64,
     unchanged: u64,
     differing: u64,
+    ahead: u64,
     problems: Problems<String>,
     notes: Vec<String>,
 }
@@ -169,6 +177,7 @@ impl Tally {
             applied: 0,
             unchanged: 0,
             differing: 0,
+            ahead: 0,
             problems,
             notes: findings.notes(),
         }
@@ -211,6 +220,9 @@ impl Tally {
         place: impl FnOnce() -> Place,
     ) {
         let Record { line, change } = record;
+        if matches!(refusal, Refusal::TimeAhead { .. }) {
+            self.ahead = self.ahead.saturating_add(1);
+        }
         self.problems.push_at(*line, || Problem {
             place: place(),
             part: None,
@@ -229,6 +241,8 @@ impl Tally {
 
     pub(super) fn report(self, result: ImportResult) -> ImportReport {
         let refused = self.refused();
+        let total = self.problems.total();
+        let (errors, left_out) = self.problems.into_first();
         ImportReport {
             source: self.source,
             result,
@@ -244,9 +258,11 @@ impl Tally {
             missing: 0,
             skipped: match result {
                 ImportResult::Complete | ImportResult::NothingApplied => 0,
-                ImportResult::Skipped | ImportResult::Unfinished => self.problems.total(),
+                ImportResult::Skipped | ImportResult::Unfinished => total,
             },
-            errors: self.problems.into_first(),
+            ahead: self.ahead,
+            errors,
+            left_out,
             notes: self.notes,
         }
     }

@@ -54,8 +54,10 @@ fn decide(
     // One signature speaks for all of them: if one may not be answered, none is.
     for cert_id in [first, second].into_iter().chain(cert_ids) {
         let issuer = snapshot.issuer(&cert_id).ok_or(Refusal::NotAuthoritative)?;
-        if let Finding::Absent = issuer.find(cert_id.serial_number) {
-            judge_not_issued(issuer)?;
+        match issuer.find(cert_id.serial_number) {
+            Finding::Absent => judge_not_issued(issuer)?,
+            Finding::Stale => return Err(Refusal::Stale),
+            _ => {}
         }
     }
     Ok(ask())
@@ -100,6 +102,7 @@ fn single(
             }
             .assemble(cert_id, issuer, now)
         }),
+        Finding::Stale => return Err(Refusal::Stale),
         Finding::Masked { .. } | Finding::Damaged | Finding::CatchingUp => None,
     })
 }
@@ -198,6 +201,8 @@ enum Refusal {
     NotAuthoritative,
     /// The issuer is ours, the serial was never issued, and policy is to say nothing about it.
     NotIssued,
+    /// What would know whether it was revoked meanwhile has been silent for too long.
+    Stale,
 }
 
 impl Refusal {
@@ -206,6 +211,7 @@ impl Refusal {
         Response::unsigned(match self {
             Self::Malformed(_) => OcspResponseStatus::MalformedRequest,
             Self::NotAuthoritative | Self::NotIssued => OcspResponseStatus::Unauthorized,
+            Self::Stale => OcspResponseStatus::TryLater,
         })
     }
 }

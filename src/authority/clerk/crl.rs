@@ -3,14 +3,14 @@
 use std::io::BufRead;
 use std::sync::{Mutex, PoisonError};
 
-use super::import::{ImportOrder, import_error};
+use super::import::import_error;
 use super::{Clerk, source};
 use crate::authority::{ErrorClass, Issuer, OperationError};
 use crate::change::ExpectedScope;
 use crate::config;
 use crate::feed::{
-    Authority, CrlImportError, CrlImportOptions, CrlRefusal, ImportOptions, ImportReport, Progress,
-    UnjudgedCrl, crl, import_crl,
+    Authority, CrlImportError, CrlImportOptions, CrlRefusal, ImportOptions, ImportOrder,
+    ImportReport, Progress, UnjudgedCrl, crl, import_crl,
 };
 use crate::signer::Name;
 
@@ -111,6 +111,8 @@ impl Clerk {
 fn refusal_error(order: &ImportOrder, refusal: &CrlRefusal) -> OperationError {
     let class = match refusal {
         CrlRefusal::Unreadable(crate::crl::CrlError::Read(_)) => ErrorClass::Storage,
+        CrlRefusal::LowerCrlNumber { .. } | CrlRefusal::OlderThisUpdate { .. } => ErrorClass::Older,
+        CrlRefusal::Shrunk { .. } => ErrorClass::Shrunk,
         _ => ErrorClass::Input,
     };
     OperationError::new(class, format!("{}: {refusal}", order.name))

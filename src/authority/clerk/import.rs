@@ -3,17 +3,15 @@
 use std::io::BufRead;
 use std::num::NonZeroUsize;
 
-use serde::{Deserialize, Serialize};
-
 use super::crl::CrlWishes;
 use super::{Clerk, source};
 use crate::asn1::Certificate;
 use crate::authority::{ErrorClass, Issuer, OperationError, with_causes};
-use crate::change::ExpectedScope;
 use crate::feed::{
-    Certificates, Csv, CsvError, CsvMapping, Findings, ImportError, ImportOptions, ImportReport,
-    Index, LedgerSinkError, Progress, SinkFailure, StatusSink,
+    Certificates, Csv, CsvError, CsvMapping, Findings, ImportError, ImportOptions, ImportOrder,
+    ImportReport, ImportRequest, Index, LedgerSinkError, Progress, SinkFailure, StatusSink,
     certificates::{self, IssuanceSink},
+    live::Rows,
 };
 
 impl Clerk {
@@ -99,6 +97,26 @@ impl Clerk {
         self.take_in(&csv, order, progress)
     }
 
+    /// Takes rows that a feed has read, leaving out what is bad. `kind` and `name` are the source and the
+    /// place in it for the ledger's entries.
+    ///
+    /// # Errors
+    /// [`OperationError`] when the ledger fails.
+    pub fn take_rows(
+        &self,
+        kind: &str,
+        name: &str,
+        rows: &Rows,
+    ) -> Result<ImportReport, OperationError> {
+        let mut sink = self.sink(source(kind, name)?);
+        let options = ImportOptions {
+            source: name,
+            skip_bad: true,
+        };
+        let taken = crate::feed::import(rows, &mut sink, options, &mut |_| {});
+        taken.map_err(|error| import_error(&error))
+    }
+
     /// All cores; where clients are served, half of them are left to those.
     fn verifying_threads(&self) -> NonZeroUsize {
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -138,58 +156,6 @@ fn take_in(
         skip_bad: order.skip_bad,
     };
     crate::feed::import(findings, sink, options, progress).map_err(|error| import_error(&error))
-}
-
-/// An import, as asked for. What is imported follows it as a stream of octets.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImportOrder {
-    /// The issuer's configured name; needed when there are several and the source does not tell.
-    pub issuer: Option<String>,
-    /// What the source is called in messages and in the ledger's entries.
-    pub name: String,
-    /// Leave out what is bad or refused and apply the rest.
-    pub skip_bad: bool,
-    /// What kind of source it is.
-    pub request: ImportRequest,
-}
-
-/// The kinds of sources, with what each needs to be told.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(tag = "source", rename_all = "snake_case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum ImportRequest {
-    /// The `index.txt` of `openssl ca`.
-    Index,
-    /// A CRL.
-    Crl {
-        /// Take it although much of the CRL before is gone.
-        accept_shrink: bool,
-        /// Which certificates it must list; `None` for one of the issuer's configured scopes.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        scope: Option<ExpectedScope>,
-    },
-    /// Certificates, as a [`stream`](crate::feed::certificates::stream) of files.
-    Certificates,
-    /// A CSV file.
-    Csv {
-        /// What its columns mean.
-        #[serde(default)]
-        mapping: CsvMapping,
-    },
-}
-
-impl ImportRequest {
-    /// The word for it in logs and in the ledger's entries.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Index => "index",
-            Self::Crl { .. } => "crl",
-            Self::Certificates => "certificates",
-            Self::Csv { .. } => "csv",
-        }
-    }
 }
 
 /// A source in which nothing is has not been imported: it is not the one that was meant, or was lost.

@@ -19,7 +19,6 @@ use crate::identity::SerialNumber;
 use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
-pub use import::{ImportOrder, ImportRequest};
 pub use issuance::{
     IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,
 };
@@ -77,6 +76,11 @@ impl Clerk {
     pub fn and_after_evidence(mut self, call: impl Fn() + Send + Sync + 'static) -> Self {
         self.after_evidence = Some(Arc::new(call));
         self
+    }
+
+    /// The ledger that it carries to.
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// The ledger as a sink of changes.

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Bar, Given};
-use crate::authority::{ImportRequest, with_causes};
+use crate::authority::with_causes;
 use crate::cli::{Common, Exit, Failure};
+use crate::feed::ImportRequest;
 use crate::feed::certificates::files::{FileStream, list};
 
 /// Import certificates: PEM bundles, DER files, folders of them

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Bar, Given};
-use crate::authority::ImportRequest;
 use crate::change::ExpectedScope;
 use crate::cli::{Common, Exit, Failure};
+use crate::feed::ImportRequest;
 
 /// Import a CRL, DER or PEM: full, one of several scopes, or a delta
 ///

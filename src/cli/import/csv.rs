@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Bar, Given};
-use crate::authority::ImportRequest;
 use crate::cli::{Common, Exit, Failure};
+use crate::feed::ImportRequest;
 use crate::feed::csv::{CsvColumn, CsvField, CsvMapping, CsvSerials, CsvStatus, CsvTimes};
 
 /// Import a CSV file with a line for each certificate

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Bar, Given};
-use crate::authority::ImportRequest;
 use crate::cli::{Common, Exit, Failure};
+use crate::feed::ImportRequest;
 
 /// Import the index.txt of `openssl ca`
 ///

@@ -14,8 +14,7 @@ use clap::{Args, Subcommand};
 
 use super::connection::Desk;
 use super::{Common, Exit, Failure, output};
-use crate::authority::{ImportOrder, ImportRequest};
-use crate::feed::ImportResult;
+use crate::feed::{ImportOrder, ImportRequest, ImportResult};
 
 use bar::Bar;
 

@@ -1,0 +1,338 @@
+//! How the feeds are: what `stats` shows, and whether an issuer has gone stale.
+//!
+//! A feed with `stale_after` is fresh for so long after its last success; one that never succeeded, for
+//! so long after it was configured. Time is counted by the clock that nobody can set; over a restart by
+//! the wall, and a success that lies ahead of the wall is not believed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::asn1::UnixTime;
+use crate::authority::Issuers;
+use crate::clock::Clock;
+use crate::feed::ImportReport;
+use crate::feed::live::{FeedError, FeedErrorKind, FeedKey, Polled, PolledChange};
+use crate::identity::IssuerId;
+
+use super::health::{FeedFault, FeedHealth, FeedState};
+use super::memory::{Kept, KeptFeed};
+
+/// The state of every configured feed. Shared by whoever polls, is pushed to, or looks.
+pub struct FeedBoard {
+    clock: Arc<dyn Clock>,
+    rows: Mutex<BTreeMap<FeedKey, Row>>,
+    /// Called when a feed succeeded that was stale.
+    on_fresh: Box<dyn Fn() + Send + Sync>,
+}
+
+/// One feed.
+#[derive(Clone, Debug)]
+struct Row {
+    issuer: IssuerId,
+    kind: crate::config::FeedKind,
+    interval: Option<Duration>,
+    stale_after: Option<Duration>,
+    /// When it was configured first, and its last success.
+    since: UnixTime,
+    last_success: Option<UnixTime>,
+    /// When it is stale, by the monotonic clock; `None` for never.
+    stale_at: Option<Duration>,
+    last_attempt: Option<UnixTime>,
+    polling_since: Option<UnixTime>,
+    next: Option<UnixTime>,
+    failures: u64,
+    fault: Option<FeedFault>,
+    evidence: Option<UnixTime>,
+    applied: u64,
+    unchanged: u64,
+    reconciled: u64,
+    missing: u64,
+    left_out: u64,
+    first_left_out: Option<String>,
+    notes: Vec<String>,
+}
+
+impl FeedBoard {
+    /// The feeds of these issuers, none of which was looked at yet. `kept` is what was known of them when
+    /// the server stopped; `on_fresh` is called when a feed succeeded that was stale.
+    pub(super) fn new(
+        issuers: &Issuers,
+        clock: Arc<dyn Clock>,
+        kept: &Kept,
+        on_fresh: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        let (now, monotonic) = (clock.now(), clock.monotonic());
+        let mut rows = BTreeMap::new();
+        for issuer in issuers.iter() {
+            for feed in &issuer.feeds {
+                let known = kept.feed(&issuer.id, feed.name());
+                let key = FeedKey {
+                    issuer: issuer.name.clone(),
+                    feed: feed.name().to_owned(),
+                };
+                let trusted = known.last_success.unwrap_or(known.since);
+                let row = Row {
+                    issuer: issuer.id,
+                    kind: feed.kind(),
+                    interval: feed.interval(),
+                    stale_after: feed.stale_after(),
+                    since: known.since,
+                    last_success: known.last_success,
+                    stale_at: feed.stale_after().map(|stale_after| {
+                        // What lies ahead of the wall was said by another clock.
+                        let left = match trusted <= now {
+                            true => stale_after.saturating_sub(now.since(trusted)),
+                            false => Duration::ZERO,
+                        };
+                        monotonic.saturating_add(left)
+                    }),
+                    last_attempt: None,
+                    polling_since: None,
+                    next: None,
+                    failures: 0,
+                    fault: None,
+                    evidence: None,
+                    applied: 0,
+                    unchanged: 0,
+                    reconciled: 0,
+                    missing: 0,
+                    left_out: 0,
+                    first_left_out: None,
+                    notes: Vec::new(),
+                };
+                rows.insert(key, row);
+            }
+        }
+        Self {
+            clock,
+            rows: Mutex::new(rows),
+            on_fresh: Box::new(on_fresh),
+        }
+    }
+
+    /// Notes that a poll begins.
+    pub fn begins(&self, key: &FeedKey) {
+        let now = self.clock.now();
+        if let Some(row) = self.rows().get_mut(key) {
+            row.last_attempt = Some(now);
+            row.polling_since = Some(now);
+        }
+    }
+
+    /// Notes what a poll saw, or what came of a batch that was pushed. `next` is when it is looked at
+    /// again, if that is known.
+    pub fn succeeded(&self, key: &FeedKey, polled: &Polled, next: Option<UnixTime>) {
+        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let mut rows = self.rows();
+        let Some(row) = rows.get_mut(key) else { return };
+        let was_stale = row.is_stale(monotonic);
+        if row.failures > 0 {
+            tracing::info!(
+                issuer = key.issuer,
+                feed = key.feed,
+                failures = row.failures,
+                "the feed works again"
+            );
+        }
+        row.last_attempt = Some(now);
+        row.polling_since = None;
+        row.last_success = Some(now);
+        row.stale_at = (row.stale_after).map(|after| monotonic.saturating_add(after));
+        row.next = next;
+        row.failures = 0;
+        row.fault = None;
+        row.evidence = polled.evidence.or(row.evidence);
+        for note in &polled.notes {
+            if !row.notes.contains(note) {
+                tracing::info!(issuer = key.issuer, feed = key.feed, "{note}");
+            }
+        }
+        if !polled.notes.is_empty() {
+            row.notes.clone_from(&polled.notes);
+            row.notes.truncate(NOTES_MAX);
+        }
+        match &polled.change {
+            PolledChange::Unchanged => row.unchanged = row.unchanged.saturating_add(1),
+            PolledChange::Imported(report) => row.take(key, report),
+        }
+        drop(rows);
+        if was_stale {
+            (self.on_fresh)();
+        }
+    }
+
+    /// Notes that a poll failed, or that what was pushed was not taken.
+    pub fn failed(&self, key: &FeedKey, error: &FeedError, next: Option<UnixTime>) {
+        let now = self.clock.now();
+        let mut rows = self.rows();
+        let Some(row) = rows.get_mut(key) else { return };
+        row.last_attempt = Some(now);
+        row.polling_since = None;
+        if error.kind == FeedErrorKind::Stopped {
+            return;
+        }
+        row.next = next;
+        row.failures = row.failures.saturating_add(1);
+        // One line for each change, not for each poll.
+        if row
+            .fault
+            .as_ref()
+            .is_none_or(|known| known.kind != error.kind)
+        {
+            tracing::warn!(
+                issuer = key.issuer,
+                feed = key.feed,
+                kind = error.kind.name(),
+                "the feed failed: {error}"
+            );
+        }
+        row.fault = Some(FeedFault {
+            kind: error.kind,
+            message: error.message.clone(),
+        });
+    }
+
+    /// How many polls of a feed failed since the last one that worked.
+    pub(super) fn failures(&self, key: &FeedKey) -> u64 {
+        self.rows().get(key).map_or(0, |row| row.failures)
+    }
+
+    /// How every feed is, in the order of issuers' and feeds' names.
+    #[must_use]
+    pub fn health(&self) -> Vec<FeedHealth> {
+        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let rows = self.rows();
+        rows.iter()
+            .map(|(key, row)| row.health(key, now, monotonic))
+            .collect()
+    }
+
+    /// The issuers of which a feed is stale.
+    pub(super) fn stale_issuers(&self) -> BTreeSet<IssuerId> {
+        let monotonic = self.clock.monotonic();
+        let rows = self.rows();
+        let stale = rows.values().filter(|row| row.is_stale(monotonic));
+        stale.map(|row| row.issuer).collect()
+    }
+
+    /// How long until a feed goes stale that is fresh; `None` when none can.
+    pub(super) fn until_next_stale(&self) -> Option<Duration> {
+        let monotonic = self.clock.monotonic();
+        let rows = self.rows();
+        let deadlines = rows.values().filter_map(|row| row.stale_at);
+        let ahead = deadlines.filter(|deadline| *deadline > monotonic).min()?;
+        Some(ahead.saturating_sub(monotonic))
+    }
+
+    /// What is kept for the next start.
+    pub(super) fn to_keep(&self) -> Vec<(IssuerId, String, KeptFeed)> {
+        let rows = self.rows();
+        rows.iter()
+            .filter(|(_, row)| row.stale_after.is_some())
+            .map(|(key, row)| {
+                let kept = KeptFeed {
+                    since: row.since,
+                    last_success: row.last_success,
+                };
+                (row.issuer, key.feed.clone(), kept)
+            })
+            .collect()
+    }
+
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<FeedKey, Row>> {
+        // Each row is whole between two statements.
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Row {
+    fn is_stale(&self, monotonic: Duration) -> bool {
+        self.stale_at.is_some_and(|deadline| deadline <= monotonic)
+    }
+
+    /// Counts what was imported, and tells what an operator must know of it, once.
+    fn take(&mut self, key: &FeedKey, report: &ImportReport) {
+        let FeedKey { issuer, feed } = key;
+        self.applied = self.applied.saturating_add(report.applied);
+        if report.applied > 0 || report.released > 0 {
+            tracing::info!(
+                issuer,
+                feed,
+                applied = report.applied,
+                released = report.released,
+                "taken from the feed"
+            );
+        }
+        let left_out = report.bad.saturating_add(report.refused);
+        let first = report.errors.first().map(ToString::to_string);
+        if left_out > 0 && (left_out != self.left_out || first != self.first_left_out) {
+            tracing::warn!(
+                issuer,
+                feed,
+                left_out,
+                first = first.as_deref().unwrap_or_default(),
+                "some of the feed cannot be used and was left out; the rest was taken"
+            );
+        }
+        (self.left_out, self.first_left_out) = (left_out, first);
+        if report.missing > 0 && report.missing != self.missing {
+            tracing::warn!(
+                issuer,
+                feed,
+                missing = report.missing,
+                "certificates that are revoked are not on the newest CRL; they stay revoked"
+            );
+        }
+        self.missing = report.missing;
+        let reconciled = report.reconciled;
+        if reconciled > 0 {
+            tracing::warn!(
+                issuer,
+                feed,
+                reconciled,
+                "certificates on the CRL were good until now: another feed of this issuer lost them"
+            );
+        }
+        self.reconciled = self.reconciled.saturating_add(reconciled);
+    }
+
+    fn health(&self, key: &FeedKey, now: UnixTime, monotonic: Duration) -> FeedHealth {
+        let secs = |duration: Duration| duration.as_secs();
+        let age = |time: UnixTime| now.since(time).as_secs();
+        let stale = self.is_stale(monotonic);
+        FeedHealth {
+            issuer: key.issuer.clone(),
+            name: key.feed.clone(),
+            kind: self.kind.name().to_owned(),
+            state: match (&self.fault, self.last_attempt, self.last_success) {
+                _ if stale => FeedState::Stale,
+                (Some(_), ..) => FeedState::Failing,
+                (None, None, _) => FeedState::Waiting,
+                (None, Some(_), None) => FeedState::Waiting,
+                (None, Some(_), Some(_)) => FeedState::Fine,
+            },
+            last_attempt: self.last_attempt.map(|time| time.to_string()),
+            last_success: self.last_success.map(|time| time.to_string()),
+            last_success_age_secs: self.last_success.map(age),
+            polling_secs: self.polling_since.map(age),
+            next_attempt: self.next.map(|time| time.to_string()),
+            interval_secs: self.interval.map(|interval| interval.as_secs_f64()),
+            stale_after_secs: self.stale_after.map(secs),
+            failures: self.failures,
+            fault: self.fault.clone(),
+            evidence: self.evidence.map(|time| time.to_string()),
+            evidence_age_secs: self.evidence.map(age),
+            applied: self.applied,
+            unchanged: self.unchanged,
+            left_out: self.left_out,
+            first_left_out: self.first_left_out.clone(),
+            reconciled: self.reconciled,
+            missing: self.missing,
+            notes: self.notes.clone(),
+        }
+    }
+}
+
+/// So many notes of a feed are shown.
+const NOTES_MAX: usize = 8;
