@@ -164,8 +164,9 @@ pub struct Issuer {
     /// The scopes of this CA's CRLs that together list all of its certificates: `full`, `user` and `ca`
     /// (CRLs of end-entity and CA certificates alone), or the URI of a distribution point, octet for octet
     /// as the CRL's issuingDistributionPoint has it. No CRL of another scope is taken unasked, and with
-    /// `evidence = "feed"` nothing is signed without one in date of each. Default: the full CRL. Who can
-    /// write here can have certificates answered good that are on a CRL which is not listed.
+    /// `evidence = "feed"` nothing is signed without one in date of each. Default: those of its
+    /// `crl_url` feeds, or without such a feed the full CRL. Who can write here can have certificates
+    /// answered good that are on a CRL which is not listed.
     #[serde(default)]
     pub crl_scopes: Vec<ExpectedScope>,
     /// How answers name their signer. Default `key`.
@@ -238,9 +239,22 @@ impl Issuer {
     /// The scopes that together list all certificates.
     #[must_use]
     pub fn crl_scopes(&self) -> Vec<ExpectedScope> {
-        match self.crl_scopes.as_slice() {
+        if !self.crl_scopes.is_empty() {
+            return self.crl_scopes.clone();
+        }
+        let mut scopes = Vec::new();
+        for feed in &self.feeds {
+            if let Feed::CrlUrl(feed) = feed {
+                for (_, scope) in feed.crls() {
+                    if !scopes.contains(&scope) {
+                        scopes.push(scope);
+                    }
+                }
+            }
+        }
+        match scopes.as_slice() {
             [] => vec![ExpectedScope::Full],
-            scopes => scopes.to_vec(),
+            _ => scopes,
         }
     }
 

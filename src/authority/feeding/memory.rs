@@ -121,6 +121,11 @@ impl Memory {
         Ok(None)
     }
 
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Keeps what a feed remembers.
     pub(super) fn remember(
         &self,

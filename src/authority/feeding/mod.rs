@@ -114,7 +114,7 @@ impl Feeding {
             memory,
             board,
             stop: AtomicBool::new(false),
-            feeds: configured(shared),
+            feeds: configured(shared, folder),
             files: Desk::default(),
             remote: Desk::default(),
             jitter: RandomState::new(),
@@ -222,7 +222,7 @@ impl Feeding {
 }
 
 /// Every feed of every issuer, with its source.
-fn configured(shared: &Shared) -> Vec<Configured> {
+fn configured(shared: &Shared, folder: &Path) -> Vec<Configured> {
     let mut all = Vec::new();
     for issuer in shared.issuers.iter() {
         for settings in &issuer.feeds {
@@ -237,7 +237,7 @@ fn configured(shared: &Shared) -> Vec<Configured> {
                 crl_signers: issuer.crl_signers.clone(),
             };
             all.push(Configured {
-                source: Mutex::new(sources::source(&key, &owner, settings)),
+                source: Mutex::new(sources::source(&key, &owner, settings, folder)),
                 key,
                 issuer: owner,
                 settings: settings.clone(),
@@ -340,7 +340,8 @@ impl Room {
             );
             drop(std::mem::replace(
                 &mut source,
-                sources::source(key, &feed.issuer, settings).unwrap_or_else(|| Box::new(Nothing)),
+                sources::source(key, &feed.issuer, settings, self.memory.folder())
+                    .unwrap_or_else(|| Box::new(Nothing)),
             ));
             let message =
                 "it panicked, which is a defect of this program: see the log, and report it";

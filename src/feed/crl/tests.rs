@@ -623,8 +623,12 @@ fn a_delta_is_added_to_what_was_taken() {
     assert_eq!(world.import(full).unwrap().released, 0);
     assert_eq!(world.ledger.last_sequence().unwrap(), sequence);
     // Out of order, of a base that nobody has, and of the same number.
-    let told = world.import(world.delta(10, &[(7, KEY)], 9)).unwrap_err();
-    assert!(told.contains("0x09 (9) is lower than 0x0B"), "{told}");
+    let report = world.import(world.delta(10, &[(7, KEY)], 9)).unwrap();
+    assert_eq!((report.applied, report.unchanged), (0, 1));
+    let mut late = world.delta(10, &[(7, KEY)], 12);
+    late.evidence.this_update = at(NOW);
+    let told = world.import(late).unwrap_err();
+    assert!(told.contains("older than the CRL"), "{told}");
     let told = world.import(world.delta(12, &[(7, KEY)], 13)).unwrap_err();
     assert!(
         told.contains("0x0C") && told.contains("has the number 0x0B"),

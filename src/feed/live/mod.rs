@@ -12,8 +12,10 @@
 //!   was much, or that lost much, is refused whole.
 //! - What a source remembers only saves reading: lost, it reads everything again.
 
+mod crl_url;
 mod csv;
 mod error;
+mod fetch;
 mod index;
 mod known_lines;
 mod rows;
@@ -30,6 +32,7 @@ use crate::identity::IssuerId;
 
 use super::{ImportReport, ImportRequest};
 
+pub use crl_url::CrlUrlSource;
 pub use csv::CsvSource;
 pub use error::{FeedError, FeedErrorKind};
 pub use index::IndexSource;
