@@ -483,7 +483,7 @@ fn after_the_crl_there_is_nothing_until_the_next() {
     assert_eq!(world.ask(1), Err(AnswerKind::TryLater));
     world.revoke(2, world.now(), None);
     assert_eq!(world.ask(2), Err(AnswerKind::TryLater));
-    let stats = observer::observe(world.running().authority.shared(), None).unwrap();
+    let stats = world.running().authority.stats().unwrap();
     let evidence = stats.issuers[0].evidence.clone().unwrap();
     assert!(evidence.stale && evidence.required);
     assert!(evidence.crl.unwrap().age_secs >= DAY);
@@ -625,7 +625,7 @@ fn several_crls_date_an_issuer_together() {
     // A full one does not help: it is not what the operator listed.
     world.crl(1, first, first + DAY);
     assert_eq!(world.ask(1), Err(AnswerKind::TryLater));
-    let stats = observer::observe(world.running().authority.shared(), None).unwrap();
+    let stats = world.running().authority.stats().unwrap();
     let evidence = stats.issuers[0].evidence.clone().unwrap();
     assert!(evidence.stale && evidence.lacking == ["http://x.test/2.crl"]);
     world.shard(shard(2), 7, first + 60, first + 2 * DAY);
@@ -639,7 +639,7 @@ fn several_crls_date_an_issuer_together() {
     assert_eq!(again.next_update, first + 2 * DAY);
     assert!(again.produced_at > told.produced_at);
     // A hold that one brought is dated as soon as that one is taken, as the oldest says.
-    let stats = observer::observe(world.running().authority.shared(), None).unwrap();
+    let stats = world.running().authority.stats().unwrap();
     let evidence = stats.issuers[0].evidence.clone().unwrap();
     assert!(!evidence.stale && evidence.scopes.len() == 3);
     // The first that ends ends it for all.

@@ -3,9 +3,13 @@
 use std::path::Path;
 
 use crate::config::Feed;
-use crate::feed::live::{CrlUrlSource, CsvSource, FeedIssuer, FeedKey, IndexSource, LiveSource};
+use crate::feed::live::{
+    CertificateFolderSource, CrlFolderSource, CrlUrlSource, CsvSource, FeedIssuer, FeedKey,
+    IndexSource, LiveSource,
+};
 
-/// The source of a feed; `None` for one that comes by itself. What it keeps on the disk is below `folder`.
+/// The source of a feed; `None` for one that comes by itself. What it keeps on the disk is below
+/// `folder`.
 pub(super) fn source(
     key: &FeedKey,
     issuer: &FeedIssuer,
@@ -16,14 +20,14 @@ pub(super) fn source(
     Some(match settings {
         Feed::Index(settings) => Box::new(IndexSource::new(key, settings)),
         Feed::Csv(settings) => Box::new(CsvSource::new(key, settings)),
+        Feed::CrlFolder(settings) => Box::new(CrlFolderSource::new(key, issuer, settings)),
+        Feed::CertificateFolder(settings) => Box::new(CertificateFolderSource::new(key, settings)),
         Feed::CrlUrl(crls) => {
             let interval = settings.interval().unwrap_or_default();
             Box::new(CrlUrlSource::new(key, issuer, crls, interval, folder))
         }
         // Each is added here with its source.
-        Feed::CrlFolder(_) | Feed::CertificateFolder(_) | Feed::Sql(_) => {
-            return None;
-        }
+        Feed::Sql(_) => return None,
         Feed::Push(_) => return None,
     })
 }

@@ -255,6 +255,12 @@ impl LiveSource for CrlUrlSource {
                 ..error
             });
         }
+        if let Some(error) = self.ended(now) {
+            return Err(FeedError {
+                retry_after: Some(next),
+                ..error
+            });
+        }
         let first = reports.pop_front();
         let mut polled = match first {
             None => Polled::unchanged(),
@@ -311,6 +317,34 @@ impl CrlUrlSource {
             message: format!("{named}{}{ended}{more}", error.message),
             ..error.clone()
         })
+    }
+}
+
+impl CrlUrlSource {
+    /// What has ended without a successor, if anything has. A full CRL that has deltas ends with them.
+    fn ended(&self, now: UnixTime) -> Option<FeedError> {
+        let end = |crl: &Fetchable| {
+            crl.known
+                .as_ref()?
+                .next_update
+                .and_then(UnixTime::from_secs)
+        };
+        let of_scope = |scope: &ExpectedScope| {
+            let crls = self.crls.iter().filter(|crl| crl.scope == *scope);
+            crls.filter_map(end).max()
+        };
+        let complete = self.crls.iter().filter(|crl| !crl.is_delta);
+        let mut ended = complete.filter_map(|crl| {
+            let end = of_scope(&crl.scope).filter(|end| *end <= now)?;
+            Some((crl, end))
+        });
+        let (crl, end) = ended.next()?;
+        let message = format!(
+            "{}: the newest CRL there ended at {end}, and no newer one came: whoever makes them, or \
+             brings them there, has stopped",
+            crl.url
+        );
+        Some(FeedError::new(FeedErrorKind::Ended, message))
     }
 }
 
@@ -391,14 +425,14 @@ impl Spool {
     /// Keeps the file for an operator, and says how to go on.
     fn keep(&self, error: FeedError, key: &FeedKey, scope: &ExpectedScope) -> FeedError {
         let kept = self.path.with_extension("crl.quarantined");
-        let FeedKey { issuer, .. } = key;
+        let FeedKey { issuer, feed } = key;
         let message = match fs::rename(&self.path, &kept) {
             Ok(()) => {
                 self.stays.set(true);
                 let path = kept.display();
                 format!(
-                    "{}. It is kept as {path}; if it is right: estelam import crl {path} --issuer \
-                     {issuer:?} --scope {scope} --accept-shrink",
+                    "{}. It is kept as {path}; if it is right: `estelam feed accept {issuer:?} {feed}`, or \
+                     `estelam import crl {path} --issuer {issuer:?} --scope {scope} --accept-shrink`",
                     error.message
                 )
             }
