@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::connection::Server;
 use super::{Common, Exit, Failure, output};
-use crate::authority::{AuthorityStats, EvidenceStats, IssuerStats, ServerStats, SignerState};
+use crate::authority::{
+    AuthorityStats, EvidenceStats, FeedState, IssuerStats, ServerStats, SignerState,
+};
 use crate::http::admin::Query;
 
 pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
@@ -94,11 +96,31 @@ fn issuer_text(text: &mut String, issuer: &IssuerStats) {
     ] {
         line(text, format_args!("  {name:<28}{value}"));
     }
+    for feed in &issuer.feeds {
+        line(
+            text,
+            format_args!(
+                "  {:<28}{}",
+                format!("feed {}", feed.name),
+                super::feed::summary(feed)
+            ),
+        );
+    }
     if let Some(evidence) = &issuer.evidence {
         line(
             text,
             format_args!("  {:<28}{}", "newest CRL", newest_crl(evidence)),
         );
+        for crl in &evidence.scopes {
+            let scope = crl.scope.as_deref().unwrap_or("all certificates");
+            line(
+                text,
+                format_args!(
+                    "    of {scope}: {}, until {}",
+                    crl.this_update, crl.next_update
+                ),
+            );
+        }
     }
 }
 
@@ -143,11 +165,32 @@ fn problems(stats: &ServerStats) -> Vec<String> {
                  signed on demand meanwhile"
             ));
         }
+        let stale = issuer
+            .feeds
+            .iter()
+            .filter(|feed| feed.state == FeedState::Stale);
+        let stale: Vec<&str> = stale.map(|feed| feed.name.as_str()).collect();
+        if !stale.is_empty() {
+            let effect = if issuer.held_back {
+                "every answer but \"revoked\" is tryLater until it works again"
+            } else {
+                "what was known last is served on"
+            };
+            problems.push(format!(
+                "issuer {name:?}: feed {} was without success for longer than its stale_after; {effect}",
+                stale.join(", ")
+            ));
+        }
+        problems.extend(issuer.feeds.iter().flat_map(super::feed::problems));
         if let Some(evidence) = &issuer.evidence
             && evidence.required
             && evidence.stale
         {
             let ended = match &evidence.crl {
+                _ if !evidence.lacking.is_empty() => format!(
+                    "no CRL of the scope {} was imported yet",
+                    evidence.lacking.join(", nor of ")
+                ),
                 Some(crl) => format!("its newest CRL ended at {}", crl.next_update),
                 None => "no CRL of it was imported yet".to_owned(),
             };

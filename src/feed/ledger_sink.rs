@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use crate::{
     asn1::UnixTime,
-    change::{Change, Evidence, Outcome, Source, Verdict},
+    change::{Change, CrlScope, Evidence, Outcome, Source, Verdict},
     identity::{IssuerId, SerialNumber},
     ledger::{
-        CommitError, GroupCommit, IssuerRevocationOrder, Ledger, LedgerError, Recorded,
-        RevokedRecord, SubmitError,
+        CommitError, GroupCommit, IssuerRevocationOrder, Ledger, LedgerError, Recorded, Revocation,
+        RevokedRecord, StatusRecord, SubmitError,
     },
 };
 
-use super::{EvidenceOutcome, EvidenceSink, KnownRevocation, StatusSink, crl};
+use super::{EvidenceOutcome, EvidenceSink, KnownRevocation, KnownStatus, StatusSink};
 
 /// Where a feed's changes go. `Now` tells the time, in milliseconds since 1970.
 #[derive(Debug)]
@@ -96,8 +96,12 @@ impl<Now: Fn() -> u64> StatusSink for LedgerSink<'_, Now> {
 }
 
 impl<Now: Fn() -> u64> EvidenceSink for LedgerSink<'_, Now> {
-    fn evidence(&mut self, issuer: &IssuerId) -> Result<Option<Evidence>, LedgerSinkError> {
-        Ok(self.ledger.evidence(issuer)?)
+    fn evidence(
+        &mut self,
+        issuer: &IssuerId,
+        scope: &CrlScope,
+    ) -> Result<Option<Evidence>, LedgerSinkError> {
+        Ok(self.ledger.evidence(issuer, scope)?)
     }
 
     fn each_revoked(
@@ -112,19 +116,13 @@ impl<Now: Fn() -> u64> EvidenceSink for LedgerSink<'_, Now> {
         Ok(())
     }
 
-    fn is_from_crl(&mut self, sequence: u64) -> Result<bool, LedgerSinkError> {
-        let entry = self.ledger.snapshot()?.entry(sequence)?;
-        Ok(entry.is_some_and(|entry| entry.source.name() == crl::SOURCE))
-    }
-
-    fn released(
+    fn status(
         &mut self,
         issuer: &IssuerId,
         serial: &SerialNumber,
-    ) -> Result<Option<UnixTime>, LedgerSinkError> {
+    ) -> Result<Option<KnownStatus>, LedgerSinkError> {
         let status = self.ledger.status(issuer, serial)?;
-        let released = status.filter(|status| status.released);
-        Ok(released.and_then(|status| UnixTime::from_secs(status.recorded_ms / 1_000)))
+        Ok(status.map(|status| known_status(*serial, &status)))
     }
 
     fn record_evidence(
@@ -143,14 +141,38 @@ impl<Now: Fn() -> u64> EvidenceSink for LedgerSink<'_, Now> {
 }
 
 fn known(record: &RevokedRecord) -> KnownRevocation {
-    let revocation = record.revocation;
     KnownRevocation {
         serial: record.serial,
-        claim: revocation.claim,
-        recorded: UnixTime::from_secs(revocation.recorded_ms / 1_000).unwrap_or(UnixTime::MAX),
         not_after: record.not_after,
-        sequence: record.sequence,
+        crl_scope: record.crl_scope,
+        ..revocation(record.serial, &record.revocation)
     }
+}
+
+fn known_status(serial: SerialNumber, status: &StatusRecord) -> KnownStatus {
+    KnownStatus {
+        issued: status.issued.is_some(),
+        revocation: status.revocation.map(|found| KnownRevocation {
+            not_after: status.issued.and_then(|inventory| inventory.not_after),
+            crl_scope: status.crl_scope,
+            ..revocation(serial, &found)
+        }),
+        released: status.released.then(|| time(status.recorded_ms)),
+    }
+}
+
+fn revocation(serial: SerialNumber, found: &Revocation) -> KnownRevocation {
+    KnownRevocation {
+        serial,
+        claim: found.claim,
+        recorded: time(found.recorded_ms),
+        not_after: None,
+        crl_scope: None,
+    }
+}
+
+fn time(millis: u64) -> UnixTime {
+    UnixTime::from_secs(millis / 1_000).unwrap_or(UnixTime::MAX)
 }
 
 fn turn_deadline() -> Instant {

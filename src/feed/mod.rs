@@ -21,7 +21,7 @@ mod report;
 pub use certificates::Certificates;
 pub use crl::{
     Authority, Crl, CrlImportError, CrlImportOptions, CrlRefusal, EvidenceOutcome, EvidenceSink,
-    KnownRevocation, UnjudgedCrl, import_crl,
+    KnownRevocation, KnownStatus, UnjudgedCrl, import_crl,
 };
 pub use csv::{Csv, CsvError, CsvMapping};
 pub use import::{

@@ -111,6 +111,7 @@ impl IssuerWide {
             issued: None,
             revocation: Some(self.revocation),
             released: false,
+            crl_scope: None,
         };
         record.encode_revoked(out);
     }
@@ -136,6 +137,7 @@ impl IssuerWide {
         StatusRecord {
             revocation: Some(self.revocation),
             released: false,
+            crl_scope: None,
             ..own
         }
     }

@@ -43,7 +43,7 @@ pub use crl_state::LastCrl;
 pub use engine::FORMAT_VERSION;
 pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, Statement};
 pub use error::{Damage, LedgerError, StorageError};
-pub use evidence::Recorded;
+pub use evidence::{EvidenceEntry, Recorded};
 pub use group::{Acknowledged, CommitError, GroupCommit, GroupOptions, Receipt, SubmitError};
 pub use idempotency::{KEPT_MS, PushFate, PushRecord, PushRequest, Refused, Run, RunResult};
 pub use issuer_wide::{CommittedOrder, Durable, IssuerRevocationOrder, OwnStatuses, RevokedIssuer};

@@ -114,7 +114,7 @@ impl Feeding {
             memory,
             board,
             stop: AtomicBool::new(false),
-            feeds: configured(shared),
+            feeds: configured(shared, folder),
             files: Desk::default(),
             remote: Desk::default(),
             jitter: RandomState::new(),
@@ -201,6 +201,31 @@ impl Feeding {
         Ok(())
     }
 
+    /// The same, and waits until that poll is through; how the feed is then. Gives up waiting after a while:
+    /// the poll goes on.
+    ///
+    /// # Errors
+    /// As [`Feeding::poll`].
+    pub fn poll_and_wait(&self, key: &FeedKey, accept: bool) -> Result<FeedHealth, OperationError> {
+        let board = self.board();
+        let before = board.polls(key);
+        // One that is under way began before it was asked for.
+        let enough = before
+            .ended
+            .saturating_add(if before.is_running { 2 } else { 1 });
+        self.poll(key, accept)?;
+        let mut waited = Duration::ZERO;
+        while board.polls(key).ended < enough && waited < POLL_WAIT && !self.room.stopping() {
+            std::thread::park_timeout(POLL_LOOK);
+            waited = waited.saturating_add(POLL_LOOK);
+        }
+        let health = board.health().into_iter();
+        let mut health = health.filter(|feed| feed.issuer == key.issuer && feed.name == key.feed);
+        let gone =
+            || OperationError::new(ErrorClass::Internal, format!("{key} is not on the board"));
+        health.next().ok_or_else(gone)
+    }
+
     /// Stops the threads and waits for them.
     pub(super) fn stop(&self) {
         let room = &self.room;
@@ -222,7 +247,7 @@ impl Feeding {
 }
 
 /// Every feed of every issuer, with its source.
-fn configured(shared: &Shared) -> Vec<Configured> {
+fn configured(shared: &Shared, folder: &Path) -> Vec<Configured> {
     let mut all = Vec::new();
     for issuer in shared.issuers.iter() {
         for settings in &issuer.feeds {
@@ -237,7 +262,7 @@ fn configured(shared: &Shared) -> Vec<Configured> {
                 crl_signers: issuer.crl_signers.clone(),
             };
             all.push(Configured {
-                source: Mutex::new(sources::source(&key, &owner, settings)),
+                source: Mutex::new(sources::source(&key, &owner, settings, folder)),
                 key,
                 issuer: owner,
                 settings: settings.clone(),
@@ -340,7 +365,8 @@ impl Room {
             );
             drop(std::mem::replace(
                 &mut source,
-                sources::source(key, &feed.issuer, settings).unwrap_or_else(|| Box::new(Nothing)),
+                sources::source(key, &feed.issuer, settings, self.memory.folder())
+                    .unwrap_or_else(|| Box::new(Nothing)),
             ));
             let message =
                 "it panicked, which is a defect of this program: see the log, and report it";
@@ -464,6 +490,9 @@ fn spawn(
 const FILE_THREADS: usize = 4;
 /// Each may wait for another machine that does not answer.
 const REMOTE_THREADS: usize = 16;
+/// How long an operator waits for a poll, and how often it is looked at meanwhile.
+const POLL_WAIT: Duration = Duration::from_secs(60);
+const POLL_LOOK: Duration = Duration::from_millis(20);
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 /// Nobody waits longer without a look around.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

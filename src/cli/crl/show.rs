@@ -136,7 +136,7 @@ struct Facts {
     next_update: Option<String>,
     crl_number: Option<String>,
     base_crl_number: Option<String>,
-    distribution_point: Option<String>,
+    distribution_points: Vec<String>,
     octets: u64,
     sha256: String,
     entries: u32,
@@ -175,9 +175,10 @@ impl Facts {
             next_update: head.next_update.map(text),
             crl_number: extensions.crl_number.map(|number| number.to_string()),
             base_crl_number: extensions.base_crl_number.map(|number| number.to_string()),
-            distribution_point: (extensions.issuing_distribution_point.as_ref())
-                .and_then(|point| point.distribution_point.as_ref()?.uri())
-                .map(str::to_owned),
+            distribution_points: (extensions.issuing_distribution_point.as_ref())
+                .and_then(|point| point.distribution_point.as_ref())
+                .map(|name| name.uris().map(str::to_owned).collect())
+                .unwrap_or_default(),
             octets: summary.octets,
             sha256: hex(&summary.sha256),
             entries: summary.entry_count,
@@ -197,7 +198,10 @@ impl Facts {
         let facts = [
             ("number", self.crl_number.clone()),
             ("adds to", self.base_crl_number.clone()),
-            ("for", self.distribution_point.clone()),
+            (
+                "for",
+                (!self.distribution_points.is_empty()).then(|| self.distribution_points.join(" ")),
+            ),
             (
                 "thisUpdate",
                 Some(format!(

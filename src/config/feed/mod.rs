@@ -5,6 +5,7 @@
 mod crl_url;
 mod push;
 mod sql;
+mod target;
 mod watched;
 
 use std::{path::PathBuf, time::Duration};
@@ -16,9 +17,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-pub use crl_url::CrlUrlFeed;
+pub use crl_url::{CrlUrl, CrlUrlFeed};
 pub use push::PushFeed;
 pub use sql::SqlFeed;
+pub use target::{Target, TargetError};
 pub use watched::{
     CertificateFolderFeed, CrlFolderFeed, CsvFeed, CsvField, CsvSerials, CsvStatus, CsvTimes,
     IndexFeed,
@@ -95,7 +97,7 @@ impl FeedKind {
         Some(Duration::from_secs(match self {
             Self::Index | Self::Csv => 1,
             Self::CrlFolder | Self::CertificateFolder => 5,
-            Self::CrlUrl => 3_600,
+            Self::CrlUrl => 300,
             Self::Sql => 5,
             Self::Push => return None,
         }))
