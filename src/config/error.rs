@@ -2,7 +2,7 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{duration::text, place::Place};
+use super::{duration::text, feed::SqlProblem, place::Place};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +111,9 @@ pub enum Problem {
         /// The most characters.
         max: usize,
     },
+    /// A setting of a feed from a database.
+    #[error("{0}")]
+    Sql(SqlProblem),
     /// Columns of a CSV file by header and by number.
     #[error(
         "some columns are given by header and some by number: a file has a header line or none"

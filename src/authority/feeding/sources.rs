@@ -2,11 +2,13 @@
 
 use crate::config::Feed;
 use crate::feed::live::{CsvSource, FeedIssuer, FeedKey, IndexSource, LiveSource};
+#[cfg(feature = "sql")]
+use crate::feed::sql::SqlSource;
 
 /// The source of a feed; `None` for one that comes by itself.
 pub(super) fn source(
     key: &FeedKey,
-    _issuer: &FeedIssuer,
+    issuer: &FeedIssuer,
     settings: &Feed,
 ) -> Option<Box<dyn LiveSource>> {
     let key = key.clone();
@@ -14,9 +16,14 @@ pub(super) fn source(
         Feed::Index(settings) => Box::new(IndexSource::new(key, settings)),
         Feed::Csv(settings) => Box::new(CsvSource::new(key, settings)),
         // Each is added here with its source.
-        Feed::CrlFolder(_) | Feed::CertificateFolder(_) | Feed::CrlUrl(_) | Feed::Sql(_) => {
-            return None;
+        Feed::CrlFolder(_) | Feed::CertificateFolder(_) | Feed::CrlUrl(_) => return None,
+        #[cfg(feature = "sql")]
+        Feed::Sql(feed) => {
+            let interval = settings.interval().unwrap_or_default();
+            Box::new(SqlSource::new(feed, issuer.clone(), interval))
         }
+        #[cfg(not(feature = "sql"))]
+        Feed::Sql(_) => return None,
         Feed::Push(_) => return None,
     })
 }

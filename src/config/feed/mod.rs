@@ -5,9 +5,14 @@
 mod crl_url;
 mod push;
 mod sql;
+mod sql_address;
+mod sql_judge;
 mod watched;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Deserialize;
 use serde::de::IntoDeserializer as _;
@@ -18,7 +23,9 @@ use toml::{
 
 pub use crl_url::CrlUrlFeed;
 pub use push::PushFeed;
-pub use sql::SqlFeed;
+pub use sql::{SqlColumns, SqlFeed, SqlPreset, SqlSerials, SqlStatus, SqlTimes, SqlTls};
+pub use sql_address::{SqlAddress, SqlAddressError, SqlEngine, SqlPlace, SqlServer, SqlTlsMode};
+pub use sql_judge::SqlProblem;
 pub use watched::{
     CertificateFolderFeed, CrlFolderFeed, CsvFeed, CsvField, CsvSerials, CsvStatus, CsvTimes,
     IndexFeed,
@@ -177,6 +184,13 @@ impl Feed {
             Self::CrlUrl(feed) => common!(feed, feed.interval),
             Self::Sql(feed) => common!(feed, feed.interval),
             Self::Push(feed) => common!(feed, None),
+        }
+    }
+
+    /// Makes the paths that are part of other settings ones below `folder`.
+    pub(super) fn resolve_files(&mut self, folder: &Path) {
+        if let Self::Sql(feed) = self {
+            feed.resolve_file(folder);
         }
     }
 
