@@ -27,7 +27,7 @@ mod runtime;
 mod scrub;
 mod signing;
 
-pub use admin::{Admin, ClockReply, ServerStats};
+pub use admin::{Admin, ClockReply, FeedPoll, ServerStats};
 pub use clerk::{
     CaCertificate, CaCertificateState, CertificateState, ChangeOutcome, ChangeReply, ChangeRequest,
     Clerk, ClerkAction, IssuedReply, IssuedRequest, IssuedSerial, IssuerBelow, PlannedSerial,

@@ -1,7 +1,10 @@
 //! From a feed's settings to its source.
 
 use crate::config::Feed;
-use crate::feed::live::{CsvSource, FeedIssuer, FeedKey, IndexSource, LiveSource};
+use crate::feed::live::{
+    CertificateFolderSource, CrlFolderSource, CsvSource, FeedIssuer, FeedKey, IndexSource,
+    LiveSource,
+};
 #[cfg(feature = "sql")]
 use crate::feed::sql::SqlSource;
 
@@ -15,8 +18,10 @@ pub(super) fn source(
     Some(match settings {
         Feed::Index(settings) => Box::new(IndexSource::new(key, settings)),
         Feed::Csv(settings) => Box::new(CsvSource::new(key, settings)),
+        Feed::CrlFolder(settings) => Box::new(CrlFolderSource::new(key, issuer, settings)),
+        Feed::CertificateFolder(settings) => Box::new(CertificateFolderSource::new(key, settings)),
         // Each is added here with its source.
-        Feed::CrlFolder(_) | Feed::CertificateFolder(_) | Feed::CrlUrl(_) => return None,
+        Feed::CrlUrl(_) => return None,
         #[cfg(feature = "sql")]
         Feed::Sql(feed) => {
             let interval = settings.interval().unwrap_or_default();
