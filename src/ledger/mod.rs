@@ -15,6 +15,7 @@
 mod batch;
 mod engine;
 mod entry;
+mod epoch;
 mod error;
 mod evidence;
 mod group;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use engine::FORMAT_VERSION;
 pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, Statement};
+pub use epoch::EpochOpened;
 pub use error::{Damage, LedgerError, StorageError};
 pub use evidence::Recorded;
 pub use group::{CommitError, GroupCommit, GroupOptions, Receipt, SubmitError};
