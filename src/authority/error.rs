@@ -19,7 +19,7 @@ pub enum ErrorClass {
     Refused,
     /// The state is damaged.
     Damaged,
-    /// The state was written by a newer version.
+    /// The state was written by another version, which alone can read it.
     NewerState,
     /// Somebody else holds the address, the ledger or the socket.
     Busy,
@@ -108,7 +108,7 @@ impl From<&LedgerError> for ErrorClass {
     fn from(error: &LedgerError) -> Self {
         match error {
             LedgerError::Locked { .. } => Self::Busy,
-            LedgerError::NewerVersion { .. } => Self::NewerState,
+            LedgerError::NewerVersion { .. } | LedgerError::OlderVersion { .. } => Self::NewerState,
             LedgerError::Damaged { .. } => Self::Damaged,
             LedgerError::NoSpace { .. }
             | LedgerError::Permission { .. }

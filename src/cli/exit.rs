@@ -26,7 +26,7 @@ pub enum Exit {
     Refused,
     /// 8: the state is damaged.
     Damaged,
-    /// 9: the state was written by a newer version.
+    /// 9: the state was written by another version, which alone can read it.
     NewerState,
     /// 10: the address, the ledger or the socket is held by somebody else.
     Busy,

@@ -74,7 +74,7 @@ impl<Now: Fn() -> u64> LedgerSink<'_, Now> {
         };
         let source = self.source.clone();
         let receipt = commits.submit_issuer_revocation(order.clone(), source, turn_deadline())?;
-        Ok(receipt.wait()?)
+        Ok(receipt.wait()?.outcomes)
     }
 }
 
@@ -91,7 +91,7 @@ impl<Now: Fn() -> u64> StatusSink for LedgerSink<'_, Now> {
         };
         let source = self.source.clone();
         let receipt = commits.submit(changes.to_vec(), source, turn_deadline())?;
-        Ok(receipt.wait()?)
+        Ok(receipt.wait()?.outcomes)
     }
 }
 

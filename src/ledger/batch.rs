@@ -8,10 +8,11 @@ use crate::change::{Action, Change, Outcome, Refusal, Source};
 
 use super::{
     engine::{Count, Engine},
-    entry::{CertificateEntry, EntryError, Statement, encode_certificate},
+    entry::{CertificateEntry, EntryError, Statement},
     error::LedgerError,
     issuer_wide::IssuerWide,
     keys::{self, Key},
+    log::{Appender, TreeHead},
     plan,
     record::StatusRecord,
     store::{AppliedEntry, Committed},
@@ -39,7 +40,9 @@ pub(super) struct Batch {
     /// For each certificate that changes, in the order of `status`.
     certificates: Vec<Certificate>,
     applied: usize,
+    /// The number of the last entry, and the head that covers it.
     last_sequence: u64,
+    head: TreeHead,
     /// The issuers among those that change which were revoked as a whole, by their numbers.
     whole: Vec<(u32, IssuerWide)>,
 }
@@ -105,6 +108,7 @@ impl Batch {
             certificates: Vec::new(),
             applied: 0,
             last_sequence: 0,
+            head: TreeHead::default(),
             whole: Vec::new(),
         };
         batch.fates.resize_with(said.len(), || Fate::Unchanged);
@@ -177,12 +181,8 @@ impl Batch {
         Ok(sequence > last)
     }
 
-    /// What RocksDB is to write.
-    pub(super) fn write_batch(
-        &self,
-        engine: &Engine,
-        said: &[Said<'_>],
-    ) -> Result<WriteBatch, LedgerError> {
+    /// Where RocksDB's batch begins, with room for what [`Batch::fill`] adds.
+    pub(super) fn write_batch(&self, said: &[Said<'_>]) -> WriteBatch {
         let named = said.first().map_or(0, |said| {
             let (name, cursor) = (said.source.name(), said.source.cursor());
             name.len().saturating_add(cursor.len())
@@ -190,10 +190,17 @@ impl Batch {
         let capacity = self
             .applied
             .saturating_mul(CHANGE_OCTETS.saturating_add(named));
-        let mut batch = WriteBatch::with_capacity_bytes(capacity);
-        let mut octets = Vec::new();
+        WriteBatch::with_capacity_bytes(capacity)
+    }
 
-        let entries = engine.family(keys::ENTRIES)?;
+    /// Adds what RocksDB is to write: the entries to the log, and what follows from them.
+    pub(super) fn fill(
+        &mut self,
+        engine: &Engine,
+        said: &[Said<'_>],
+        mut log: Appender<'_>,
+        batch: &mut WriteBatch,
+    ) -> Result<(), LedgerError> {
         for (fate, said) in self.fates.iter().zip(said) {
             let Fate::Applied(applied) = fate else {
                 continue;
@@ -205,11 +212,10 @@ impl Batch {
                 statement: statement(&said.change.action),
             };
             let (sequence, recorded_ms) = (applied.sequence, self.recorded_ms);
-            octets.clear();
-            encode_certificate(sequence, recorded_ms, said.source, &entry, &mut octets)?;
-            batch.put_cf(entries, sequence.to_be_bytes(), &octets);
+            log.append_certificate(batch, sequence, recorded_ms, said.source, &entry)?;
         }
 
+        let mut octets = Vec::new();
         let (status, revoked) = (engine.family(keys::STATUS)?, engine.family(keys::REVOKED)?);
         let mut counts = Counts::new(engine);
         for certificate in &self.certificates {
@@ -240,11 +246,16 @@ impl Batch {
             }
         }
         let meta = engine.family(keys::META)?;
-        batch.put_cf(meta, keys::LAST_SEQUENCE, self.last_sequence.to_be_bytes());
         for (number, count) in counts.changed {
             batch.put_cf(meta, keys::count(number), count.encode());
         }
-        Ok(batch)
+        self.head = log.finish(batch);
+        Ok(())
+    }
+
+    /// Nothing is to be written: what is told is covered by what is there.
+    pub(super) fn is_covered_by(&mut self, head: TreeHead) {
+        self.head = head;
     }
 
     /// What to tell once it is written.
@@ -259,8 +270,13 @@ impl Batch {
                 });
             }
         }
-        let outcomes = self.outcomes();
-        Committed { outcomes, applied }
+        Committed {
+            outcomes: self.outcomes(),
+            applied,
+            recorded_ms: self.recorded_ms,
+            last_sequence: self.last_sequence,
+            head: self.head,
+        }
     }
 
     /// What became of each change, once it is written.

@@ -24,12 +24,14 @@ use super::{
     high_water::HighWater,
     issuer_wide::IssuerWide,
     issuers::{DefinedIssuer, IssuerTable},
-    keys, options,
+    keys,
+    log::{Epoch, Epochs, Frontier, check_edge},
+    options,
     record::StatusRecord,
 };
 
-/// The newest version that this program reads of everything in the ledger's folder.
-pub const FORMAT_VERSION: u32 = keys::FORMAT_ISSUER_WIDE;
+/// The version that this program reads and writes of everything in the ledger's folder.
+pub const FORMAT_VERSION: u32 = keys::FORMAT_VERSION;
 
 /// An open database. Dropping the last reference closes it.
 pub(super) struct Engine {
@@ -38,6 +40,7 @@ pub(super) struct Engine {
     db: DB,
     dir: PathBuf,
     issuers: RwLock<Arc<IssuerTable>>,
+    epochs: RwLock<Arc<Epochs>>,
     /// Whether it is to be closed as soon as nobody reads any more.
     retiring: AtomicBool,
     _closed: mpsc::SyncSender<Infallible>,
@@ -64,16 +67,19 @@ impl Engine {
         let (engine, closed) = Self::new(db, dir, lock);
         if create {
             let mut batch = WriteBatch::default();
-            batch.put_cf(
-                engine.family(keys::META)?,
-                keys::FORMAT,
-                keys::FORMAT_FIRST.to_be_bytes(),
-            );
+            let meta = engine.family(keys::META)?;
+            batch.put_cf(meta, keys::FORMAT, FORMAT_VERSION.to_be_bytes());
+            let first = Epoch::FIRST;
+            let value = first.encode();
+            batch.put_cf(meta, keys::epoch(first.number), value.as_flattened());
+            batch.put_cf(meta, keys::FRONTIER, Frontier::default().encode());
             engine.write(batch)?;
             sync_dir(dir)?;
         }
         engine.check_last_sequence()?;
+        engine.load_epochs()?;
         engine.load_issuers()?;
+        check_edge(&engine)?;
         Ok((engine, closed))
     }
 
@@ -90,6 +96,7 @@ impl Engine {
         )
         .map_err(|error| LedgerError::from_engine(dir, error))?;
         let (engine, closed) = Self::new(db, dir, lock);
+        engine.load_epochs()?;
         engine.load_issuers()?;
         Ok((engine, closed))
     }
@@ -100,6 +107,7 @@ impl Engine {
             db,
             dir: dir.to_owned(),
             issuers: RwLock::default(),
+            epochs: RwLock::default(),
             retiring: AtomicBool::new(false),
             _closed: sender,
             _lock: lock,
@@ -141,6 +149,7 @@ impl Engine {
             keys::STATUS,
             keys::REVOKED,
             keys::ISSUERS,
+            keys::TREE,
             keys::META,
         ];
         let families = families
@@ -199,6 +208,54 @@ impl Engine {
         rows.status().map_err(|error| self.error(error))?;
         *self.issuers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         Ok(())
+    }
+
+    pub(super) fn epochs(&self) -> Arc<Epochs> {
+        Arc::clone(&self.epochs.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes an epoch known whose row was written.
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "restoring a backup opens epochs")
+    )]
+    pub(super) fn add_epoch(&self, epoch: Epoch) {
+        let mut epochs = self.epochs.write().unwrap_or_else(PoisonError::into_inner);
+        let follows = Arc::make_mut(&mut epochs).push(epoch);
+        debug_assert!(follows, "an epoch follows those before it");
+    }
+
+    fn load_epochs(&self) -> Result<(), LedgerError> {
+        let damaged = || self.damaged(Damage::Epochs);
+        let mut epochs = Vec::new();
+        let mut rows = self.db.raw_iterator_cf(self.family(keys::META)?);
+        rows.seek(keys::EPOCH);
+        while let Some((key, value)) = rows.item() {
+            let Some(number) = keys::epoch_number(key) else {
+                break;
+            };
+            epochs.push(Epoch::decode(number, value).ok_or_else(damaged)?);
+            rows.next();
+        }
+        rows.status().map_err(|error| self.error(error))?;
+        let epochs = Epochs::new(epochs).ok_or_else(damaged)?;
+        *self.epochs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(epochs);
+        Ok(())
+    }
+
+    /// The log's edge.
+    pub(super) fn frontier(&self) -> Result<Frontier, LedgerError> {
+        let value = self
+            .db
+            .get_pinned_cf(self.family(keys::META)?, keys::FRONTIER)
+            .map_err(|error| self.error(error))?;
+        self.decode_frontier(value.as_deref())
+    }
+
+    pub(super) fn decode_frontier(&self, value: Option<&[u8]>) -> Result<Frontier, LedgerError> {
+        value
+            .and_then(Frontier::decode)
+            .ok_or_else(|| self.damaged(Damage::Frontier))
     }
 
     /// A number in `meta`; 0 where none was written.
@@ -425,6 +482,13 @@ fn check(dir: &Path, high_water: &HighWater) -> Result<Checked, LedgerError> {
     let found = u32::from_be_bytes(found);
     if found > FORMAT_VERSION {
         return Err(LedgerError::NewerVersion {
+            path: dir.to_owned(),
+            found,
+            supported: FORMAT_VERSION,
+        });
+    }
+    if found < FORMAT_VERSION {
+        return Err(LedgerError::OlderVersion {
             path: dir.to_owned(),
             found,
             supported: FORMAT_VERSION,

@@ -25,7 +25,7 @@ pub enum LedgerError {
     },
     /// A newer program wrote it.
     #[error(
-        "the ledger {} has format {found}, and this estelam knows only up to {supported}: \
+        "the ledger {} has format {found}, and this estelam reads format {supported}: \
          run the version that wrote it",
         path.display()
     )]
@@ -34,7 +34,21 @@ pub enum LedgerError {
         path: PathBuf,
         /// Its format version.
         found: u32,
-        /// The newest that this program reads.
+        /// The one that this program reads.
+        supported: u32,
+    },
+    /// An older program wrote it.
+    #[error(
+        "the ledger {} has format {found}, and this estelam reads format {supported} alone: begin a new \
+         one in another folder and import into it, or run the version that wrote it",
+        path.display()
+    )]
+    OlderVersion {
+        /// The ledger's folder.
+        path: PathBuf,
+        /// Its format version.
+        found: u32,
+        /// The one that this program reads.
         supported: u32,
     },
     /// Its files contradict themselves. Nothing was changed in them.
@@ -169,6 +183,38 @@ pub enum Damage {
         expected: u64,
         /// What `entries` holds.
         found: u64,
+    },
+    /// The rows of the epochs are missing or do not follow one another.
+    #[error("the rows that say where epochs begin are missing or contradict one another")]
+    Epochs,
+    /// The log's edge is missing or cannot be read.
+    #[error("the log's edge is missing or cannot be read")]
+    Frontier,
+    /// The log does not end with the last entry.
+    #[error("the log has {leaves} leaves, which does not fit the last entry, {last_sequence}")]
+    LogSize {
+        /// How many leaves the log has.
+        leaves: u64,
+        /// The number of the last entry.
+        last_sequence: u64,
+    },
+    /// The last entries do not hash to what the log says.
+    #[error(
+        "an entry among {first} to {last} is not the one that was recorded: the log's edge says another hash"
+    )]
+    LogEdge {
+        /// The number of the first entry that was looked at.
+        first: u64,
+        /// The number of the last.
+        last: u64,
+    },
+    /// A hash of the log is missing.
+    #[error("the log's hash {index} on level {level} of tiles is missing")]
+    LogNode {
+        /// The level of tiles.
+        level: u8,
+        /// Its index there.
+        index: u64,
     },
     /// An entry is missing between others.
     #[error("entry {sequence} is missing")]

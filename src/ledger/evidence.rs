@@ -12,9 +12,10 @@ use super::{
     entry::{Entry, EntryKind},
     error::{Damage, LedgerError},
     keys,
+    log::Appender,
     record::MILLIS_MAX,
     snapshot::LedgerSnapshot,
-    store::{Ledger, next_sequence, put_entry},
+    store::Ledger,
 };
 
 /// What became of evidence.
@@ -81,7 +82,8 @@ impl Ledger {
             Some((_, known)) if is_older(evidence, &known) => return Ok(Recorded::Older { known }),
             _ => {}
         }
-        let sequence = next_sequence(&engine)?;
+        let mut log = Appender::begin(&engine)?;
+        let sequence = log.next_sequence();
         let entry = Entry {
             sequence,
             recorded_ms: now_ms.min(MILLIS_MAX),
@@ -91,11 +93,10 @@ impl Ledger {
                 evidence: evidence.clone(),
             },
         };
-        let mut octets = Vec::new();
-        entry.encode(&mut octets)?;
         let mut batch = WriteBatch::default();
-        batch.put_cf(engine.family(keys::META)?, keys::evidence(number), &octets);
-        put_entry(&engine, &mut batch, sequence, &octets)?;
+        let octets = log.append(&mut batch, &entry)?;
+        batch.put_cf(engine.family(keys::META)?, keys::evidence(number), octets);
+        log.finish(&mut batch);
         self.write(&mut writer, &engine, batch)?;
         Ok(Recorded::Entry { sequence })
     }

@@ -26,6 +26,7 @@ use crate::change::{Change, Outcome, Source};
 use super::{
     error::LedgerError,
     issuer_wide::{Durable, IssuerRevocationOrder},
+    log::TreeHead,
     store::{AppliedEntry, CHANGES_MAX, Committed, Ledger, Submission},
 };
 
@@ -170,9 +171,22 @@ impl Drop for GroupCommit {
     }
 }
 
+/// What was submitted is on the disk and visible.
+#[derive(Clone, Debug)]
+pub struct Acknowledged {
+    /// What became of each change, in the order given; of an order to revoke an issuer, of that first.
+    pub outcomes: Vec<Outcome>,
+    /// When it was recorded, in milliseconds since 1970.
+    pub recorded_ms: u64,
+    /// The number of the last entry of the batch that it was recorded with.
+    pub last_sequence: u64,
+    /// The head of the log that covers that entry, and with it all that was submitted.
+    pub head: TreeHead,
+}
+
 /// What comes of a submission: a future, or something to block on.
 #[derive(Debug)]
-pub struct Receipt(oneshot::Receiver<Result<Vec<Outcome>, CommitError>>);
+pub struct Receipt(oneshot::Receiver<Result<Acknowledged, CommitError>>);
 
 impl Receipt {
     /// Blocks until the changes are recorded and visible, or have failed.
@@ -182,13 +196,13 @@ impl Receipt {
     ///
     /// # Panics
     /// When called from asynchronous code; await it there.
-    pub fn wait(self) -> Result<Vec<Outcome>, CommitError> {
+    pub fn wait(self) -> Result<Acknowledged, CommitError> {
         self.0.blocking_recv().unwrap_or(Err(CommitError::Stopped))
     }
 }
 
 impl Future for Receipt {
-    type Output = Result<Vec<Outcome>, CommitError>;
+    type Output = Result<Acknowledged, CommitError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0)
@@ -264,7 +278,7 @@ struct Job {
     work: Work,
     source: Source,
     deadline: Instant,
-    reply: oneshot::Sender<Result<Vec<Outcome>, CommitError>>,
+    reply: oneshot::Sender<Result<Acknowledged, CommitError>>,
     _permit: Permit,
 }
 
@@ -345,7 +359,7 @@ where
                 continue;
             }
             match self.commit(&jobs) {
-                Ok(outcomes) => acknowledge(jobs, outcomes),
+                Ok(committed) => acknowledge(jobs, committed),
                 Err(error) => {
                     for job in jobs {
                         job.answer(Err(error.clone()));
@@ -381,7 +395,7 @@ where
         jobs
     }
 
-    fn commit(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, CommitError> {
+    fn commit(&mut self, jobs: &[Job]) -> Result<Acknowledged, CommitError> {
         // Also what a failed step left behind: if it cannot be seen, nothing more is promised.
         self.make_rest_visible()?;
         if let [job] = jobs
@@ -393,7 +407,12 @@ where
             self.make_rest_visible()?;
             let mut outcomes = vec![committed.outcome];
             outcomes.extend(committed.with.outcomes);
-            return Ok(outcomes);
+            return Ok(Acknowledged {
+                outcomes,
+                recorded_ms: committed.with.recorded_ms,
+                last_sequence: committed.with.last_sequence,
+                head: committed.with.head,
+            });
         }
         let submissions: Vec<_> = jobs
             .iter()
@@ -402,8 +421,13 @@ where
                 source: &job.source,
             })
             .collect();
-        let Committed { outcomes, applied } =
-            self.ledger.commit_all(&submissions, (self.now_ms)())?;
+        let Committed {
+            outcomes,
+            applied,
+            recorded_ms,
+            last_sequence,
+            head,
+        } = self.ledger.commit_all(&submissions, (self.now_ms)())?;
         match (applied.first(), applied.last()) {
             (Some(first), Some(last))
                 if self.visible.checked_add(1) == Some(first.record.sequence) =>
@@ -412,7 +436,12 @@ where
             }
             _ => self.make_rest_visible()?,
         }
-        Ok(outcomes)
+        Ok(Acknowledged {
+            outcomes,
+            recorded_ms,
+            last_sequence,
+            head,
+        })
     }
 
     /// Reopens the ledger after a failed write, and makes visible what is not yet.
@@ -470,7 +499,7 @@ where
 }
 
 impl Job {
-    fn answer(self, result: Result<Vec<Outcome>, CommitError>) {
+    fn answer(self, result: Result<Acknowledged, CommitError>) {
         if self.reply.send(result).is_err() {
             // Whoever submitted no longer waits: it is recorded all the same.
             tracing::debug!("a receipt was dropped before its answer");
@@ -478,15 +507,17 @@ impl Job {
     }
 }
 
-fn acknowledge(jobs: Vec<Job>, outcomes: Vec<Outcome>) {
-    let mut outcomes = outcomes.into_iter();
+fn acknowledge(jobs: Vec<Job>, committed: Acknowledged) {
+    let mut outcomes = committed.outcomes.into_iter();
     for job in jobs {
         let count = match &job.work {
             Work::Changes(changes) => changes.len(),
             // It is alone, and has all.
             Work::Issuer(_) => usize::MAX,
         };
-        let own = outcomes.by_ref().take(count).collect();
-        job.answer(Ok(own));
+        job.answer(Ok(Acknowledged {
+            outcomes: outcomes.by_ref().take(count).collect(),
+            ..committed
+        }));
     }
 }

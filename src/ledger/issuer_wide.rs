@@ -26,6 +26,7 @@ use super::{
     entry::{Entry, EntryError, EntryKind},
     error::LedgerError,
     keys,
+    log::Appender,
     record::{MILLIS_MAX, Revocation, RevokedRecord, StatusRecord},
     snapshot::{LedgerSnapshot, Rows},
     store::{AppliedEntry, CHANGES_MAX, Committed, Ledger},
@@ -185,12 +186,16 @@ impl Ledger {
             .collect();
         let mut batch = Batch::plan(&engine, &said, now_ms)?;
         let first = entry.map_or(last, |(_, whole)| whole.sequence);
+        let mut log = Appender::begin(&engine)?;
         if batch.number(first)? || entry.is_some() {
-            let mut written = batch.write_batch(&engine, &said)?;
+            let mut written = batch.write_batch(&said);
             if let Some((number, whole)) = &entry {
-                put(&engine, &mut written, *number, whole, source)?;
+                put(&engine, &mut log, &mut written, *number, whole, source)?;
             }
+            batch.fill(&engine, &said, log, &mut written)?;
             self.write(&mut writer, &engine, written)?;
+        } else {
+            batch.is_covered_by(log.head());
         }
         let with = batch.committed(&said);
         Ok(CommittedOrder { outcome, with })
@@ -309,10 +314,10 @@ fn judge(
     Ok((Outcome::Applied { sequence }, Some((number, whole))))
 }
 
-/// Adds the entry and its row, and the format that keeps older programs away: they would read good
-/// where it says revoked.
+/// Adds the entry and its row.
 fn put(
     engine: &Engine,
+    log: &mut Appender<'_>,
     batch: &mut WriteBatch,
     number: u32,
     whole: &IssuerWide,
@@ -327,15 +332,11 @@ fn put(
             claim: whole.revocation.claim,
         },
     };
+    log.append(batch, &entry)?;
     let mut octets = Vec::new();
-    entry.encode(&mut octets)?;
-    let entries = engine.family(keys::ENTRIES)?;
-    batch.put_cf(entries, whole.sequence.to_be_bytes(), &octets);
-    octets.clear();
     whole.encode(&mut octets);
     let meta = engine.family(keys::META)?;
     batch.put_cf(meta, keys::issuer_wide(number), &octets);
-    batch.put_cf(meta, keys::FORMAT, keys::FORMAT_ISSUER_WIDE.to_be_bytes());
     Ok(())
 }
 

@@ -7,9 +7,12 @@
 //!                                                            → status value (`record`)
 //! revoked   the certificate's key in `status`                → revoked value (`record`)
 //! issuers   issuer number u32                                → its canonical entry (`entry`)
+//! tree      level of tiles u8 ‖ index u64                    → hash (`log`)
 //! meta      "format"                                         → u32, format version
 //!           "last_sequence"                                  → u64, number of the last entry
 //!           "writes"                                         → u64, number of the last batch
+//!           "frontier"                                       → the log's edge (`log`)
+//!           "epoch" ‖ number u32                             → where it begins (`log`)
 //!           "signing_high_water"                             → u64, seconds since 1970
 //!           "count" ‖ issuer number u32                      → u64 known, u64 revoked certificates
 //!           "evidence" ‖ issuer number u32                   → canonical entry of its newest evidence
@@ -17,9 +20,8 @@
 //!                                                              that revoked all its certificates
 //! ```
 //!
-//! The format is 1 until the first issuer is revoked as a whole, and 2 from then on: `status`, `revoked`
-//! and "count" hold what is true of certificates by themselves, and a program that does not know the
-//! issuer's row would take them for all.
+//! The format is 3. `status`, `revoked` and "count" hold what is true of certificates by themselves;
+//! what was said of their issuer as a whole is applied to whatever is read.
 //!
 //! A shard of any depth up to 32 is one contiguous range of `status`, and spreads over the whole of it
 //! evenly. `revoked` has the same order, though CRLs are often sorted by serial number: whatever is written
@@ -31,21 +33,23 @@ pub(super) const ENTRIES: &str = "entries";
 pub(super) const STATUS: &str = "status";
 pub(super) const REVOKED: &str = "revoked";
 pub(super) const ISSUERS: &str = "issuers";
+pub(super) const TREE: &str = "tree";
 pub(super) const META: &str = "meta";
 
 pub(super) const FORMAT: &[u8] = b"format";
 pub(super) const LAST_SEQUENCE: &[u8] = b"last_sequence";
 pub(super) const WRITES: &[u8] = b"writes";
+pub(super) const FRONTIER: &[u8] = b"frontier";
 pub(super) const SIGNING_HIGH_WATER: &[u8] = b"signing_high_water";
 const COUNT: &[u8] = b"count";
 const EVIDENCE: &[u8] = b"evidence";
+/// What the keys of epochs begin with.
+pub(super) const EPOCH: &[u8] = b"epoch";
 /// What the keys of issuers that were revoked as a whole begin with.
 pub(super) const ISSUER_WIDE: &[u8] = b"issuer revoked";
 
-/// The format of a new ledger.
-pub(super) const FORMAT_FIRST: u32 = 1;
-/// From when an issuer is revoked as a whole.
-pub(super) const FORMAT_ISSUER_WIDE: u32 = 2;
+/// The format that this program writes and reads: no older one.
+pub(super) const FORMAT_VERSION: u32 = 3;
 
 /// A key built on the stack: at most 28 octets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,6 +116,17 @@ pub(super) fn count(issuer_number: u32) -> Key {
 
 pub(super) fn evidence(issuer_number: u32) -> Key {
     Key::new([EVIDENCE, &issuer_number.to_be_bytes()])
+}
+
+/// The row of an epoch.
+pub(super) fn epoch(number: u32) -> Key {
+    Key::new([EPOCH, &number.to_be_bytes()])
+}
+
+/// The epoch's number in such a key; `None` for another key.
+pub(super) fn epoch_number(key: &[u8]) -> Option<u32> {
+    let number = key.strip_prefix(EPOCH)?;
+    number.try_into().ok().map(u32::from_be_bytes)
 }
 
 /// The row of an issuer that was revoked as a whole.

@@ -10,6 +10,8 @@
 //! shares one sync among many who submit at the same time, and makes changes visible before it
 //! acknowledges them.
 //!
+//! Every entry is a leaf of a Merkle tree ([`log`]), so that the past can be proved.
+//!
 //! It knows no HTTP, no signing and no clock: whoever writes says what time it is.
 
 mod batch;
@@ -23,6 +25,7 @@ mod high_water;
 mod issuer_wide;
 mod issuers;
 mod keys;
+pub mod log;
 mod options;
 mod plan;
 mod record;
@@ -39,9 +42,10 @@ pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, 
 pub use epoch::EpochOpened;
 pub use error::{Damage, LedgerError, StorageError};
 pub use evidence::Recorded;
-pub use group::{CommitError, GroupCommit, GroupOptions, Receipt, SubmitError};
+pub use group::{Acknowledged, CommitError, GroupCommit, GroupOptions, Receipt, SubmitError};
 pub use issuer_wide::{CommittedOrder, Durable, IssuerRevocationOrder, OwnStatuses, RevokedIssuer};
 pub use issuers::DefinedIssuer;
+pub use log::TreeHead;
 pub use record::{Revocation, RevokedRecord, StatusRecord};
 pub use revoked::RevokedRows;
 pub use snapshot::{LedgerSnapshot, Rows, StatusRow};

@@ -14,6 +14,7 @@ use super::{
     issuer_wide::IssuerWide,
     issuers::{DefinedIssuer, IssuerTable},
     keys::{self, Key},
+    log::{Epochs, Frontier, TreeHead},
     record::{RevokedRecord, StatusRecord},
     revoked::RevokedRows,
     store::AppliedEntry,
@@ -38,6 +39,8 @@ self_cell!(
 pub struct LedgerSnapshot {
     pub(super) view: EngineView,
     pub(super) issuers: Arc<IssuerTable>,
+    /// May have epochs that began after it: none of its entries is in them.
+    epochs: Arc<Epochs>,
     last_sequence: u64,
     /// The issuers that are revoked as a whole, by number and in its order.
     pub(super) whole: Vec<(u32, IssuerWide)>,
@@ -57,9 +60,11 @@ impl LedgerSnapshot {
         })?;
         // Taken after the snapshot, so that it holds every issuer that the snapshot does.
         let issuers = engine.issuers();
+        let epochs = engine.epochs();
         let mut snapshot = Self {
             view,
             issuers,
+            epochs,
             last_sequence,
             whole: Vec::new(),
         };
@@ -71,6 +76,29 @@ impl LedgerSnapshot {
     #[must_use]
     pub const fn last_sequence(&self) -> u64 {
         self.last_sequence
+    }
+
+    /// The head of the log: it covers every entry up to [`LedgerSnapshot::last_sequence`].
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn tree_head(&self) -> Result<TreeHead, LedgerError> {
+        Ok(self.frontier()?.head())
+    }
+
+    /// The log's edge.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn frontier(&self) -> Result<Frontier, LedgerError> {
+        let value = self.get(keys::META, keys::FRONTIER)?;
+        self.engine().decode_frontier(value.as_deref())
+    }
+
+    /// The epochs, which say what leaf of the log an entry is.
+    #[must_use]
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
     }
 
     /// The issuers, in the order of their numbers.
@@ -187,16 +215,17 @@ impl LedgerSnapshot {
         self.rows(keys::REVOKED, range).map(RevokedRows::own)
     }
 
-    /// The entries after number `sequence`, in order, without a gap.
+    /// The entries after number `sequence`, in order, without a gap but where an epoch begins.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger is damaged; each item for itself when reading fails.
     pub fn entries_since(&self, sequence: u64) -> Result<Rows<'_, Entry>, LedgerError> {
-        let first = sequence.checked_add(1);
+        let first = self.epochs.next_after(sequence);
         let range = first.map(|first| (Key::from(first), None));
         let mut rows = self.rows(keys::ENTRIES, range)?;
         rows.expected = first.unwrap_or(u64::MAX);
         rows.last = self.last_sequence;
+        rows.epochs = Some(&self.epochs);
         Ok(rows)
     }
 
@@ -347,6 +376,7 @@ impl LedgerSnapshot {
             done: range.is_none(),
             expected: 0,
             last: 0,
+            epochs: None,
             whole: None,
             item: PhantomData,
         })
@@ -370,9 +400,10 @@ pub struct Rows<'a, T> {
     engine: &'a Engine,
     family: &'static str,
     done: bool,
-    /// Of entries: the number that must come next, and the last there is.
+    /// Of entries: the number that must come next, the last there is, and where the numbers jump.
     expected: u64,
     last: u64,
+    epochs: Option<&'a Epochs>,
     /// Of certificates: the revocation of their issuer as a whole.
     whole: Option<IssuerWide>,
     item: PhantomData<T>,
@@ -450,7 +481,10 @@ impl Iterator for Rows<'_, Entry> {
             decode_entry(engine, sequence, value)
         });
         match entry {
-            Ok(Some(_)) => self.expected = self.expected.saturating_add(1),
+            Ok(Some(_)) => {
+                let next = self.epochs.and_then(|epochs| epochs.next_after(sequence));
+                self.expected = next.unwrap_or(u64::MAX);
+            }
             Ok(None) if self.expected <= self.last => {
                 self.expected = u64::MAX;
                 return Some(Err(engine.damaged(Damage::MissingEntry { sequence })));

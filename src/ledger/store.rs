@@ -21,7 +21,9 @@ use super::{
     error::{Damage, LedgerError},
     high_water::HighWater,
     issuers::DefinedIssuer,
-    keys, plan,
+    keys,
+    log::{Appender, TreeHead},
+    plan,
     record::{MILLIS_MAX, StatusRecord},
     snapshot::LedgerSnapshot,
     transition::{Standing, Transition, transition},
@@ -71,6 +73,12 @@ pub struct Committed {
     pub outcomes: Vec<Outcome>,
     /// The entries that were made, in the order of their numbers.
     pub applied: Vec<AppliedEntry>,
+    /// When it was recorded, in milliseconds since 1970.
+    pub recorded_ms: u64,
+    /// The number of the last entry that there is then.
+    pub last_sequence: u64,
+    /// The head of the log that covers all of it.
+    pub head: TreeHead,
 }
 
 /// An entry about a certificate, with what is known of the certificate by it.
@@ -155,7 +163,8 @@ impl Ledger {
             });
         }
         let number = table.next_number().ok_or(EntryError::IssuerNumber)?;
-        let sequence = next_sequence(&engine)?;
+        let mut log = Appender::begin(&engine)?;
+        let sequence = log.next_sequence();
         let entry = Entry {
             sequence,
             recorded_ms: now_ms.min(MILLIS_MAX),
@@ -165,11 +174,10 @@ impl Ledger {
                 issuer: issuer.clone(),
             },
         };
-        let mut octets = Vec::new();
-        entry.encode(&mut octets)?;
         let mut batch = WriteBatch::default();
-        batch.put_cf(engine.family(keys::ISSUERS)?, number.to_be_bytes(), &octets);
-        put_entry(&engine, &mut batch, sequence, &octets)?;
+        let octets = log.append(&mut batch, &entry)?;
+        batch.put_cf(engine.family(keys::ISSUERS)?, number.to_be_bytes(), octets);
+        log.finish(&mut batch);
         self.write(&mut writer, &engine, batch)?;
         let defined = DefinedIssuer {
             number,
@@ -284,9 +292,13 @@ impl Ledger {
         let mut writer = self.writer();
         let engine = self.writable(&mut writer)?;
         let mut batch = Batch::plan(&engine, &said, now_ms.min(MILLIS_MAX))?;
-        if batch.number(engine.last_sequence()?)? {
-            let written = batch.write_batch(&engine, &said)?;
+        let log = Appender::begin(&engine)?;
+        if batch.number(log.last_sequence())? {
+            let mut written = batch.write_batch(&said);
+            batch.fill(&engine, &said, log, &mut written)?;
             self.write(&mut writer, &engine, written)?;
+        } else {
+            batch.is_covered_by(log.head());
         }
         Ok(tell(&batch, &said))
     }
@@ -304,17 +316,17 @@ impl Ledger {
     ) -> Result<u64, LedgerError> {
         let mut writer = self.writer();
         let engine = self.writable(&mut writer)?;
-        let sequence = next_sequence(&engine)?;
+        let mut log = Appender::begin(&engine)?;
+        let sequence = log.next_sequence();
         let entry = Entry {
             sequence,
             recorded_ms: now_ms.min(MILLIS_MAX),
             source: source.clone(),
             kind: EntryKind::ClockAccepted { time },
         };
-        let mut octets = Vec::new();
-        entry.encode(&mut octets)?;
         let mut batch = WriteBatch::default();
-        put_entry(&engine, &mut batch, sequence, &octets)?;
+        log.append(&mut batch, &entry)?;
+        log.finish(&mut batch);
         batch.put_cf(
             engine.family(keys::META)?,
             keys::SIGNING_HIGH_WATER,
@@ -400,6 +412,14 @@ impl Ledger {
     /// [`LedgerError`] when reading fails.
     pub fn last_sequence(&self) -> Result<u64, LedgerError> {
         self.engine()?.last_sequence()
+    }
+
+    /// The head of the log: it covers every entry.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn tree_head(&self) -> Result<TreeHead, LedgerError> {
+        Ok(self.engine()?.frontier()?.head())
     }
 
     /// An issuer that was defined.
@@ -573,22 +593,4 @@ impl std::fmt::Debug for Ledger {
             .field("dir", &self.dir)
             .finish_non_exhaustive()
     }
-}
-
-/// Adds an entry that is the last one.
-pub(super) fn put_entry(
-    engine: &Engine,
-    batch: &mut WriteBatch,
-    sequence: u64,
-    octets: &[u8],
-) -> Result<(), LedgerError> {
-    let (entries, meta) = (engine.family(keys::ENTRIES)?, engine.family(keys::META)?);
-    batch.put_cf(entries, sequence.to_be_bytes(), octets);
-    batch.put_cf(meta, keys::LAST_SEQUENCE, sequence.to_be_bytes());
-    Ok(())
-}
-
-pub(super) fn next_sequence(engine: &Engine) -> Result<u64, LedgerError> {
-    let last = engine.last_sequence()?;
-    Ok(last.checked_add(1).ok_or(EntryError::Sequence)?)
 }

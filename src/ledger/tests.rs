@@ -22,6 +22,7 @@ use super::{
 };
 
 mod issuer_wide;
+mod log;
 
 const NOW_MS: u64 = 1_790_000_000_500;
 
@@ -828,30 +829,48 @@ fn what_cannot_be_a_ledger_is_named() {
         Err(LedgerError::NotADirectory { .. })
     ));
 
-    let path = dir.path().join("newer");
+    let path = dir.path().join("other version");
     closed_ledger(&path);
-    {
+    let with_format = |format: u32| {
         let mut options = rocksdb::Options::default();
         options.create_missing_column_families(true);
         let families = [
-            "default", "entries", "status", "revoked", "issuers", "meta", "proofs",
+            "default", "entries", "status", "revoked", "issuers", "tree", "meta", "later",
         ];
         let db = rocksdb::DB::open_cf(&options, &path, families).unwrap();
         let meta = db.cf_handle("meta").unwrap();
-        db.put_cf(meta, "format", 3_u32.to_be_bytes()).unwrap();
-    }
-    let error = Ledger::open(&path).unwrap_err();
+        db.put_cf(meta, "format", format.to_be_bytes()).unwrap();
+        drop(db);
+        Ledger::open(&path).unwrap_err()
+    };
+    let error = with_format(4);
     assert!(
         matches!(
             error,
             LedgerError::NewerVersion {
-                found: 3,
-                supported: 2,
+                found: 4,
+                supported: 3,
                 ..
             }
         ),
         "{error:?}"
     );
+    for older in [1, 2] {
+        let error = with_format(older);
+        assert!(
+            matches!(
+                error,
+                LedgerError::OlderVersion {
+                    found,
+                    supported: 3,
+                    ..
+                } if found == older
+            ),
+            "{error:?}"
+        );
+        let told = error.to_string();
+        assert!(told.contains("begin a new one in another folder"), "{told}");
+    }
 }
 
 // --- Group commit ------------------------------------------------------------------------------
@@ -887,10 +906,14 @@ fn many_submitters_share_commits_and_see_their_own_outcomes() {
                     let number = thread * 100 + round;
                     let changes = vec![issue(issuer, number), issue(issuer, number)];
                     let receipt = group.submit(changes, source(), far()).unwrap();
-                    let outcomes = receipt.wait().unwrap();
-                    let [Outcome::Applied { sequence }, Outcome::Unchanged] = outcomes[..] else {
-                        panic!("{outcomes:?}");
+                    let told = receipt.wait().unwrap();
+                    let [Outcome::Applied { sequence }, Outcome::Unchanged] = told.outcomes[..]
+                    else {
+                        panic!("{told:?}");
                     };
+                    assert!((sequence..=401).contains(&told.last_sequence));
+                    assert_eq!(told.head.size, told.last_sequence);
+                    assert_eq!(told.recorded_ms, NOW_MS);
                     assert!(visible.lock().unwrap().contains(&sequence));
                 }
             });
@@ -925,7 +948,7 @@ fn what_is_not_visible_is_not_acknowledged() {
     .unwrap();
     let submit = |number| {
         let submitted = group.submit(vec![issue(issuer, number)], source(), far());
-        submitted.unwrap().wait()
+        submitted.unwrap().wait().map(|told| told.outcomes)
     };
     assert!(matches!(submit(1), Err(CommitError::NotVisible(_))));
     assert!(matches!(submit(1), Err(CommitError::NotVisible(_))));
