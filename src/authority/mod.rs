@@ -34,6 +34,7 @@ pub use clerk::{
     RevokeAllRequest, StatusReply, StatusRequest, Visible, WholeRevocation,
 };
 pub(crate) use error::with_causes;
+pub(crate) use lineage::remembered as remembered_by_catalog;
 pub use error::{ErrorClass, OperationError};
 pub use issuer::{Issuer, Issuers};
 pub use observer::{AuthorityStats, CrlStats, EvidenceStats, IssuerStats, SignerState};

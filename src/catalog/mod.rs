@@ -17,6 +17,7 @@ mod manifest;
 mod overlay;
 mod publication;
 mod shards;
+pub mod shown;
 mod snapshot;
 mod store;
 #[cfg(test)]

@@ -4,9 +4,18 @@
 //! lost, and with them the numbers that clients, receipts and our own answers may have been given. So the
 //! numbers go on above all of those, and the first entry says what it continues and why it begins there.
 
-use crate::octets::Octets;
+use rocksdb::WriteBatch;
 
-use super::entry::{EntryError, text};
+use crate::{change::Source, octets::Octets};
+
+use super::{
+    entry::{Entry, EntryError, EntryKind, text},
+    error::LedgerError,
+    log::Appender,
+    record::MILLIS_MAX,
+    snapshot::LedgerSnapshot,
+    store::Ledger,
+};
 
 /// What an epoch's first entry says. Drawn in `entry`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,6 +35,83 @@ pub struct EpochOpened {
     pub answers: Option<(u64, [u8; 32])>,
     /// What the floor follows from, for people.
     pub why: String,
+}
+
+/// Above which number an epoch begins, and what that follows from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Floor {
+    /// No number up to this one is given again; at least the ledger's last.
+    pub sequence: u64,
+    /// As [`EpochOpened::answers`].
+    pub answers: Option<(u64, [u8; 32])>,
+    /// As [`EpochOpened::why`].
+    pub why: String,
+}
+
+impl Ledger {
+    /// Opens an epoch: from now on numbers are given above `floor`.
+    ///
+    /// # Errors
+    /// [`EntryError::Sequence`] for a floor below the last number, or what writing gives.
+    pub fn open_epoch(
+        &self,
+        floor: &Floor,
+        source: &Source,
+        now_ms: u64,
+    ) -> Result<EpochOpened, LedgerError> {
+        let mut writer = self.writer();
+        let engine = self.writable(&mut writer)?;
+        let mut log = Appender::begin(&engine)?;
+        let (last_sequence, head) = (log.last_sequence(), log.head());
+        let first = floor.sequence.checked_add(1).ok_or(EntryError::Sequence)?;
+        let mut batch = WriteBatch::default();
+        let epoch = log.open_epoch(&mut batch, first)?;
+        let opened = EpochOpened {
+            epoch: epoch.number,
+            last_sequence,
+            leaves: head.size,
+            root: head.root,
+            floor: floor.sequence,
+            answers: floor.answers,
+            why: floor.why.clone(),
+        };
+        let entry = Entry {
+            sequence: first,
+            recorded_ms: now_ms.min(MILLIS_MAX),
+            source: source.clone(),
+            kind: EntryKind::EpochOpened(opened.clone()),
+        };
+        log.append(&mut batch, &entry)?;
+        log.finish(&mut batch);
+        self.write(&mut writer, &engine, batch)?;
+        engine.add_epoch(epoch);
+        Ok(opened)
+    }
+}
+
+impl LedgerSnapshot {
+    /// What opened each epoch but the first, in order.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn opened_epochs(&self) -> Result<Vec<EpochOpened>, LedgerError> {
+        let mut opened = Vec::new();
+        for epoch in self.epochs().as_slice().iter().skip(1) {
+            // One that began after the snapshot has no entry in it.
+            if let Some(entry) = self.entry(epoch.first_sequence)?
+                && let EntryKind::EpochOpened(epoch) = entry.kind
+            {
+                opened.push(epoch);
+            }
+        }
+        Ok(opened)
+    }
+
+    /// The number of the first entry of the epoch that entries are added to.
+    #[must_use]
+    pub fn epoch_begins_at(&self) -> u64 {
+        self.epochs().last().first_sequence
+    }
 }
 
 impl EpochOpened {

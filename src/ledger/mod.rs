@@ -15,6 +15,7 @@
 //! It knows no HTTP, no signing and no clock: whoever writes says what time it is.
 
 mod batch;
+mod copy;
 mod engine;
 mod entry;
 mod epoch;
@@ -22,6 +23,7 @@ mod error;
 mod evidence;
 mod group;
 mod high_water;
+mod history;
 mod issuer_wide;
 mod issuers;
 mod keys;
@@ -37,12 +39,14 @@ mod transition;
 #[cfg(test)]
 mod tests;
 
+pub use copy::{LedgerFacts, OwnedFolder};
 pub use engine::FORMAT_VERSION;
 pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, Statement};
-pub use epoch::EpochOpened;
+pub use epoch::{EpochOpened, Floor};
 pub use error::{Damage, LedgerError, StorageError};
 pub use evidence::Recorded;
 pub use group::{Acknowledged, CommitError, GroupCommit, GroupOptions, Receipt, SubmitError};
+pub use history::{By, History, Past};
 pub use issuer_wide::{CommittedOrder, Durable, IssuerRevocationOrder, OwnStatuses, RevokedIssuer};
 pub use issuers::DefinedIssuer;
 pub use log::TreeHead;
