@@ -9,6 +9,7 @@
 //! - [`crl`] reads revocation lists as they are on the wire;
 //! - [`change`] is what a source says about a certificate; [`feed`] reads sources;
 //! - [`ledger`] keeps every status change, durably, and the status that follows;
+//! - [`backup`] copies it, and goes on from a copy;
 //! - [`ocsp`] is the wire: requests, templates, responses;
 //! - [`signer`] holds keys, and judges which may speak for whom;
 //! - [`segment`] is the mapped file of presigned answers;
@@ -24,6 +25,8 @@
 pub mod asn1;
 #[cfg(feature = "rocksdb")]
 pub mod authority;
+#[cfg(feature = "rocksdb")]
+pub mod backup;
 pub mod catalog;
 pub mod change;
 #[cfg(feature = "rocksdb")]

@@ -7,7 +7,9 @@ use std::sync::{Arc, PoisonError};
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::clerk::{ChangeRequest, Clerk, ImportOrder, RevokeAllRequest, StatusRequest};
+use super::clerk::{
+    BackupRequest, ChangeRequest, Clerk, ImportOrder, RevokeAllRequest, StatusRequest,
+};
 use super::observer::{AuthorityStats, observe};
 use super::{Authority, ErrorClass, OperationError};
 use crate::change::Source;
@@ -98,6 +100,17 @@ impl Admin {
                 let reader = BufReader::with_capacity(READ_OCTETS, body.into_reader());
                 let (reply, lines) = AdminReply::lines();
                 tokio::task::spawn_blocking(move || import(&clerk, &order, reader, lines));
+                Ok(reply)
+            }
+            (&Method::POST, "/backup") => {
+                let clerk = self.clerk.clone();
+                let request: BackupRequest = body
+                    .json(CHANGE_OCTETS_MAX)
+                    .await
+                    .map_err(|error| body_error(&error))?;
+                tracing::info!(uid = peer.uid, pid = peer.pid, ?request, "backup");
+                let (reply, lines) = AdminReply::lines();
+                tokio::task::spawn_blocking(move || backup(&clerk, &request, lines));
                 Ok(reply)
             }
             (&Method::POST, "/ca/reserve") => {
@@ -194,6 +207,25 @@ fn import(clerk: &Clerk, order: &ImportOrder, mut reader: impl BufRead, lines: L
     if told.is_err() {
         tracing::warn!(file = order.name, "nobody waited for the end of the import");
     }
+}
+
+/// A client that went away does not stop it: the backup is made all the same.
+fn backup(clerk: &Clerk, request: &BackupRequest, lines: LineSender) {
+    let outcome = clerk.backup(request, &mut |octets| {
+        let _told: Result<(), ClientGone> = lines.blocking_progress(&octets);
+    });
+    match &outcome {
+        Ok(reply) => tracing::info!(
+            to = reply.to,
+            last_sequence = reply.manifest.last_sequence,
+            "backup made"
+        ),
+        Err(error) => tracing::error!(to = request.to, %error, "no backup was made"),
+    }
+    let _told: Result<(), ClientGone> = match outcome {
+        Ok(reply) => lines.blocking_finish(&reply),
+        Err(error) => lines.blocking_fail(error.class.code(), &error.message),
+    };
 }
 
 fn accept_clock(authority: &Authority) -> Result<ClockReply, OperationError> {

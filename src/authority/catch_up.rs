@@ -7,9 +7,7 @@ use std::time::Instant;
 use super::AuthorityError;
 use super::issuer::Issuer;
 use super::keeper::seal;
-use super::runtime::{
-    Shared, issuer_revoked, mask_entry, revocation_status, shown, shown_issuer,
-};
+use super::runtime::{Shared, issuer_revoked, mask_entry, revocation_status, shown, shown_issuer};
 use crate::catalog::{Finding, IssuerTable, MaskEntry, OVERLAY_ENTRIES_MAX, Publication, Snapshot};
 use crate::identity::IssuerId;
 use crate::ledger::{LedgerSnapshot, RevokedRecord};
@@ -34,7 +32,9 @@ pub(super) fn announce(shared: &Shared) -> Result<(), AuthorityError> {
             .map(|revoked| issuer_revoked(&revoked)),
     );
     let revoked = ledger.revoked_issuers();
-    shared.shown.note(revoked.map(|revoked| shown_issuer(&revoked)));
+    shared
+        .shown
+        .note(revoked.map(|revoked| shown_issuer(&revoked)));
     shared.publish(&announced)?;
     let catalog = shared.catalog.snapshot();
     let as_of = ledger.last_sequence();
@@ -126,7 +126,8 @@ fn mask_older_epoch(
     let epoch = ledger.epochs().last();
     let catalog = shared.catalog.snapshot();
     let view = catalog.issuer_by_id(&issuer.id);
-    let Some(view) = view.filter(|_| epoch.number > 1 && (1..epoch.first_sequence).contains(&since))
+    let Some(view) =
+        view.filter(|_| epoch.number > 1 && (1..epoch.first_sequence).contains(&since))
     else {
         return Ok(0);
     };

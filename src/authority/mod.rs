@@ -28,14 +28,15 @@ mod signing;
 
 pub use admin::{Admin, ClockReply, ServerStats};
 pub use clerk::{
-    CaCertificate, CaCertificateState, CertificateState, ChangeOutcome, ChangeReply, ChangeRequest,
-    Clerk, ClerkAction, ImportOrder, ImportRequest, IssuedReply, IssuedRequest, IssuedSerial,
-    IssuerBelow, PlannedSerial, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
-    RevokeAllRequest, StatusReply, StatusRequest, Visible, WholeRevocation,
+    BackupReply, BackupRequest, CaCertificate, CaCertificateState, CertificateState, ChangeOutcome,
+    ChangeReply, ChangeRequest, Clerk, ClerkAction, ImportOrder, ImportRequest, IssuedReply,
+    IssuedRequest, IssuedSerial, IssuerBelow, PlannedSerial, ReserveReply, ReserveRequest,
+    RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest, Visible,
+    WholeRevocation,
 };
 pub(crate) use error::with_causes;
-pub(crate) use lineage::remembered as remembered_by_catalog;
 pub use error::{ErrorClass, OperationError};
 pub use issuer::{Issuer, Issuers};
+pub(crate) use lineage::remembered as remembered_by_catalog;
 pub use observer::{AuthorityStats, CrlStats, EvidenceStats, IssuerStats, SignerState};
 pub use runtime::{Authority, AuthorityError};

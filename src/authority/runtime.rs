@@ -383,7 +383,9 @@ pub(super) fn mask_entry(entry: &AppliedEntry) -> MaskEntry {
 /// What clients are shown by an entry, where that is a revocation, a hold or its end.
 pub(super) fn shown(entry: &AppliedEntry) -> Option<Shown> {
     let record = &entry.record;
-    let revocation = record.revocation.filter(|revoked| revoked.by_issuer.is_none());
+    let revocation = record
+        .revocation
+        .filter(|revoked| revoked.by_issuer.is_none());
     (revocation.is_some() || record.released).then_some(Shown {
         issuer: entry.issuer,
         serial: Some(entry.serial),

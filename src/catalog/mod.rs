@@ -20,6 +20,7 @@ mod shards;
 pub mod shown;
 mod snapshot;
 mod store;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -30,3 +31,4 @@ pub use overlay::{OVERLAY_ENTRIES_MAX, OverlayEntry, OverlayTruth};
 pub use publication::{FreshAnswer, FreshColumn, MaskEntry, Publication};
 pub use snapshot::{Finding, IssuerSnapshot, Snapshot};
 pub use store::{Catalog, OpenReport, QuarantineCause, Quarantined};
+pub use survey::{Survey, survey};

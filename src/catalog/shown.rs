@@ -76,6 +76,14 @@ struct Journal {
     prune_at: u64,
 }
 
+impl Shown {
+    /// The revocation of all certificates of an issuer, if it is that.
+    #[must_use]
+    pub fn claim(&self) -> Option<RevocationClaim> {
+        self.revocation.filter(|_| self.serial.is_none())
+    }
+}
+
 impl ShownJournal {
     /// Opens the file in the catalog's folder, or begins it. One that cannot be read is begun anew, and
     /// kept beside.
@@ -276,7 +284,10 @@ fn sealed(octets: &[u8]) -> [u8; RECORD_OCTETS] {
 }
 
 fn encode(shown: &Shown) -> [u8; RECORD_OCTETS] {
-    let serial = shown.serial.as_ref().map_or(&[][..], SerialNumber::as_bytes);
+    let serial = shown
+        .serial
+        .as_ref()
+        .map_or(&[][..], SerialNumber::as_bytes);
     let mut octets = Vec::with_capacity(RECORD_OCTETS);
     octets.extend_from_slice(shown.issuer.as_bytes());
     octets.push(u8::try_from(serial.len()).unwrap_or(0));

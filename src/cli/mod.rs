@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, no logic of its own.
 
+mod backup;
 mod ca;
 mod check;
 mod clock;
@@ -9,6 +10,7 @@ mod exit;
 mod import;
 mod init;
 mod output;
+mod restore;
 mod revocation;
 mod revoke_all;
 mod serve;
@@ -63,6 +65,8 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Release(arguments) => revocation::release(&common, arguments),
         Command::Status(arguments) => status::run(&common, &arguments),
         Command::Stats => stats::run(&common),
+        Command::Backup(arguments) => backup::run(&common, &arguments),
+        Command::Restore(arguments) => restore::run(&common, &arguments),
         Command::Clock(arguments) => clock::run(&common, &arguments),
         Command::Ca(arguments) => ca::run(&common, &arguments),
     }
@@ -113,6 +117,8 @@ enum Command {
     #[command(after_help = "Example:\n  estelam stats --json")]
     Stats,
     Clock(clock::ClockArguments),
+    Backup(backup::BackupArguments),
+    Restore(restore::RestoreArguments),
     Ca(ca::CaArguments),
 }
 

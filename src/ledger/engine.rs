@@ -125,9 +125,8 @@ impl Engine {
         check_format(dir, format.transpose().map_err(engine_error)?.flatten())?
             .ok_or_else(|| LedgerError::damaged(dir, Damage::NoFormat))?;
         drop(db);
-        let db =
-            DB::open_cf_descriptors_read_only(&quiet(), dir, options::families(), false)
-                .map_err(engine_error)?;
+        let db = DB::open_cf_descriptors_read_only(&quiet(), dir, options::families(), false)
+            .map_err(engine_error)?;
         let (engine, _) = Self::new(db, dir, None);
         engine.check_last_sequence()?;
         engine.load_epochs()?;

@@ -268,11 +268,7 @@ fn known_at(history: History<'_>, at: UnixTime) -> Result<Past, LedgerError> {
 }
 
 /// What all entries say about `at`.
-fn told_of(
-    history: History<'_>,
-    at: UnixTime,
-    today: &StatusRecord,
-) -> Result<Past, LedgerError> {
+fn told_of(history: History<'_>, at: UnixTime, today: &StatusRecord) -> Result<Past, LedgerError> {
     let not_before = today.issued.and_then(|issued| issued.not_before);
     let mut issued = None;
     // Until when the revocations that come next in the walk, which are earlier ones, had held.

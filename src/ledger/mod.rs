@@ -49,7 +49,7 @@ pub use group::{Acknowledged, CommitError, GroupCommit, GroupOptions, Receipt, S
 pub use history::{By, History, Past};
 pub use issuer_wide::{CommittedOrder, Durable, IssuerRevocationOrder, OwnStatuses, RevokedIssuer};
 pub use issuers::DefinedIssuer;
-pub use log::TreeHead;
+pub use log::{Frontier, TreeHead, leaf_hash};
 pub use record::{Revocation, RevokedRecord, StatusRecord};
 pub use revoked::RevokedRows;
 pub use snapshot::{LedgerSnapshot, Rows, StatusRow};

@@ -1,6 +1,7 @@
 //! What operators may do to the ledger and read from it, the same with and without a running server.
 //! A file for each kind of request, with its reply.
 
+mod backup;
 mod change;
 mod crl;
 mod import;
@@ -18,6 +19,7 @@ use crate::feed::{LedgerSink, LedgerSinkError};
 use crate::identity::SerialNumber;
 use crate::ledger::{CommitError, GroupCommit, Ledger, StatusRecord};
 
+pub use backup::{BackupReply, BackupRequest};
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
 pub use import::{ImportOrder, ImportRequest};
 pub use issuance::{
