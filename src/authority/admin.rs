@@ -8,7 +8,8 @@ use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::clerk::{
-    BackupRequest, ChangeRequest, Clerk, ImportOrder, RevokeAllRequest, StatusRequest,
+    BackupRequest, ChangeRequest, Clerk, HistoryRequest, ImportOrder, PastBy, PastRequest,
+    RevokeAllRequest, StatusRequest,
 };
 use super::observer::{AuthorityStats, observe};
 use super::{Authority, ErrorClass, OperationError};
@@ -61,6 +62,21 @@ impl Admin {
                     serial: query.value("serial").unwrap_or_default().to_owned(),
                 };
                 blocking(move || clerk.status(&request)).await
+            }
+            (&Method::GET, "/status-at") => {
+                let clerk = self.clerk.clone();
+                let request = past_request(&query)?;
+                blocking(move || clerk.status_at(&request)).await
+            }
+            (&Method::GET, "/history") => {
+                let clerk = self.clerk.clone();
+                let request = HistoryRequest {
+                    issuer: query.value("issuer").map(str::to_owned),
+                    serial: query.value("serial").unwrap_or_default().to_owned(),
+                    limit: number(&query, "limit")?,
+                    from: number(&query, "from")?,
+                };
+                blocking(move || clerk.history(&request)).await
             }
             (&Method::POST, "/change") => {
                 let clerk = self.clerk.clone();
@@ -178,6 +194,35 @@ pub struct ServerStats {
     pub authority: AuthorityStats,
     /// Requests and answers.
     pub http: HttpStats,
+}
+
+fn past_request(query: &Query) -> Result<PastRequest, OperationError> {
+    let by = match query.value("by") {
+        None => None,
+        Some("recorded") => Some(PastBy::Recorded),
+        Some("effective") => Some(PastBy::Effective),
+        Some(other) => {
+            return Err(OperationError::new(
+                ErrorClass::Usage,
+                format!("by={other}: it is recorded or effective"),
+            ));
+        }
+    };
+    Ok(PastRequest {
+        issuer: query.value("issuer").map(str::to_owned),
+        serial: query.value("serial").unwrap_or_default().to_owned(),
+        at: query.value("at").unwrap_or_default().to_owned(),
+        by,
+    })
+}
+
+fn number<T: std::str::FromStr>(query: &Query, name: &str) -> Result<Option<T>, OperationError> {
+    let value = query.value(name).map(|value| {
+        value.parse().map_err(|_| {
+            OperationError::new(ErrorClass::Usage, format!("{name}={value} is no number"))
+        })
+    });
+    value.transpose()
 }
 
 /// What the query of an import says of the octets that follow as its body.

@@ -34,6 +34,9 @@ pub use clerk::{
     RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest, Visible,
     WholeRevocation,
 };
+pub use clerk::{
+    CrlFacts, HistoryEntry, HistoryReply, HistoryRequest, PastBy, PastReply, PastRequest, PastState,
+};
 pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};
 pub use issuer::{Issuer, Issuers};

@@ -520,9 +520,9 @@ pub enum AuthorityError {
     /// The catalog's segments speak for an entry that the ledger does not have.
     #[error(
         "the catalog in {} was signed from another ledger, or from a later state of this one: this \
-         ledger has not the entry {sequence} that answers in the catalog speak for. If the ledger was \
-         restored from a backup, restore the newest one; to go on with this one, though the changes \
-         after the backup are lost, move the catalog's folder away, and everything is signed again",
+         ledger has not the entry {sequence} that answers in the catalog speak for. To go on from a \
+         backup without taking back what clients were shown, run `estelam restore BACKUP`; to go on with \
+         this ledger as it is, move the catalog's folder away, and everything is signed again",
         folder.display()
     )]
     OtherLedger {
@@ -535,7 +535,7 @@ pub enum AuthorityError {
     #[error(
         "the file ledger.lineage in {} is missing or damaged, so nothing says whether the catalog there \
          was signed from this ledger: put it back, or move the catalog's folder away, and everything is \
-         signed again",
+         signed again (after `estelam restore BACKUP`, if the ledger comes from a backup)",
         folder.display()
     )]
     NoLineage {

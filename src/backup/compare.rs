@@ -350,18 +350,16 @@ impl<'a> Comparison<'a> {
         let Some((what, action)) = lacks(known.as_ref(), fact) else {
             return Ok(());
         };
+        // Of a hold that had ended: the hold that is in force again.
+        let own = known.and_then(|known| known.revocation);
+        let claim = fact.revocation.or(own.map(|own| as_signed(&own)));
         let evidence = evidence();
         let told = Reentered {
             issuer: label.to_string(),
             serial: fact.serial.to_string(),
             what,
-            reason: fact
-                .revocation
-                .and_then(|claim| claim.reason)
-                .map(CrlReason::name),
-            revocation_time: fact
-                .revocation
-                .map(|claim| claim.revocation_time.to_string()),
+            reason: claim.and_then(|claim| claim.reason).map(CrlReason::name),
+            revocation_time: claim.map(|claim| claim.revocation_time.to_string()),
             evidence: evidence.clone(),
             sequence: None,
         };
@@ -532,3 +530,90 @@ const TOGETHER: usize = 4_096;
 const TOLD_EVERY: u64 = 10_000;
 /// The first so many certificates that were issued are named.
 const ISSUED_TOLD: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOLD: Option<CrlReason> = Some(CrlReason::CertificateHold);
+    const KEY: Option<CrlReason> = Some(CrlReason::KeyCompromise);
+
+    fn claim(secs: u64, reason: Option<CrlReason>) -> RevocationClaim {
+        RevocationClaim {
+            revocation_time: UnixTime::from_secs(secs).unwrap(),
+            reason,
+            invalidity_date: None,
+        }
+    }
+
+    fn known(sequence: u64, claim: Option<RevocationClaim>) -> StatusRecord {
+        StatusRecord {
+            sequence,
+            recorded_ms: 1_000_000,
+            issued: Some(Inventory::default()),
+            revocation: claim.map(|claim| Revocation {
+                claim,
+                recorded_ms: 1_000_000,
+                by_issuer: None,
+            }),
+            released: false,
+        }
+    }
+
+    fn fact(as_of: u64, revocation: Option<RevocationClaim>) -> Fact {
+        Fact {
+            issuer: IssuerId::from_bytes([7; 32]),
+            serial: SerialNumber::from_hex("01").unwrap(),
+            as_of,
+            issued: None,
+            revocation,
+        }
+    }
+
+    #[test]
+    fn each_status_lacks_what_the_table_says() {
+        let (hold, key, earlier) = (claim(9, HOLD), claim(9, KEY), claim(8, KEY));
+        let (none, good) = (None, Some(None));
+        for (ledger, shown, expected) in [
+            (none, None, Some(What::Issued)),
+            (none, Some(hold), Some(What::OnHold)),
+            (none, Some(key), Some(What::Revoked)),
+            (good, None, None),
+            (good, Some(hold), Some(What::OnHold)),
+            (good, Some(key), Some(What::Revoked)),
+            (Some(Some(hold)), None, Some(What::HoldEnded)),
+            (Some(Some(hold)), Some(claim(8, HOLD)), None),
+            (Some(Some(hold)), Some(key), Some(What::Revoked)),
+            (Some(Some(key)), None, None),
+            (Some(Some(key)), Some(hold), None),
+            (Some(Some(key)), Some(key), None),
+            (Some(Some(key)), Some(earlier), Some(What::Corrected)),
+            (Some(Some(earlier)), Some(key), None),
+        ] {
+            let context = format!("{ledger:?}, {shown:?}");
+            let record = ledger.map(|revocation| known(5, revocation));
+            let lacking = lacks(record.as_ref(), &fact(5, shown));
+            assert_eq!(lacking.map(|(what, _)| what), expected, "{context}");
+            // What is older than the certificate's own entry tells nothing.
+            if record.is_some() {
+                assert!(
+                    lacks(record.as_ref(), &fact(4, shown)).is_none(),
+                    "{context}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_invalidity_date_is_read_from_our_own_extension_alone() {
+        let time = UnixTime::from_secs(1_790_000_000).unwrap();
+        let whole = invalidity_date_extension(time);
+        assert_eq!(invalidity_date(&whole), Some(time));
+        for at in 0..whole.len() {
+            let mut other = whole.clone();
+            other[at] ^= 0x40;
+            assert_eq!(invalidity_date(&other), None, "{at}");
+        }
+        assert_eq!(invalidity_date(&[]), None);
+    }
+}

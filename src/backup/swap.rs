@@ -138,3 +138,82 @@ pub(super) fn aside_name(state_dir: &Path, now: &str) -> String {
 pub(super) const BUILDING: &str = "ledger.restoring";
 const MARK: &str = "restored.json";
 const MARK_TEMPORARY: &str = "restored.json.tmp";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn restored(set_aside: Option<&str>) -> Restored {
+        Restored {
+            backup: PathBuf::from("/backup"),
+            manifest_sha256: names::hexadecimal(&[7; 32]),
+            at: "2026-03-21T08:30:00Z".to_owned(),
+            epoch: 2,
+            set_aside: set_aside.map(str::to_owned),
+        }
+    }
+
+    /// A state folder with these; each has a file that tells it from the others.
+    fn state(folders: &[&str]) -> tempfile::TempDir {
+        let state = tempfile::tempdir().unwrap();
+        for folder in folders {
+            fs::create_dir(state.path().join(folder)).unwrap();
+            fs::write(state.path().join(folder).join("name"), folder).unwrap();
+        }
+        state
+    }
+
+    fn holds(state: &Path, folder: &str) -> Option<String> {
+        fs::read_to_string(state.join(folder).join("name")).ok()
+    }
+
+    /// The same after each step of a restore that a crash may follow.
+    #[test]
+    fn an_interrupted_restore_is_finished_or_withdrawn() {
+        let nothing = state(&[LEDGER]);
+        assert_eq!(finish(nothing.path()).unwrap(), Unfinished::Nothing);
+
+        let unready = state(&[LEDGER, BUILDING]);
+        assert_eq!(finish(unready.path()).unwrap(), Unfinished::Withdrawn);
+        assert_eq!(holds(unready.path(), LEDGER).as_deref(), Some(LEDGER));
+        assert!(!unready.path().join(BUILDING).exists());
+
+        let lost = state(&[BUILDING]);
+        assert!(matches!(
+            finish(lost.path()),
+            Err(BackupError::RestoreInterrupted { .. })
+        ));
+        assert!(lost.path().join(BUILDING).exists());
+
+        let ready = state(&[LEDGER, BUILDING]);
+        let mark = restored(Some("ledger.aside-1"));
+        mark_ready(&ready.path().join(BUILDING), &mark).unwrap();
+        assert_eq!(finish(ready.path()).unwrap(), Unfinished::Withdrawn);
+
+        let between = state(&["ledger.aside-1", BUILDING]);
+        mark_ready(&between.path().join(BUILDING), &mark).unwrap();
+        let lock = lock(&between.path().join(BUILDING)).unwrap();
+        assert!(matches!(
+            finish(between.path()),
+            Err(BackupError::RestoreUnderWay { .. })
+        ));
+        drop(lock);
+        let finished = finish(between.path()).unwrap();
+        assert_eq!(finished, Unfinished::Finished(mark.clone()));
+        assert!(mark.is_of(&[7; 32]) && !mark.is_of(&[8; 32]));
+        assert_eq!(holds(between.path(), LEDGER).as_deref(), Some(BUILDING));
+        assert_eq!(finish(between.path()).unwrap(), Unfinished::Nothing);
+    }
+
+    #[test]
+    fn a_swap_sets_the_ledger_aside() {
+        let state = state(&[LEDGER, BUILDING]);
+        let name = aside_name(state.path(), "2026-03-21T08:30:00Z");
+        assert_eq!(name, "ledger.aside-20260321T083000Z");
+        swap(state.path(), &restored(Some(&name))).unwrap();
+        assert_eq!(holds(state.path(), &name).as_deref(), Some(LEDGER));
+        assert_eq!(holds(state.path(), LEDGER).as_deref(), Some(BUILDING));
+        let other = aside_name(state.path(), "2026-03-21T08:30:00Z");
+        assert_ne!(other, name);
+    }
+}

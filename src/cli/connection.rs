@@ -12,9 +12,10 @@ use serde_json::Value;
 use super::{Common, Exit, Failure, output};
 use crate::asn1::Certificate;
 use crate::authority::{
-    BackupReply, BackupRequest, ChangeReply, ChangeRequest, Clerk, ErrorClass, ImportOrder,
-    IssuedReply, IssuedRequest, Issuer, Issuers, OperationError, ReserveReply, ReserveRequest,
-    RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest, with_causes,
+    BackupReply, BackupRequest, ChangeReply, ChangeRequest, Clerk, ErrorClass, HistoryReply,
+    HistoryRequest, ImportOrder, IssuedReply, IssuedRequest, Issuer, Issuers, OperationError,
+    PastBy, PastReply, PastRequest, ReserveReply, ReserveRequest, RevokeAllPreview, RevokeAllReply,
+    RevokeAllRequest, StatusReply, StatusRequest, with_causes,
 };
 use crate::backup::{self, Unfinished};
 use crate::change::Source;
@@ -278,6 +279,38 @@ impl Desk {
                 server.get("/status", &Query::of(&pairs))
             }
             Way::Ledger(clerk) => Ok(clerk.status(request)?),
+        }
+    }
+
+    pub(super) fn status_at(&self, request: &PastRequest) -> Result<PastReply, Failure> {
+        match &self.way {
+            Way::Server(server) => {
+                let mut pairs = vec![("serial", &*request.serial), ("at", &request.at)];
+                pairs.extend(request.issuer.as_deref().map(|issuer| ("issuer", issuer)));
+                pairs.extend(request.by.map(|by| match by {
+                    PastBy::Recorded => ("by", "recorded"),
+                    PastBy::Effective => ("by", "effective"),
+                }));
+                server.get("/status-at", &Query::of(&pairs))
+            }
+            Way::Ledger(clerk) => Ok(clerk.status_at(request)?),
+        }
+    }
+
+    pub(super) fn history(&self, request: &HistoryRequest) -> Result<HistoryReply, Failure> {
+        match &self.way {
+            Way::Server(server) => {
+                let (limit, from) = (
+                    request.limit.map(|limit| limit.to_string()),
+                    request.from.map(|from| from.to_string()),
+                );
+                let mut pairs = vec![("serial", &*request.serial)];
+                pairs.extend(request.issuer.as_deref().map(|issuer| ("issuer", issuer)));
+                pairs.extend(limit.as_deref().map(|limit| ("limit", limit)));
+                pairs.extend(from.as_deref().map(|from| ("from", from)));
+                server.get("/history", &Query::of(&pairs))
+            }
+            Way::Ledger(clerk) => Ok(clerk.history(request)?),
         }
     }
 

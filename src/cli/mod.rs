@@ -10,6 +10,7 @@ mod exit;
 mod import;
 mod init;
 mod output;
+mod past;
 mod restore;
 mod revocation;
 mod revoke_all;

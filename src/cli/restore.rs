@@ -219,8 +219,8 @@ fn lacking(text: &mut String, report: &RestoreReport) {
         line(
             text,
             format_args!(
-                "\n{count} holds had ended after the backup, and are in force again: release them once \
-                 more if they are to end"
+                "\nOn hold again, though the hold had ended after the backup ({count}): what came after \
+                 that may be lost.\nRelease those once more that are to be good:"
             ),
         );
         serials(text, &lacking.holds);

@@ -16,6 +16,8 @@
 //!           "signing_high_water"                             → u64, seconds since 1970
 //!           "count" ‖ issuer number u32                      → u64 known, u64 revoked certificates
 //!           "evidence" ‖ issuer number u32                   → canonical entry of its newest evidence
+//!           "crl at" ‖ issuer number u32 ‖ recorded ms u64 ‖ sequence u64
+//!                                                            → nothing: that entry is evidence
 //!           "issuer revoked" ‖ issuer number u32             → revoked value (`record`) of the entry
 //!                                                              that revoked all its certificates
 //! ```
@@ -43,6 +45,7 @@ pub(super) const FRONTIER: &[u8] = b"frontier";
 pub(super) const SIGNING_HIGH_WATER: &[u8] = b"signing_high_water";
 const COUNT: &[u8] = b"count";
 const EVIDENCE: &[u8] = b"evidence";
+const EVIDENCE_AT: &[u8] = b"crl at";
 /// What the keys of epochs begin with.
 pub(super) const EPOCH: &[u8] = b"epoch";
 /// What the keys of issuers that were revoked as a whole begin with.
@@ -116,6 +119,24 @@ pub(super) fn count(issuer_number: u32) -> Key {
 
 pub(super) fn evidence(issuer_number: u32) -> Key {
     Key::new([EVIDENCE, &issuer_number.to_be_bytes()])
+}
+
+/// The row that finds evidence by the time at which it was recorded.
+pub(super) fn evidence_at(issuer_number: u32, recorded_ms: u64, sequence: u64) -> Key {
+    Key::new([
+        EVIDENCE_AT,
+        &issuer_number.to_be_bytes(),
+        &recorded_ms.to_be_bytes(),
+        &sequence.to_be_bytes(),
+    ])
+}
+
+/// The sequence in such a key of this issuer; `None` for another key.
+pub(super) fn evidence_at_sequence(issuer_number: u32, key: &[u8]) -> Option<u64> {
+    let rest = key.strip_prefix(EVIDENCE_AT)?;
+    let rest = rest.strip_prefix(&issuer_number.to_be_bytes())?;
+    let (_, sequence) = rest.split_first_chunk::<8>()?;
+    sequence.try_into().ok().map(u64::from_be_bytes)
 }
 
 /// The row of an epoch.

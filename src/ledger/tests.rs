@@ -21,6 +21,7 @@ use super::{
     *,
 };
 
+mod history;
 mod issuer_wide;
 mod log;
 

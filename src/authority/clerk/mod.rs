@@ -7,6 +7,7 @@ mod crl;
 mod import;
 mod issuance;
 mod issuer_wide;
+mod past;
 mod status;
 
 use std::sync::Arc;
@@ -28,6 +29,9 @@ pub use issuance::{
 pub use issuer_wide::{
     CaCertificate, CaCertificateState, IssuerBelow, RevokeAllPreview, RevokeAllReply,
     RevokeAllRequest, WholeRevocation,
+};
+pub use past::{
+    CrlFacts, HistoryEntry, HistoryReply, HistoryRequest, PastBy, PastReply, PastRequest, PastState,
 };
 pub use status::{CertificateState, StatusReply, StatusRequest};
 
