@@ -10,6 +10,7 @@
 //! - [`change`] is what a source says about a certificate; [`feed`] reads sources;
 //! - [`ledger`] keeps every status change, durably, and the status that follows;
 //! - [`audit`] proves that what it keeps was not altered;
+//! - [`backup`] copies it, and goes on from a copy;
 //! - [`ocsp`] is the wire: requests, templates, responses;
 //! - [`signer`] holds keys, and judges which may speak for whom;
 //! - [`segment`] is the mapped file of presigned answers;
@@ -27,6 +28,8 @@ pub mod asn1;
 pub mod audit;
 #[cfg(feature = "rocksdb")]
 pub mod authority;
+#[cfg(feature = "rocksdb")]
+pub mod backup;
 pub mod catalog;
 pub mod change;
 #[cfg(feature = "rocksdb")]

@@ -189,7 +189,7 @@ fn said(index: &Index) -> BTreeMap<String, (String, Option<RevocationClaim>)> {
             let (inventory, revocation) = match record.change.action {
                 Action::Issue(inventory) => (inventory, None),
                 Action::Revoke { claim, inventory } => (inventory.unwrap(), Some(claim)),
-                Action::Release => panic!("index.txt knows no release"),
+                Action::Release | Action::Correct(_) => panic!("index.txt knows neither"),
             };
             let not_after = inventory.not_after.unwrap().to_string();
             (record.change.serial.to_string(), (not_after, revocation))

@@ -7,7 +7,10 @@ use std::sync::{Arc, PoisonError};
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::clerk::{ChangeRequest, Clerk, PublishCrlRequest, RevokeAllRequest, StatusRequest};
+use super::clerk::{
+    BackupRequest, ChangeRequest, Clerk, HistoryRequest, PastBy, PastRequest, PublishCrlRequest,
+    RevokeAllRequest, StatusRequest,
+};
 use super::observer::AuthorityStats;
 use super::{Authority, ErrorClass, FeedHealth, OperationError};
 use crate::change::Source;
@@ -62,6 +65,21 @@ impl Admin {
                 };
                 blocking(move || clerk.status(&request)).await
             }
+            (&Method::GET, "/status-at") => {
+                let clerk = self.clerk.clone();
+                let request = past_request(&query)?;
+                blocking(move || clerk.status_at(&request)).await
+            }
+            (&Method::GET, "/history") => {
+                let clerk = self.clerk.clone();
+                let request = HistoryRequest {
+                    issuer: query.value("issuer").map(str::to_owned),
+                    serial: query.value("serial").unwrap_or_default().to_owned(),
+                    limit: number(&query, "limit")?,
+                    from: number(&query, "from")?,
+                };
+                blocking(move || clerk.history(&request)).await
+            }
             (&Method::POST, "/change") => {
                 let clerk = self.clerk.clone();
                 let request: ChangeRequest = body
@@ -115,6 +133,17 @@ impl Admin {
                     "CRL asked for"
                 );
                 blocking(move || clerk.publish_crl(&request)).await
+            }
+            (&Method::POST, "/backup") => {
+                let clerk = self.clerk.clone();
+                let request: BackupRequest = body
+                    .json(CHANGE_OCTETS_MAX)
+                    .await
+                    .map_err(|error| body_error(&error))?;
+                tracing::info!(uid = peer.uid, pid = peer.pid, ?request, "backup");
+                let (reply, lines) = AdminReply::lines();
+                tokio::task::spawn_blocking(move || backup(&clerk, &request, lines));
+                Ok(reply)
             }
             (&Method::POST, "/ca/reserve") => {
                 let (clerk, request) = (self.clerk.clone(), issuance(body).await?);
@@ -204,6 +233,35 @@ pub struct ServerStats {
     pub http: HttpStats,
 }
 
+fn past_request(query: &Query) -> Result<PastRequest, OperationError> {
+    let by = match query.value("by") {
+        None => None,
+        Some("recorded") => Some(PastBy::Recorded),
+        Some("effective") => Some(PastBy::Effective),
+        Some(other) => {
+            return Err(OperationError::new(
+                ErrorClass::Usage,
+                format!("by={other}: it is recorded or effective"),
+            ));
+        }
+    };
+    Ok(PastRequest {
+        issuer: query.value("issuer").map(str::to_owned),
+        serial: query.value("serial").unwrap_or_default().to_owned(),
+        at: query.value("at").unwrap_or_default().to_owned(),
+        by,
+    })
+}
+
+fn number<T: std::str::FromStr>(query: &Query, name: &str) -> Result<Option<T>, OperationError> {
+    let value = query.value(name).map(|value| {
+        value.parse().map_err(|_| {
+            OperationError::new(ErrorClass::Usage, format!("{name}={value} is no number"))
+        })
+    });
+    value.transpose()
+}
+
 /// What the query of an import says of the octets that follow as its body.
 fn import_order(query: &Query) -> Result<ImportOrder, OperationError> {
     serde_json::from_str(query.value("order").unwrap_or_default()).map_err(|error| {
@@ -231,6 +289,25 @@ fn import(clerk: &Clerk, order: &ImportOrder, mut reader: impl BufRead, lines: L
     if told.is_err() {
         tracing::warn!(file = order.name, "nobody waited for the end of the import");
     }
+}
+
+/// A client that went away does not stop it: the backup is made all the same.
+fn backup(clerk: &Clerk, request: &BackupRequest, lines: LineSender) {
+    let outcome = clerk.backup(request, &mut |octets| {
+        let _told: Result<(), ClientGone> = lines.blocking_progress(&octets);
+    });
+    match &outcome {
+        Ok(reply) => tracing::info!(
+            to = reply.to,
+            last_sequence = reply.manifest.last_sequence,
+            "backup made"
+        ),
+        Err(error) => tracing::error!(to = request.to, %error, "no backup was made"),
+    }
+    let _told: Result<(), ClientGone> = match outcome {
+        Ok(reply) => lines.blocking_finish(&reply),
+        Err(error) => lines.blocking_fail(error.class.code(), &error.message),
+    };
 }
 
 fn accept_clock(authority: &Authority) -> Result<ClockReply, OperationError> {

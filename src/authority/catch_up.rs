@@ -7,10 +7,10 @@ use std::time::Instant;
 use super::AuthorityError;
 use super::issuer::Issuer;
 use super::keeper::seal;
-use super::runtime::{Shared, issuer_revoked, mask_entry};
-use crate::catalog::{IssuerTable, MaskEntry, OVERLAY_ENTRIES_MAX, Publication, Snapshot};
+use super::runtime::{Shared, issuer_revoked, mask_entry, revocation_status, shown, shown_issuer};
+use crate::catalog::{Finding, IssuerTable, MaskEntry, OVERLAY_ENTRIES_MAX, Publication, Snapshot};
 use crate::identity::IssuerId;
-use crate::ledger::LedgerSnapshot;
+use crate::ledger::{LedgerSnapshot, RevokedRecord};
 
 /// Publishes the issuers. Every one begins as catching up; those that the catalog lacks nothing of are
 /// released at once, so that their presigned answers are served from the first request.
@@ -31,6 +31,10 @@ pub(super) fn announce(shared: &Shared) -> Result<(), AuthorityError> {
             .filter(|revoked| shared.issuers.by_id(&revoked.issuer).is_some())
             .map(|revoked| issuer_revoked(&revoked)),
     );
+    let revoked = ledger.revoked_issuers();
+    shared
+        .shown
+        .note(revoked.map(|revoked| shown_issuer(&revoked)));
     shared.publish(&announced)?;
     let catalog = shared.catalog.snapshot();
     let as_of = ledger.last_sequence();
@@ -59,6 +63,9 @@ pub(super) fn run(shared: &Shared) -> Result<(), AuthorityError> {
         .map(|(issuer, since)| (issuer.id, Pending::new(issuer, since)))
         .collect();
     let mut masked = 0_u64;
+    for Pending { issuer, since, .. } in pending.values() {
+        masked = masked.saturating_add(mask_older_epoch(shared, &snapshot, issuer, *since)?);
+    }
     for applied in snapshot.applied_since(since)? {
         let applied = applied?;
         if shared.stopping() {
@@ -76,6 +83,7 @@ pub(super) fn run(shared: &Shared) -> Result<(), AuthorityError> {
             continue;
         }
         masked = masked.saturating_add(1);
+        shared.shown.note(shown(&applied).into_iter());
         changes.push(mask_entry(&applied));
         if changes.len() >= BATCH {
             let changes = std::mem::take(changes);
@@ -104,6 +112,63 @@ pub(super) fn run(shared: &Shared) -> Result<(), AuthorityError> {
     let took_ms = started.elapsed().as_millis();
     tracing::info!(changes = masked, took_ms, "caught up with the ledger");
     Ok(())
+}
+
+/// Masks what the answers of an earlier epoch show otherwise than a restored ledger has it from before: a
+/// hold that had ended after the backup. No entry of the ledger tells of those; all others are entries of
+/// the new epoch. Gives how many there were.
+fn mask_older_epoch(
+    shared: &Shared,
+    ledger: &LedgerSnapshot,
+    issuer: &Issuer,
+    since: u64,
+) -> Result<u64, AuthorityError> {
+    let epoch = ledger.epochs().last();
+    let catalog = shared.catalog.snapshot();
+    let view = catalog.issuer_by_id(&issuer.id);
+    let Some(view) =
+        view.filter(|_| epoch.number > 1 && (1..epoch.first_sequence).contains(&since))
+    else {
+        return Ok(0);
+    };
+    let mut changes = Vec::new();
+    let mut masked = 0_u64;
+    for row in ledger.revoked(&issuer.id)? {
+        let RevokedRecord {
+            serial,
+            sequence,
+            revocation,
+            ..
+        } = row?;
+        let status = revocation_status(&revocation);
+        let shown = match view.in_segments(serial.as_bytes()) {
+            Finding::Segment { record, .. } => Some(record.status()),
+            _ => None,
+        };
+        if sequence >= epoch.first_sequence || shown == Some(status) {
+            continue;
+        }
+        masked = masked.saturating_add(1);
+        changes.push(MaskEntry {
+            serial,
+            sequence: epoch.first_sequence,
+            status,
+        });
+        if changes.len() >= BATCH {
+            publish_masks(shared, issuer, std::mem::take(&mut changes))?;
+        }
+    }
+    publish_masks(shared, issuer, changes)?;
+    Ok(masked)
+}
+
+fn publish_masks(
+    shared: &Shared,
+    issuer: &Issuer,
+    changes: Vec<MaskEntry>,
+) -> Result<(), AuthorityError> {
+    let issuer = issuer.id;
+    shared.publish(&[Publication::Mask { issuer, changes }])
 }
 
 /// What has to be masked of one issuer.

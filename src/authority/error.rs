@@ -1,5 +1,6 @@
 //! What an operation tells its caller when it fails, in the same process or across the admin socket.
 
+use crate::backup::BackupError;
 use crate::ledger::LedgerError;
 use crate::signer::LoadError;
 
@@ -128,6 +129,26 @@ impl From<&LedgerError> for ErrorClass {
             | LedgerError::UnknownIssuer { .. } => Self::Config,
             _ => Self::Internal,
         }
+    }
+}
+
+impl From<&BackupError> for ErrorClass {
+    fn from(error: &BackupError) -> Self {
+        match error {
+            BackupError::NotEmpty { .. } | BackupError::NoPlace { .. } => Self::Usage,
+            BackupError::Damaged { .. } => Self::Input,
+            BackupError::OtherVersion { .. } => Self::NewerState,
+            BackupError::UnderWay { .. } | BackupError::RestoreUnderWay { .. } => Self::Busy,
+            BackupError::RestoreInterrupted { .. } => Self::Damaged,
+            BackupError::Ledger(error) => error.into(),
+            _ => Self::Storage,
+        }
+    }
+}
+
+impl From<&BackupError> for OperationError {
+    fn from(error: &BackupError) -> Self {
+        Self::new(error.into(), with_causes(error))
     }
 }
 

@@ -4,7 +4,9 @@
 //! That holds for one history only. Over a ledger that was restored from a backup, or that belongs to
 //! another installation, the same numbers are given to other changes, and a revocation could be
 //! acknowledged that the old segments outrank. So the catalog's folder names the newest entry that its
-//! segments speak for, by number and digest, and a ledger without that very entry is refused.
+//! segments speak for, by number and digest, and a ledger without that very entry is refused; unless it
+//! says itself that it goes on after it: a restored backup begins an epoch above all numbers of the
+//! catalog that was found, and names that entry (`ledger::EpochOpened`).
 //!
 //! `ledger.lineage` is one line: `estelam-lineage 1 SEQUENCE SHA-256`, the digest that of the entry's
 //! canonical octets, in hexadecimal. It is replaced as a whole, before the segment is published.
@@ -46,7 +48,9 @@ impl Lineage {
             let (sequence, digest) = parse(&known).ok_or_else(|| AuthorityError::NoLineage {
                 folder: folder.to_owned(),
             })?;
-            if entry_digest(ledger, sequence)? != Some(digest) {
+            if entry_digest(ledger, sequence)? != Some(digest)
+                && !goes_on_after(ledger, sequence, &digest)?
+            {
                 return Err(AuthorityError::OtherLedger {
                     folder: folder.to_owned(),
                     sequence,
@@ -103,6 +107,25 @@ fn entry_digest(ledger: &Ledger, sequence: u64) -> Result<Option<[u8; 32]>, Ledg
     }))
 }
 
+/// Whether an epoch of the ledger was opened in view of a catalog that speaks for this entry.
+fn goes_on_after(ledger: &Ledger, sequence: u64, digest: &[u8; 32]) -> Result<bool, LedgerError> {
+    let opened = ledger.snapshot()?.opened_epochs()?;
+    Ok(opened.iter().any(|epoch| epoch.follows(sequence, digest)))
+}
+
+/// What the catalog in a folder remembers: the newest entry that its segments speak for, by number and
+/// SHA-256. `None` where there is nothing, or nothing that can be read.
+///
+/// # Errors
+/// A disk that refuses.
+pub(crate) fn remembered(folder: &Path) -> Result<Option<(u64, [u8; 32])>, DiskError> {
+    let path = folder.join(NAME);
+    match path.exists() {
+        true => Ok(parse(&disk::read(&path)?)),
+        false => Ok(None),
+    }
+}
+
 fn parse(octets: &[u8]) -> Option<(u64, [u8; 32])> {
     let line = str::from_utf8(octets).ok()?.strip_suffix('\n')?;
     let mut words = line.split(' ');
@@ -122,7 +145,7 @@ mod tests {
     use super::*;
     use crate::change::{Action, Change, Source};
     use crate::identity::SerialNumber;
-    use crate::ledger::IssuerIdentity;
+    use crate::ledger::{Floor, IssuerIdentity};
 
     /// A ledger of an issuer and these certificates.
     fn ledger(folder: &Path, serials: &[&str]) -> Ledger {
@@ -146,6 +169,40 @@ mod tests {
     }
 
     const NOW_MS: u64 = 1_790_000_000_500;
+
+    #[test]
+    fn a_ledger_that_goes_on_after_the_entry_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let first = ledger(&at("first"), &["01", "02", "03"]);
+        let lineage = Lineage::open(folder.path(), &first, false).unwrap();
+        lineage.record(&first, 4).unwrap();
+        let answers = remembered(folder.path()).unwrap();
+        assert_eq!(answers.unwrap().0, 4);
+
+        let restored = ledger(&at("restored"), &["01"]);
+        let open = || Lineage::open(folder.path(), &restored, true);
+        let source = Source::new("restore", "").unwrap();
+        let mut floor = Floor {
+            sequence: 99,
+            answers: None,
+            why: String::new(),
+        };
+        restored.open_epoch(&floor, &source, NOW_MS).unwrap();
+        assert!(matches!(open(), Err(AuthorityError::OtherLedger { .. })));
+        floor.sequence = 199;
+        floor.answers = answers;
+        restored.open_epoch(&floor, &source, NOW_MS).unwrap();
+        let lineage = open().unwrap();
+        // From now on they speak for the epoch.
+        lineage.record(&restored, 200).unwrap();
+        assert_eq!(remembered(folder.path()).unwrap().unwrap().0, 200);
+        assert!(matches!(
+            Lineage::open(folder.path(), &first, true),
+            Err(AuthorityError::OtherLedger { sequence: 200, .. })
+        ));
+        open().unwrap();
+    }
 
     #[test]
     fn a_ledger_without_the_entry_that_segments_speak_for_is_refused() {

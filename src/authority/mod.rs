@@ -30,15 +30,20 @@ mod signing;
 
 pub use admin::{Admin, ClockReply, FeedPoll, ServerStats};
 pub use clerk::{
-    CaCertificate, CaCertificateState, CertificateState, ChangeOutcome, ChangeReply, ChangeRequest,
-    Clerk, ClerkAction, IssuedReply, IssuedRequest, IssuedSerial, IssuerBelow, PlannedSerial,
-    PublishCrlReply, PublishCrlRequest, ReserveReply, ReserveRequest, RevokeAllPreview,
-    RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest, Visible, WholeRevocation,
+    BackupReply, BackupRequest, CaCertificate, CaCertificateState, CertificateState, ChangeOutcome,
+    ChangeReply, ChangeRequest, Clerk, ClerkAction, IssuedReply, IssuedRequest, IssuedSerial,
+    IssuerBelow, PlannedSerial, PublishCrlReply, PublishCrlRequest, ReserveReply, ReserveRequest,
+    RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest, Visible,
+    WholeRevocation,
+};
+pub use clerk::{
+    CrlFacts, HistoryEntry, HistoryReply, HistoryRequest, PastBy, PastReply, PastRequest, PastState,
 };
 pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};
 pub use feeding::{FeedBoard, FeedFault, FeedHealth, FeedState, Feeding};
 pub use issuer::{Issuer, Issuers};
+pub(crate) use lineage::remembered as remembered_by_catalog;
 pub use observer::{AuthorityStats, CrlStats, EvidenceStats, IssuerStats, SignerState};
 pub use push::PushOffice;
 pub use runtime::{Authority, AuthorityError};

@@ -15,6 +15,7 @@ use super::issuer::Issuer;
 use super::runtime::{Renewing, Shared, Wake, shard_record};
 use crate::asn1::UnixTime;
 use crate::catalog::{IssuerSnapshot, Publication, WithheldShard};
+use crate::identity::SerialHash;
 use crate::ocsp::Template;
 use crate::presign::{
     Phase, PresignError, ShardJob, ShardRecord, SigningWindow, shard_depth, sign_shard,
@@ -129,7 +130,11 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
     }
     let sealed_up_to = view.patches().map(|patch| patch.as_of()).max();
     // Patches are unsigned; the shards beneath them are due.
-    let overtaken = sealed_up_to.max(view.revoked_since());
+    // A restored ledger may lack what they know, and is the truth from its epoch on.
+    let epoch = ledger.epochs().as_slice().get(1..).and_then(<[_]>::last);
+    let overtaken = sealed_up_to
+        .max(view.revoked_since())
+        .max(epoch.map(|epoch| epoch.first_sequence));
     let fingerprint = signer_fingerprint(&signer);
     // Of several CRLs the oldest dates all answers, and a newer one of the others changes nothing.
     let outdated = |segment: &Segment| {
@@ -309,6 +314,7 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
         .counters
         .shards_signed
         .fetch_add(1, Ordering::Relaxed);
+    prune_shown(shared);
     tracing::info!(
         issuer = issuer.name,
         shard = due.shard,
@@ -317,6 +323,24 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
         "shard signed"
     );
     Ok(true)
+}
+
+/// What the shards have taken in need not be noted beside the ledger any more.
+fn prune_shown(shared: &Shared) {
+    let snapshot = shared.catalog.snapshot();
+    let pruned = shared.shown.prune(|shown| {
+        let Some(serial) = shown.serial else {
+            return false;
+        };
+        let hash = SerialHash::new(&shown.issuer, serial.as_bytes());
+        snapshot
+            .issuer_by_id(&shown.issuer)
+            .and_then(|view| view.base(hash))
+            .is_some_and(|base| base.as_of() >= shown.sequence)
+    });
+    if let Err(error) = pruned {
+        tracing::warn!(%error, "the file of what clients were shown stays longer than it need be");
+    }
 }
 
 fn sign(
@@ -353,7 +377,7 @@ fn split(issuer: &Issuer, due: Due, records: Vec<ShardRecord>) -> Vec<(u8, u32, 
     let depth = due.depth.saturating_add(1);
     let low = due.shard.saturating_mul(2);
     let (right, left): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| {
-        let hash = crate::identity::SerialHash::new(&issuer.id, record.serial.as_bytes());
+        let hash = SerialHash::new(&issuer.id, record.serial.as_bytes());
         hash.shard(u32::from(depth)) & 1 == 1
     });
     vec![(depth, low, left), (depth, low.saturating_add(1), right)]

@@ -17,6 +17,7 @@ use super::lineage::Lineage;
 use super::signing::SigningClock;
 use super::{AuthorityStats, Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
 use crate::asn1::UnixTime;
+use crate::catalog::shown::{Shown, ShownJournal};
 use crate::catalog::{Catalog, CatalogError, IssuerTableError, MaskEntry, Publication};
 use crate::clock::Clock;
 use crate::identity::{IssuerId, SerialHash, SerialNumber};
@@ -56,6 +57,7 @@ impl Authority {
     ) -> Result<Self, AuthorityError> {
         let lineage = Lineage::open(catalog.folder(), &ledger, catalog.has_segments())?;
         let high_water = ledger.signing_high_water()?;
+        let shown = ShownJournal::open(catalog.folder()).map_err(CatalogError::from)?;
         let (keeper_wake, keeper_woken) = wake_pair();
         let (renewal_wake, renewal_woken) = wake_pair();
         let (scrub_wake, scrub_woken) = wake_pair();
@@ -64,6 +66,7 @@ impl Authority {
             ledger,
             catalog,
             lineage,
+            shown,
             signing: SigningClock::new(clock, high_water),
             dating: Mutex::new(()),
             limits,
@@ -220,6 +223,8 @@ pub(super) struct Shared {
     pub(super) ledger: Arc<Ledger>,
     pub(super) catalog: Arc<Catalog>,
     pub(super) lineage: Lineage,
+    /// Beside the ledger, what became visible since the segments were signed.
+    pub(super) shown: ShownJournal,
     pub(super) signing: SigningClock,
     /// Held while a signing time is recorded and its answers are published, and while the clock is
     /// accepted: a time from before the acceptance must not come after it.
@@ -315,6 +320,7 @@ impl Shared {
             Durable::Issuer(revoked) => {
                 // Also where its changes are left to the renewal: it stands over what is signed later.
                 if self.issuers.by_id(&revoked.issuer).is_some() {
+                    self.shown.note(std::iter::once(shown_issuer(revoked)));
                     self.publish(&[issuer_revoked(revoked)])?;
                 }
                 self.keeper_wake.notify();
@@ -325,6 +331,7 @@ impl Shared {
     }
 
     fn mask(&self, entries: &[AppliedEntry]) -> Result<(), AuthorityError> {
+        self.shown.note(entries.iter().filter_map(shown));
         let mut publications: Vec<Publication> = Vec::new();
         for entry in entries {
             // An issuer that is no longer configured has nothing in the catalog, and one that waits for
@@ -398,6 +405,32 @@ pub(super) fn mask_entry(entry: &AppliedEntry) -> MaskEntry {
     }
 }
 
+/// What clients are shown by an entry, where that is a revocation, a hold or its end.
+pub(super) fn shown(entry: &AppliedEntry) -> Option<Shown> {
+    let record = &entry.record;
+    let revocation = record
+        .revocation
+        .filter(|revoked| revoked.by_issuer.is_none());
+    (revocation.is_some() || record.released).then_some(Shown {
+        issuer: entry.issuer,
+        serial: Some(entry.serial),
+        sequence: record.sequence,
+        recorded_ms: revocation.map_or(record.recorded_ms, |revoked| revoked.recorded_ms),
+        revocation: revocation.map(|revoked| revoked.claim),
+    })
+}
+
+/// What clients are shown where all certificates are revoked at once.
+pub(super) fn shown_issuer(revoked: &RevokedIssuer) -> Shown {
+    Shown {
+        issuer: revoked.issuer,
+        serial: None,
+        sequence: revoked.sequence,
+        recorded_ms: revoked.revocation.recorded_ms,
+        revocation: Some(revoked.revocation.claim),
+    }
+}
+
 /// The publication of a revocation of all certificates.
 pub(super) fn issuer_revoked(revoked: &RevokedIssuer) -> Publication {
     Publication::IssuerRevoked {
@@ -428,7 +461,7 @@ pub(super) fn record_status(status: &StatusRecord) -> RecordStatus {
     revocation.map_or(RecordStatus::Good, revocation_status)
 }
 
-fn revocation_status(revocation: &Revocation) -> RecordStatus {
+pub(super) fn revocation_status(revocation: &Revocation) -> RecordStatus {
     RecordStatus::Revoked {
         revocation_time: revocation.signing_time(),
         reason: revocation.claim.reason,
@@ -517,9 +550,9 @@ pub enum AuthorityError {
     /// The catalog's segments speak for an entry that the ledger does not have.
     #[error(
         "the catalog in {} was signed from another ledger, or from a later state of this one: this \
-         ledger has not the entry {sequence} that answers in the catalog speak for. If the ledger was \
-         restored from a backup, restore the newest one; to go on with this one, though the changes \
-         after the backup are lost, move the catalog's folder away, and everything is signed again",
+         ledger has not the entry {sequence} that answers in the catalog speak for. To go on from a \
+         backup without taking back what clients were shown, run `estelam restore BACKUP`; to go on with \
+         this ledger as it is, move the catalog's folder away, and everything is signed again",
         folder.display()
     )]
     OtherLedger {
@@ -532,7 +565,7 @@ pub enum AuthorityError {
     #[error(
         "the file ledger.lineage in {} is missing or damaged, so nothing says whether the catalog there \
          was signed from this ledger: put it back, or move the catalog's folder away, and everything is \
-         signed again",
+         signed again (after `estelam restore BACKUP`, if the ledger comes from a backup)",
         folder.display()
     )]
     NoLineage {

@@ -106,6 +106,12 @@ impl Holdings {
         if self.caught_up.is_none() {
             return Finding::CatchingUp;
         }
+        self.find_known(serial)
+    }
+
+    /// The same though masks may be missing.
+    #[inline(always)]
+    pub(super) fn find_known(&self, serial: &[u8]) -> Finding<'_> {
         let hash = SerialHash::new(&self.issuer, serial);
         if let Some(entry) = self.overlay.find(hash, serial) {
             return match entry.truth() {

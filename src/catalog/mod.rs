@@ -17,8 +17,10 @@ mod manifest;
 mod overlay;
 mod publication;
 mod shards;
+pub mod shown;
 mod snapshot;
 mod store;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -30,3 +32,4 @@ pub use publication::{FreshAnswer, FreshColumn, MaskEntry, Publication};
 pub use shards::WithheldShard;
 pub use snapshot::{Finding, IssuerSnapshot, Snapshot};
 pub use store::{Catalog, OpenReport, QuarantineCause, Quarantined};
+pub use survey::{Survey, survey};

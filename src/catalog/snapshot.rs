@@ -73,6 +73,13 @@ impl IssuerSnapshot {
         self.holdings.find(serial)
     }
 
+    /// What was published about a serial so far, while catching up too and whatever became of the issuer:
+    /// for whoever publishes what is missing, never to be served.
+    #[must_use]
+    pub fn in_segments(&self, serial: &[u8]) -> Finding<'_> {
+        self.holdings.find_known(serial)
+    }
+
     /// The sequence up to which all masks were published; `None` while catching up.
     #[must_use]
     pub fn caught_up(&self) -> Option<u64> {

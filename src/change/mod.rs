@@ -42,6 +42,9 @@ pub enum Action {
     },
     /// Its hold ended.
     Release,
+    /// What was said of its final revocation was not right: when, why, or since when its key is suspect.
+    /// It stays revoked (BR §7.2.2).
+    Correct(RevocationClaim),
 }
 
 /// What is known of an issued certificate. All of it may be absent: a serial that was once released

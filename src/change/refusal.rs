@@ -46,6 +46,30 @@ pub enum Refusal {
     /// Released, but good and never on hold.
     #[error("not on hold")]
     NotOnHold,
+    /// Corrected, but not revoked for good by itself.
+    #[error("not revoked for good by itself, so there is no revocation to correct")]
+    NothingToCorrect,
+    /// Corrected to a hold, which could be released.
+    #[error("a correction cannot turn a revocation into a hold")]
+    CorrectedToHold,
+    /// Corrected to a later time: what was signed before it would be taken for valid again.
+    #[error("a correction cannot make it later: it counts as revoked from {revocation_time} on")]
+    CorrectedToLater {
+        /// When, as the ledger has it.
+        revocation_time: UnixTime,
+    },
+    /// Corrected to a later invalidityDate, for the same reason.
+    #[error("a correction cannot make it later: its key is suspect from {invalidity_date} on")]
+    InvalidityCorrectedToLater {
+        /// Since when, as the ledger has it, or when it was revoked.
+        invalidity_date: UnixTime,
+    },
+    /// Corrected from a compromise to a reason that leaves the key unsuspected.
+    #[error("a correction cannot take back {reason}: what the key signed would be trusted again")]
+    CompromiseTakenBack {
+        /// Why, as the ledger has it.
+        reason: CrlReason,
+    },
     /// Released, but never heard of.
     #[error("the ledger does not know this serial number")]
     NotKnown,
@@ -67,6 +91,11 @@ impl Refusal {
             Self::HoldOfIssuer => "hold_of_issuer",
             Self::NotOnHold => "not_on_hold",
             Self::NotKnown => "not_known",
+            Self::NothingToCorrect => "nothing_to_correct",
+            Self::CorrectedToHold => "corrected_to_hold",
+            Self::CorrectedToLater { .. } => "corrected_to_later",
+            Self::InvalidityCorrectedToLater { .. } => "invalidity_corrected_to_later",
+            Self::CompromiseTakenBack { .. } => "compromise_taken_back",
             Self::NotAlone => "batch_refused",
         }
     }

@@ -9,13 +9,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Common, Exit, Failure};
+use super::{Common, Exit, Failure, output};
 use crate::asn1::Certificate;
 use crate::authority::{
-    ChangeReply, ChangeRequest, Clerk, ErrorClass, IssuedReply, IssuedRequest, Issuer, Issuers,
-    OperationError, PublishCrlReply, PublishCrlRequest, ReserveReply, ReserveRequest,
+    BackupReply, BackupRequest, ChangeReply, ChangeRequest, Clerk, ErrorClass, HistoryReply,
+    HistoryRequest, IssuedReply, IssuedRequest, Issuer, Issuers, OperationError, PastBy, PastReply,
+    PastRequest, PublishCrlReply, PublishCrlRequest, ReserveReply, ReserveRequest,
     RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest, with_causes,
 };
+use crate::backup::{self, Unfinished};
 use crate::change::Source;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -34,6 +36,7 @@ pub(super) fn load_config(common: &Common) -> Result<Config, Failure> {
 pub(super) fn open_ledger(config: &Config, issuers: &Issuers) -> Result<Ledger, Failure> {
     let refused = |error: LedgerError| Failure::from(OperationError::from(&error));
     create_state_dir(&config.state_dir)?;
+    finish_restore(&config.state_dir)?;
     let ledger = Ledger::open(&config.state_dir.join("ledger")).map_err(refused)?;
     let source = Source::new("config", "")
         .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
@@ -49,6 +52,36 @@ pub(super) fn open_ledger(config: &Config, issuers: &Issuers) -> Result<Ledger, 
             .map_err(refused)?;
     }
     Ok(ledger)
+}
+
+/// Brings a restore that was interrupted to its end, and says so.
+pub(super) fn finish_restore(state_dir: &Path) -> Result<Unfinished, Failure> {
+    let unfinished = backup::finish(state_dir).map_err(|error| OperationError::from(&error))?;
+    match &unfinished {
+        Unfinished::Nothing => {}
+        Unfinished::Withdrawn => output::warning(
+            "a restore had been interrupted before it took effect: the ledger is as it was before, and \
+             what had been built is removed. Run `estelam restore` again if it is still wanted",
+        ),
+        Unfinished::Finished(restored) => {
+            let aside = restored
+                .set_aside
+                .as_ref()
+                .map_or_else(String::new, |name| {
+                    format!(
+                        "; the ledger before is kept as {}",
+                        state_dir.join(name).display()
+                    )
+                });
+            output::warning(&format!(
+                "a restore of {} had been interrupted in its last step, which is done now: the restored \
+                 ledger (epoch {}) is in force{aside}",
+                restored.backup.display(),
+                restored.epoch
+            ));
+        }
+    }
+    Ok(unfinished)
 }
 
 /// The same, after whoever has the ledger for a moment: a command that found no server.
@@ -119,7 +152,7 @@ impl Server {
         decode(reply.map_err(|error| failure(&error))?)
     }
 
-    fn is_running(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         !matches!(
             self.0.get("/stats", &Query::default()),
             Err(AdminClientError::NotRunning { .. })
@@ -256,6 +289,55 @@ impl Desk {
         match &self.way {
             Way::Server(server) => server.post("/crl/publish", request),
             Way::Ledger(clerk) => Ok(clerk.publish_crl(request)?),
+        }
+    }
+
+    pub(super) fn status_at(&self, request: &PastRequest) -> Result<PastReply, Failure> {
+        match &self.way {
+            Way::Server(server) => {
+                let mut pairs = vec![("serial", &*request.serial), ("at", &request.at)];
+                pairs.extend(request.issuer.as_deref().map(|issuer| ("issuer", issuer)));
+                pairs.extend(request.by.map(|by| match by {
+                    PastBy::Recorded => ("by", "recorded"),
+                    PastBy::Effective => ("by", "effective"),
+                }));
+                server.get("/status-at", &Query::of(&pairs))
+            }
+            Way::Ledger(clerk) => Ok(clerk.status_at(request)?),
+        }
+    }
+
+    pub(super) fn history(&self, request: &HistoryRequest) -> Result<HistoryReply, Failure> {
+        match &self.way {
+            Way::Server(server) => {
+                let (limit, from) = (
+                    request.limit.map(|limit| limit.to_string()),
+                    request.from.map(|from| from.to_string()),
+                );
+                let mut pairs = vec![("serial", &*request.serial)];
+                pairs.extend(request.issuer.as_deref().map(|issuer| ("issuer", issuer)));
+                pairs.extend(limit.as_deref().map(|limit| ("limit", limit)));
+                pairs.extend(from.as_deref().map(|from| ("from", from)));
+                server.get("/history", &Query::of(&pairs))
+            }
+            Way::Ledger(clerk) => Ok(clerk.history(request)?),
+        }
+    }
+
+    /// Makes a backup.
+    pub(super) fn backup(
+        &self,
+        request: &BackupRequest,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<BackupReply, Failure> {
+        match &self.way {
+            Way::Server(server) => {
+                let upload = Upload::Json(to_json(request)?);
+                let mut told = |value: &Value| progress(value.as_u64().unwrap_or_default());
+                let reply = (server.0).post("/backup", &Query::default(), upload, &mut told);
+                decode(reply.map_err(|error| failure(&error))?)
+            }
+            Way::Ledger(clerk) => Ok(clerk.backup(request, progress)?),
         }
     }
 

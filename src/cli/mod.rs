@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, no logic of its own.
 
+mod backup;
 mod ca;
 mod check;
 mod clock;
@@ -11,8 +12,10 @@ mod feed;
 mod import;
 mod init;
 mod output;
+mod past;
 mod push;
 mod push_listener;
+mod restore;
 mod revocation;
 mod revoke_all;
 mod serve;
@@ -68,6 +71,8 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Status(arguments) => status::run(&common, &arguments),
         Command::Stats => stats::run(&common),
         Command::Feed(arguments) => feed::run(&common, &arguments),
+        Command::Backup(arguments) => backup::run(&common, &arguments),
+        Command::Restore(arguments) => restore::run(&common, &arguments),
         Command::Clock(arguments) => clock::run(&common, &arguments),
         Command::Push(arguments) => push::run(&common, &arguments),
         Command::Ca(arguments) => ca::run(&common, &arguments),
@@ -122,6 +127,8 @@ enum Command {
     Feed(feed::FeedArguments),
     Clock(clock::ClockArguments),
     Push(push::PushArguments),
+    Backup(backup::BackupArguments),
+    Restore(restore::RestoreArguments),
     Ca(ca::CaArguments),
     Crl(crl::CrlArguments),
 }

@@ -27,9 +27,13 @@ struct Which {
 /// With --all every certificate of the issuer is revoked by one act, those that it issues later included,
 /// and the issuer's own certificate at its parent if that is configured here. What this means is shown
 /// first, and the issuer's name has to be typed. It cannot be undone.
+///
+/// With --correct a revocation that was recorded wrongly gets another time, reason or invalidity date. It
+/// stays revoked, the history keeps both, and clients see the correction at once. It can make a revocation
+/// stricter only: never later, no hold, and no compromise taken back.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  estelam revoke 0A3F --reason keyCompromise\n  estelam revoke --issuer intermediate --all --reason keyCompromise"
+    after_help = "Example:\n  estelam revoke 0A3F --reason keyCompromise\n  estelam revoke --issuer intermediate --all --reason keyCompromise\n  estelam revoke 0A3F --correct --reason keyCompromise --revocation-time 2026-03-01T00:00:00Z"
 )]
 pub(super) struct RevokeArguments {
     /// The certificate's serial number in hexadecimal, or the certificate itself (PEM or DER file)
@@ -42,6 +46,9 @@ pub(super) struct RevokeArguments {
     /// The issuer's name in the configuration; needed when there are several, and with --all
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
+    /// Correct what was recorded of a revocation; what is not named stays as it was
+    #[arg(long, conflicts_with_all = ["all", "allow_unissued"])]
+    correct: bool,
     /// Revoke all certificates of the issuer
     #[arg(long, requires_all = ["issuer", "reason"])]
     all: bool,
@@ -86,6 +93,7 @@ pub(super) fn revoke(common: &Common, arguments: RevokeArguments) -> Result<Exit
     let RevokeArguments {
         certificate,
         issuer,
+        correct,
         all,
         yes,
         keep_ca_certificate,
@@ -118,19 +126,31 @@ pub(super) fn revoke(common: &Common, arguments: RevokeArguments) -> Result<Exit
         };
         return revoke_all::run(common, &request, yes);
     };
-    change(
-        common,
-        Which {
-            certificate,
-            issuer,
-            allow_unissued,
-        },
-        ClerkAction::Revoke {
+    let which = Which {
+        certificate,
+        issuer,
+        allow_unissued,
+    };
+    if !correct {
+        let action = ClerkAction::Revoke {
             reason,
             revocation_time,
             invalidity_date,
-        },
-    )
+        };
+        return change(common, which, action);
+    }
+    if reason.is_none() && revocation_time.is_none() && invalidity_date.is_none() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "say what is to be corrected: --reason, --revocation-time or --invalidity-date",
+        ));
+    }
+    let action = ClerkAction::Correct {
+        reason,
+        revocation_time,
+        invalidity_date,
+    };
+    change(common, which, action)
 }
 
 pub(super) fn hold(common: &Common, arguments: HoldArguments) -> Result<Exit, Failure> {

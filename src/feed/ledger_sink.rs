@@ -123,12 +123,17 @@ impl<Now: Fn() -> u64> HoldSink for LedgerSink<'_, Now> {
                     })
                 )
         };
-        let history = snapshot.history(issuer, serial)?;
-        Ok(history.into_iter().find(began).map(|entry| KnownHold {
-            since_secs: revocation.claim.revocation_time.as_secs(),
-            recorded_ms: revocation.recorded_ms,
-            source: entry.source,
-        }))
+        for entry in snapshot.history(issuer, serial)? {
+            let entry = entry?;
+            if began(&entry) {
+                return Ok(Some(KnownHold {
+                    since_secs: revocation.claim.revocation_time.as_secs(),
+                    recorded_ms: revocation.recorded_ms,
+                    source: entry.source,
+                }));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -381,5 +381,6 @@ const fn statement(action: &Action) -> Statement {
         Action::Issue(inventory) => Statement::Issued(inventory),
         Action::Revoke { claim, inventory } => Statement::Revoked { claim, inventory },
         Action::Release => Statement::Released,
+        Action::Correct(claim) => Statement::Corrected(claim),
     }
 }

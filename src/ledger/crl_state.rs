@@ -1,7 +1,7 @@
 //! What is remembered of the CRLs that were made of an issuer: numbers never come twice.
 //!
 //! ```text
-//! meta   "crl" ‖ issuer number u32   → 8  the last number that was reserved
+//! meta   "crl made" ‖ issuer number u32 → 8  the last number that was reserved
 //!                                       5  thisUpdate of the last CRL that was published, 0 for none
 //!                                       8  the last ledger entry that it speaks for
 //! ```

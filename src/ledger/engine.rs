@@ -1,6 +1,7 @@
 //! The open RocksDB: what is checked before it may be opened, and reading from it.
 
 use std::{
+    cmp,
     convert::Infallible,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
@@ -13,7 +14,9 @@ use std::{
     },
 };
 
-use rocksdb::{ColumnFamily, DB, DBRecoveryMode, FlushOptions, Options, WriteBatch};
+use rocksdb::{
+    ColumnFamily, DB, DBRecoveryMode, FlushOptions, InfoLogger, LogLevel, Options, WriteBatch,
+};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::identity::SerialNumber;
@@ -44,7 +47,8 @@ pub(super) struct Engine {
     /// Whether it is to be closed as soon as nobody reads any more.
     retiring: AtomicBool,
     _closed: mpsc::SyncSender<Infallible>,
-    _lock: Arc<OwnerLock>,
+    /// None where nothing can be written, and whoever holds the folder is known to the caller.
+    _lock: Option<Arc<OwnerLock>>,
 }
 
 /// Waits for an engine to be closed: disconnected when it is.
@@ -64,7 +68,7 @@ impl Engine {
         let engine_error = |error| LedgerError::from_engine(dir, error);
         let db = DB::open_cf_descriptors(&options::database(create), dir, options::families())
             .map_err(engine_error)?;
-        let (engine, closed) = Self::new(db, dir, lock);
+        let (engine, closed) = Self::new(db, dir, Some(lock));
         if create {
             let mut batch = WriteBatch::default();
             let meta = engine.family(keys::META)?;
@@ -95,13 +99,42 @@ impl Engine {
             false,
         )
         .map_err(|error| LedgerError::from_engine(dir, error))?;
-        let (engine, closed) = Self::new(db, dir, lock);
+        let (engine, closed) = Self::new(db, dir, Some(lock));
         engine.load_epochs()?;
         engine.load_issuers()?;
         Ok((engine, closed))
     }
 
-    fn new(db: DB, dir: &Path, lock: Arc<OwnerLock>) -> (Self, Closed) {
+    /// Opens what is there for reading alone, and leaves no trace in the folder: a backup, or a ledger
+    /// that was set aside. Nobody may be writing to it.
+    pub(super) fn inspect(dir: &Path) -> Result<Self, LedgerError> {
+        let engine_error = |error| LedgerError::from_engine(dir, error);
+        if !dir.join("CURRENT").is_file() {
+            return Err(LedgerError::damaged(dir, Damage::NoCurrent));
+        }
+        let quiet = || {
+            let mut options: Options = options::database(false);
+            let silence: fn(LogLevel, &str) = |_, _| {};
+            options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Fatal, silence));
+            options
+        };
+        let meta = [options::DEFAULT, keys::META];
+        let db = DB::open_cf_for_read_only(&quiet(), dir, meta, false).map_err(engine_error)?;
+        let family = db.cf_handle(keys::META);
+        let format = family.map(|family| db.get_cf(family, keys::FORMAT));
+        check_format(dir, format.transpose().map_err(engine_error)?.flatten())?
+            .ok_or_else(|| LedgerError::damaged(dir, Damage::NoFormat))?;
+        drop(db);
+        let db = DB::open_cf_descriptors_read_only(&quiet(), dir, options::families(), false)
+            .map_err(engine_error)?;
+        let (engine, _) = Self::new(db, dir, None);
+        engine.check_last_sequence()?;
+        engine.load_epochs()?;
+        engine.load_issuers()?;
+        Ok(engine)
+    }
+
+    fn new(db: DB, dir: &Path, lock: Option<Arc<OwnerLock>>) -> (Self, Closed) {
         let (sender, closed) = mpsc::sync_channel(0);
         let engine = Self {
             db,
@@ -216,10 +249,6 @@ impl Engine {
     }
 
     /// Makes an epoch known whose row was written.
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "restoring a backup opens epochs")
-    )]
     pub(super) fn add_epoch(&self, epoch: Epoch) {
         let mut epochs = self.epochs.write().unwrap_or_else(PoisonError::into_inner);
         let follows = Arc::make_mut(&mut epochs).push(epoch);
@@ -474,27 +503,11 @@ fn check(dir: &Path, high_water: &HighWater) -> Result<Checked, LedgerError> {
         let value = family.map(|family| db.get_cf(family, key)).transpose();
         Ok(value.map_err(engine_error)?.flatten())
     };
-    let Some(format) = number(keys::FORMAT)? else {
+    if check_format(dir, number(keys::FORMAT)?)?.is_none() {
         return nothing_or(Damage::NoFormat);
-    };
+    }
     let family = keys::META;
     let unreadable = || LedgerError::damaged(dir, Damage::Value { family });
-    let found = format.try_into().map_err(|_| unreadable())?;
-    let found = u32::from_be_bytes(found);
-    if found > FORMAT_VERSION {
-        return Err(LedgerError::NewerVersion {
-            path: dir.to_owned(),
-            found,
-            supported: FORMAT_VERSION,
-        });
-    }
-    if found < FORMAT_VERSION {
-        return Err(LedgerError::OlderVersion {
-            path: dir.to_owned(),
-            found,
-            supported: FORMAT_VERSION,
-        });
-    }
     let found = match number(keys::WRITES)? {
         None => 0,
         Some(octets) => be_u64(&octets).ok_or_else(unreadable)?,
@@ -519,6 +532,30 @@ fn check(dir: &Path, high_water: &HighWater) -> Result<Checked, LedgerError> {
         );
     }
     Ok(Checked::Whole)
+}
+
+/// Refuses a format that is not ours by name; `None` where there is none.
+fn check_format(dir: &Path, format: Option<Vec<u8>>) -> Result<Option<()>, LedgerError> {
+    let Some(format) = format else {
+        return Ok(None);
+    };
+    let family = keys::META;
+    let unreadable = |_| LedgerError::damaged(dir, Damage::Value { family });
+    let found = u32::from_be_bytes(format.try_into().map_err(unreadable)?);
+    let (path, supported) = (dir.to_owned(), FORMAT_VERSION);
+    match found.cmp(&supported) {
+        cmp::Ordering::Equal => Ok(Some(())),
+        cmp::Ordering::Greater => Err(LedgerError::NewerVersion {
+            path,
+            found,
+            supported,
+        }),
+        cmp::Ordering::Less => Err(LedgerError::OlderVersion {
+            path,
+            found,
+            supported,
+        }),
+    }
 }
 
 fn open_meta(dir: &Path, recovery: DBRecoveryMode) -> Result<DB, rocksdb::Error> {

@@ -10,8 +10,8 @@
 //!      1  version = 1
 //!      1  kind: 1 issuer defined, 2 issued, 3 revoked, 4 released, 5 clock accepted,
 //!         6 evidence
-//!         7 issuer revoked
-//!      8  sequence, from 1, rising by 1
+//!         7 issuer revoked, 8 epoch opened, 9 corrected
+//!      8  sequence, from 1, rising by 1 but for the first of an epoch
 //!      8  recorded time
 //!    1+n  source: length, then text
 //!    2+n  cursor: length, then text
@@ -22,17 +22,17 @@
 //!    4+n  subject: length, then the DER Name of the issuer's certificate
 //!    4+n  key: length, then its DER SubjectPublicKeyInfo
 //!
-//! issued (2), revoked (3), released (4), then
+//! issued (2), revoked (3), released (4), corrected (9), then
 //!      4  issuer number
 //!      8  sequence of this certificate's entry before this one, 0 for none
 //!    1+n  serialNumber: length 1 to 20, then content octets
 //!      1  flags: 0x01 notBefore, 0x02 notAfter, 0x04 certificate SHA-256 (2 and 3);
-//!         0x08 an inventory was given, 0x10 invalidityDate (3); 0x20 a CRL says so (3 and 4)
+//!         0x08 an inventory was given (3), 0x10 invalidityDate (3 and 9), 0x20 a CRL says so (3 and 4)
 //!      5  notBefore             if flagged
 //!      5  notAfter              if flagged
 //!     32  certificate SHA-256   if flagged
-//!      5  revocationTime        (3), as claimed
-//!      1  reasonCode            (3), 0 for none
+//!      5  revocationTime        (3 and 9), as claimed
+//!      1  reasonCode            (3 and 9), 0 for none, in 9 never 6 (certificateHold)
 //!      5  invalidityDate        if flagged
 //!    1+n  the CRL's scope       if flagged: length 0 for a full CRL's, or 8, then its tag
 //!
@@ -57,10 +57,21 @@
 //!      5  revocationTime, as claimed
 //!      1  reasonCode, 0 for none, never 6 (certificateHold)
 //!      5  invalidityDate        if flagged
+//!
+//! epoch opened (8): a backup was restored, and the numbers go on above all that may have been used
+//!      4  epoch, from 2
+//!      8  last sequence of the backup, which this continues
+//!      8  leaves of the log then
+//!     32  its root hash then
+//!      8  floor: no number up to it is given again. This entry's own is floor + 1
+//!      8  sequence of the entry that the catalog's answers spoke for (`ledger.lineage`), 0 for none
+//!     32  SHA-256 of that entry's octets, zeros for none
+//!    2+n  why the floor is what it is: length, then text
 //! ```
 //!
 //! A reader refuses another version or kind (a newer program wrote it), a length that reaches past the
-//! end, octets left over, unknown flags, a notBefore, notAfter or hash of a revocation without flag
+//! end, octets left over, unknown flags, an epoch before 2, a floor that is not one below the entry's own
+//! number or lies below a number it names, a notBefore, notAfter or hash of a revocation without flag
 //! 0x08, a sequence of 0, an issuer number of 0, a previous sequence that is not smaller than its own,
 //! a serial number or CRLNumber that is not minimal, a negative CRLNumber, a delta without a CRLNumber,
 //! both onlyContains flags, a reason that does not exist, a hold of a whole issuer, a scope's tag of
@@ -73,6 +84,7 @@ use crate::{
     octets::Octets,
 };
 
+use super::epoch::EpochOpened;
 use super::record::{MILLIS_MAX, put_time};
 
 /// One entry of the ledger.
@@ -120,6 +132,8 @@ pub enum EntryKind {
         /// When, why and since when. Never a hold.
         claim: RevocationClaim,
     },
+    /// A backup was restored: its numbers end here, and go on above all that may have been used.
+    EpochOpened(EpochOpened),
 }
 
 /// An issuer as its certificate names it, and what the operator calls it.
@@ -168,6 +182,8 @@ pub enum Statement {
     },
     /// No longer on hold.
     Released,
+    /// Revoked as before, but at another time, for another reason, or suspect since another time.
+    Corrected(RevocationClaim),
 }
 
 const VERSION: u8 = 1;
@@ -179,6 +195,8 @@ const RELEASED: u8 = 4;
 const CLOCK_ACCEPTED: u8 = 5;
 const EVIDENCE: u8 = 6;
 const ISSUER_REVOKED: u8 = 7;
+const EPOCH_OPENED: u8 = 8;
+const CORRECTED: u8 = 9;
 
 const NOT_BEFORE: u8 = 0x01;
 const NOT_AFTER: u8 = 0x02;
@@ -212,8 +230,14 @@ pub(super) fn encode_certificate(
             Some(claim),
         ),
         Statement::Released => (RELEASED, 0, Inventory::default(), None),
+        Statement::Corrected(claim) => {
+            not_a_hold(&claim)?;
+            let flags = flag(claim.invalidity_date.is_some(), INVALIDITY_DATE);
+            (CORRECTED, flags, Inventory::default(), Some(claim))
+        }
     };
-    let scope = source.crl_scope().filter(|_| kind != ISSUED);
+    let by_crl = matches!(kind, REVOKED | RELEASED);
+    let scope = source.crl_scope().filter(|_| by_crl);
     put_head(kind, sequence, recorded_ms, source, out)?;
     out.extend_from_slice(&entry.issuer_number.to_be_bytes());
     out.extend_from_slice(&entry.previous.to_be_bytes());
@@ -282,6 +306,10 @@ impl Entry {
                 out.push(flag(claim.invalidity_date.is_some(), INVALIDITY_DATE));
                 put_claim(out, claim);
             }
+            EntryKind::EpochOpened(opened) => {
+                put_head(EPOCH_OPENED, sequence, recorded_ms, source, out)?;
+                opened.encode(out)?;
+            }
         }
         Ok(())
     }
@@ -321,7 +349,7 @@ impl Entry {
                 };
                 EntryKind::IssuerDefined { number, issuer }
             }
-            ISSUED | REVOKED | RELEASED => {
+            ISSUED | REVOKED | RELEASED | CORRECTED => {
                 let (entry, scope) = certificate(kind, &mut octets)?;
                 if entry.previous >= sequence {
                     return Err(EntryError::Sequence);
@@ -339,6 +367,7 @@ impl Entry {
                 evidence: evidence(&mut octets)?,
             },
             ISSUER_REVOKED => issuer_revoked(&mut octets)?,
+            EPOCH_OPENED => EntryKind::EpochOpened(EpochOpened::decode(sequence, &mut octets)?),
             kind => return Err(EntryError::Kind(kind)),
         };
         if !octets.is_empty() {
@@ -368,6 +397,7 @@ fn certificate(
         ISSUED => inventory_flags,
         REVOKED if flags & INVENTORY != 0 => inventory_flags | INVENTORY | INVALIDITY_DATE | CRL,
         REVOKED => INVALIDITY_DATE | CRL,
+        CORRECTED => INVALIDITY_DATE,
         _ => CRL,
     };
     if flags & !known != 0 {
@@ -394,6 +424,11 @@ fn certificate(
             let claim = claim(flags, octets)?;
             let inventory = (flags & INVENTORY != 0).then_some(inventory);
             Statement::Revoked { claim, inventory }
+        }
+        CORRECTED => {
+            let claim = claim(flags, octets)?;
+            not_a_hold(&claim)?;
+            Statement::Corrected(claim)
         }
         _ => Statement::Released,
     };
@@ -564,7 +599,7 @@ fn put_counted_u32(out: &mut Vec<u8>, octets: &[u8]) -> Result<(), EntryError> {
     Ok(())
 }
 
-fn text(octets: Option<&[u8]>) -> Result<&str, EntryError> {
+pub(super) fn text(octets: Option<&[u8]>) -> Result<&str, EntryError> {
     str::from_utf8(octets.ok_or(EntryError::Truncated)?).map_err(|_| EntryError::Text)
 }
 
@@ -628,6 +663,9 @@ pub enum EntryError {
     /// Evidence of a delta CRL without a number: nothing would say what it follows.
     #[error("in an entry: a delta CRL without a CRLNumber")]
     Delta,
+    /// An epoch that does not continue what it says it continues.
+    #[error("an epoch's numbers do not rise")]
+    Epoch,
     /// Source, cursor or label is not UTF-8.
     #[error("a text in an entry is not UTF-8")]
     Text,
@@ -791,6 +829,47 @@ mod tests {
                 .to_vec(),
             ),
             (
+                entry(
+                    0x0105,
+                    certificate(
+                        0x0103,
+                        Statement::Corrected(RevocationClaim {
+                            revocation_time: at(0x09),
+                            reason: Some(CrlReason::KeyCompromise),
+                            invalidity_date: Some(at(0x08)),
+                        }),
+                    ),
+                ),
+                hex!(
+                    "01 09 0000000000000105 00000123456789ab 05 696e646578 0002 c3a9"
+                    "00000002 0000000000000103 02 0080 10 0000000009 01 0000000008"
+                )
+                .to_vec(),
+            ),
+            (
+                entry(
+                    0x0200,
+                    EntryKind::EpochOpened(EpochOpened {
+                        epoch: 2,
+                        last_sequence: 0x0102,
+                        leaves: 0x0101,
+                        root: [0xcc; 32],
+                        floor: 0x01ff,
+                        answers: Some((0x0180, [0xdd; 32])),
+                        why: "é".to_owned(),
+                    }),
+                ),
+                hex!(
+                    "01 08 0000000000000200 00000123456789ab 05 696e646578 0002 c3a9"
+                    "00000002 0000000000000102 0000000000000101"
+                    "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+                    "00000000000001ff 0000000000000180"
+                    "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+                    "0002 c3a9"
+                )
+                .to_vec(),
+            ),
+            (
                 entry(0x0105, EntryKind::ClockAccepted { time: at(0x0d) }),
                 hex!(
                     "01 05 0000000000000105 00000123456789ab 05 696e646578 0002 c3a9"
@@ -896,7 +975,7 @@ mod tests {
         assert!(Entry::decode(&released).is_ok());
         for (at, octet, error) in [
             (0, 2, EntryError::Version(2)),
-            (1, 9, EntryError::Kind(9)),
+            (1, 10, EntryError::Kind(10)),
             (8, 0, EntryError::Sequence), // 0x0004, which is before 0x0103
             (10, 0xff, EntryError::Time),
             (24, 0, EntryError::IssuerNumber),
@@ -1028,6 +1107,12 @@ mod tests {
             (claim.clone(), prop::option::of(inventories()))
                 .prop_map(|(claim, inventory)| Statement::Revoked { claim, inventory }),
             Just(Statement::Released),
+            claim
+                .clone()
+                .prop_filter("no hold", |claim| {
+                    claim.reason != Some(CrlReason::CertificateHold)
+                })
+                .prop_map(Statement::Corrected),
         ];
         let serial = prop::collection::vec(any::<u8>(), 1..=20)
             .prop_filter_map("minimal", |octets| SerialNumber::from_content(&octets).ok());
@@ -1093,6 +1178,23 @@ mod tests {
                     }
                 },
             );
+        let epoch = (
+            (2_u32.., 1..400_u64, any::<u64>(), any::<[u8; 32]>()),
+            prop::option::of((1..400_u64, any::<[u8; 32]>())),
+            "\\PC{0,60}",
+        )
+            .prop_map(
+                |((epoch, last_sequence, leaves, root), answers, why)| EpochOpened {
+                    epoch,
+                    last_sequence,
+                    leaves,
+                    root,
+                    floor: 0,
+                    answers,
+                    why,
+                },
+            )
+            .prop_map(EntryKind::EpochOpened);
         let whole = (1_u32.., claim)
             .prop_filter("no hold", |(_, claim)| {
                 claim.reason != Some(CrlReason::CertificateHold)
@@ -1105,13 +1207,21 @@ mod tests {
             1_000..=u64::MAX,
             0..=MILLIS_MAX,
             ("\\PC{0,40}", "\\PC{0,90}"),
-            prop_oneof![4 => certificate, 1 => issuer, 1 => clock, 1 => evidence, 1 => whole],
+            prop_oneof![
+                4 => certificate, 1 => issuer, 1 => clock, 1 => evidence, 1 => whole, 1 => epoch
+            ],
             prop::option::of(prop::sample::select(vec![&b""[..], b"a scope!"])),
         )
-            .prop_map(|(sequence, recorded_ms, (name, cursor), kind, scope)| {
+            .prop_map(|(sequence, recorded_ms, (name, cursor), mut kind, scope)| {
+                if let EntryKind::EpochOpened(opened) = &mut kind {
+                    opened.floor = sequence - 1;
+                }
                 let mut source = Source::new(name, cursor).unwrap();
                 if let EntryKind::Certificate(entry) = &kind
-                    && !matches!(entry.statement, Statement::Issued(_))
+                    && matches!(
+                        entry.statement,
+                        Statement::Revoked { .. } | Statement::Released
+                    )
                     && let Some(scope) = scope.and_then(ScopeTag::from_bytes)
                 {
                     source = source.with_crl_scope(scope);

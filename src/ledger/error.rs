@@ -52,7 +52,9 @@ pub enum LedgerError {
         supported: u32,
     },
     /// Its files contradict themselves. Nothing was changed in them.
-    #[error("the ledger {} is damaged: restore it from a backup", path.display())]
+    #[error(
+        "the ledger {} is damaged: go on from a backup (estelam restore BACKUP)", path.display()
+    )]
     Damaged {
         /// The ledger's folder.
         path: PathBuf,

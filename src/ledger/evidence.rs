@@ -4,6 +4,7 @@
 use rocksdb::{Direction, IteratorMode, WriteBatch};
 
 use crate::{
+    asn1::UnixTime,
     change::{CrlScope, Evidence, Source},
     identity::IssuerId,
 };
@@ -112,6 +113,8 @@ impl Ledger {
             },
         };
         let mut batch = WriteBatch::default();
+        let found_by = keys::evidence_at(number, entry.recorded_ms, sequence);
+        batch.put_cf(engine.family(keys::META)?, found_by, []);
         let octets = log.append(&mut batch, &entry)?;
         let key = keys::evidence(number, evidence.scope.tag());
         batch.put_cf(engine.family(keys::META)?, key, octets);
@@ -144,6 +147,33 @@ impl LedgerSnapshot {
             all.push(decode(engine, number, &key, &value)?);
         }
         Ok(all)
+    }
+}
+
+impl LedgerSnapshot {
+    /// The newest evidence of an issuer that had been recorded by `at`: its entry.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn evidence_at(
+        &self,
+        issuer: &IssuerId,
+        at: UnixTime,
+    ) -> Result<Option<Entry>, LedgerError> {
+        let Some(number) = self.number(issuer) else {
+            return Ok(None);
+        };
+        let engine = self.engine();
+        let last_ms = at.as_secs().saturating_mul(1_000).saturating_add(999);
+        let mut rows = (self.view.borrow_dependent()).raw_iterator_cf(engine.family(keys::META)?);
+        rows.seek_for_prev(keys::evidence_at(number, last_ms, u64::MAX));
+        let found = rows.key();
+        let sequence = found.and_then(|key| keys::evidence_at_sequence(number, key));
+        rows.status().map_err(|error| engine.error(error))?;
+        match sequence {
+            Some(sequence) => self.entry(sequence),
+            None => Ok(None),
+        }
     }
 }
 

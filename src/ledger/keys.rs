@@ -18,7 +18,9 @@
 //!           "count" ‖ issuer number u32                      → u64 known, u64 revoked certificates
 //!           "evidence" ‖ issuer number u32 ‖ scope's tag      → canonical entry of the newest evidence of
 //!                                                              that scope; no tag for a full CRL's
-//!           "crl" ‖ issuer number u32                        → what is remembered of its CRLs (`crl_state`)
+//!           "crl at" ‖ issuer number u32 ‖ recorded ms u64 ‖ sequence u64
+//!                                                            → nothing: that entry is evidence
+//!           "crl made" ‖ issuer number u32                   → what is remembered of our CRLs (`crl_state`)
 //!           "issuer revoked" ‖ issuer number u32             → revoked value (`record`) of the entry
 //!                                                              that revoked all its certificates
 //! ```
@@ -48,7 +50,8 @@ pub(super) const FRONTIER: &[u8] = b"frontier";
 pub(super) const SIGNING_HIGH_WATER: &[u8] = b"signing_high_water";
 const COUNT: &[u8] = b"count";
 const EVIDENCE: &[u8] = b"evidence";
-const CRL: &[u8] = b"crl";
+const CRL_MADE: &[u8] = b"crl made";
+const EVIDENCE_AT: &[u8] = b"crl at";
 /// What the keys of epochs begin with.
 pub(super) const EPOCH: &[u8] = b"epoch";
 /// What the keys of issuers that were revoked as a whole begin with.
@@ -130,7 +133,25 @@ pub(super) fn evidence_prefix(issuer_number: u32) -> Key {
 }
 
 pub(super) fn crl(issuer_number: u32) -> Key {
-    Key::new([CRL, &issuer_number.to_be_bytes()])
+    Key::new([CRL_MADE, &issuer_number.to_be_bytes()])
+}
+
+/// The row that finds evidence by the time at which it was recorded.
+pub(super) fn evidence_at(issuer_number: u32, recorded_ms: u64, sequence: u64) -> Key {
+    Key::new([
+        EVIDENCE_AT,
+        &issuer_number.to_be_bytes(),
+        &recorded_ms.to_be_bytes(),
+        &sequence.to_be_bytes(),
+    ])
+}
+
+/// The sequence in such a key of this issuer; `None` for another key.
+pub(super) fn evidence_at_sequence(issuer_number: u32, key: &[u8]) -> Option<u64> {
+    let rest = key.strip_prefix(EVIDENCE_AT)?;
+    let rest = rest.strip_prefix(&issuer_number.to_be_bytes())?;
+    let (_, sequence) = rest.split_first_chunk::<8>()?;
+    sequence.try_into().ok().map(u64::from_be_bytes)
 }
 
 /// The row of an epoch.

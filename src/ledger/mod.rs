@@ -15,13 +15,16 @@
 //! It knows no HTTP, no signing and no clock: whoever writes says what time it is.
 
 mod batch;
+mod copy;
 mod crl_state;
 mod engine;
 mod entry;
+mod epoch;
 mod error;
 mod evidence;
 mod group;
 mod high_water;
+mod history;
 mod idempotency;
 mod issuer_wide;
 mod issuers;
@@ -39,16 +42,19 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
+pub use copy::{LedgerFacts, OwnedFolder};
 pub use crl_state::LastCrl;
 pub use engine::FORMAT_VERSION;
 pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, Statement};
+pub use epoch::{EpochOpened, Floor};
 pub use error::{Damage, LedgerError, StorageError};
 pub use evidence::{EvidenceEntry, Recorded};
 pub use group::{Acknowledged, CommitError, GroupCommit, GroupOptions, Receipt, SubmitError};
+pub use history::{By, History, Past};
 pub use idempotency::{KEPT_MS, PushFate, PushRecord, PushRequest, Refused, Run, RunResult};
 pub use issuer_wide::{CommittedOrder, Durable, IssuerRevocationOrder, OwnStatuses, RevokedIssuer};
 pub use issuers::DefinedIssuer;
-pub use log::TreeHead;
+pub use log::{Frontier, TreeHead, leaf_hash};
 pub use record::{Revocation, RevokedRecord, StatusRecord};
 pub use revoked::RevokedRows;
 pub use snapshot::{LedgerSnapshot, Rows, StatusRow};

@@ -9,7 +9,7 @@ use crate::identity::{IssuerId, SerialNumber};
 
 use super::{
     engine::{Count, Engine, be_u64},
-    entry::{CertificateEntry, Entry, EntryKind},
+    entry::{Entry, EntryKind},
     error::{Damage, LedgerError},
     issuer_wide::IssuerWide,
     issuers::{DefinedIssuer, IssuerTable},
@@ -108,6 +108,10 @@ impl LedgerSnapshot {
             .filter(|issuer| issuer.sequence <= self.last_sequence)
     }
 
+    pub(super) fn number(&self, issuer: &IssuerId) -> Option<u32> {
+        self.issuers.number(issuer)
+    }
+
     /// How many certificates of an issuer are known.
     ///
     /// # Errors
@@ -171,7 +175,7 @@ impl LedgerSnapshot {
         })
     }
 
-    fn own_status(
+    pub(super) fn own_status(
         &self,
         number: u32,
         issuer: &IssuerId,
@@ -265,54 +269,6 @@ impl LedgerSnapshot {
             })),
             _ => Err(self.engine().damaged(Damage::Record { number, serial })),
         }
-    }
-
-    /// Everything that was recorded about a certificate, the latest first: its own entries, and that
-    /// which revoked its issuer as a whole if it is revoked by that.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when reading fails.
-    pub fn history(
-        &self,
-        issuer: &IssuerId,
-        serial: &SerialNumber,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        let mut history = Vec::new();
-        let Some(number) = self.issuers.number(issuer) else {
-            return Ok(history);
-        };
-        let own = self.own_status(number, issuer, serial)?;
-        let mut whole = own.and_then(|own| {
-            let whole = self.whole(number)?;
-            (whole.status_of(own).revocation == Some(whole.revocation)).then_some(whole.sequence)
-        });
-        let mut next = own.map_or(0, |own| own.sequence);
-        while next > 0 || whole.is_some() {
-            if let Some(sequence) = whole.filter(|sequence| *sequence > next) {
-                whole = None;
-                let missing = Damage::MissingEntry { sequence };
-                let entry = self.entry(sequence)?;
-                history.push(entry.ok_or_else(|| self.engine().damaged(missing))?);
-                continue;
-            }
-            let entry = self.entry(next)?;
-            let missing = Damage::MissingEntry { sequence: next };
-            let entry = entry.ok_or_else(|| self.engine().damaged(missing))?;
-            next = match &entry.kind {
-                // Decoding has made sure that the previous one is earlier: this ends.
-                EntryKind::Certificate(CertificateEntry {
-                    previous,
-                    serial: about,
-                    ..
-                }) if about == serial => *previous,
-                _ => {
-                    let sequence = entry.sequence;
-                    return Err(self.engine().damaged(Damage::MissingEntry { sequence }));
-                }
-            };
-            history.push(entry);
-        }
-        Ok(history)
     }
 
     /// One entry; `None` when there is none with this number.

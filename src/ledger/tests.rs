@@ -21,6 +21,7 @@ use super::{
     *,
 };
 
+mod history;
 mod issuer_wide;
 mod log;
 
@@ -128,6 +129,7 @@ fn what_was_committed_is_there_after_reopening() {
 
     let snapshot = ledger.snapshot().unwrap();
     let history = snapshot.history(&issuer, &serial(1)).unwrap();
+    let history: Vec<_> = history.map(Result::unwrap).collect();
     let sequences: Vec<_> = history.iter().map(|entry| entry.sequence).collect();
     assert_eq!(sequences, [3, 2]);
     assert_eq!(history[0].source, source());
@@ -536,6 +538,7 @@ fn check(ledger: &Ledger, issuers: &[IssuerId; 2], model: &Model) {
         for ((of, number), history) in &model.history {
             if *of == index {
                 let entries = snapshot.history(issuer, &model_serial(*number)).unwrap();
+                let entries: Vec<_> = entries.map(Result::unwrap).collect();
                 let sequences: Vec<_> = entries.iter().rev().map(|entry| entry.sequence).collect();
                 let key = (index, *number);
                 let whole = model.whole[index].and_then(|whole| whole.by_issuer);

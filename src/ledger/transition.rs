@@ -1,25 +1,31 @@
 //! Which change a certificate's status allows: a pure function of what is known and what is said.
 //!
-//! | known ↓ said → | Issue | Revoke | Release |
-//! | --- | --- | --- | --- |
-//! | nothing | applied | applied: kept, and outranks the issuance that comes later | refused |
-//! | good | adds what is missing, else unchanged; refused if it contradicts | applied | unchanged if just released, else refused |
-//! | on hold | adds what is missing, else refused | same again: unchanged; another reason: applied; else refused | applied |
-//! | revoked | adds what is missing, else refused | same again: unchanged, else refused | refused |
+//! | known ↓ said → | Issue | Revoke | Release | Correct |
+//! | --- | --- | --- | --- | --- |
+//! | nothing | applied | applied: kept, and outranks the issuance that comes later | refused | refused |
+//! | good | adds what is missing, else unchanged; refused if it contradicts | applied | unchanged if just released, else refused | refused |
+//! | on hold | adds what is missing, else refused | same again: unchanged; another reason: applied; else refused | applied | refused |
+//! | revoked | adds what is missing, else refused | same again: unchanged, else refused | refused | same again: unchanged; stricter: applied; milder: refused |
 //!
 //! So revoked never returns to good, but for the end of a hold. "V after R", an old list that still
 //! shows a revoked certificate as valid, is refused by name, never silently passed over. An issuance
 //! that only brings missing inventory never touches the revocation.
 //!
+//! A correction (BR §7.2.2) says that a final revocation was recorded wrongly. It may make it stricter in
+//! every respect and milder in none, for whoever relied on what was said before must not be let down: not
+//! later, with no later invalidityDate, no hold, and no compromise taken back. Even a plain mistake in the
+//! strict direction stays: a signature that was refused once is not made valid by a second opinion. What
+//! counts as the moment that it was recorded is that of the revocation itself.
+//!
 //! Of an issuer that was revoked as a whole every certificate is revoked for good, though its own record
 //! may say good or on hold. It is then judged like this:
 //!
-//! | own record ↓ said → | Issue | Revoke | Release |
-//! | --- | --- | --- | --- |
-//! | nothing | applied, and revoked with all others | applied; a final one stays its own | refused |
-//! | good | as above: the source says nothing of the issuer | as the issuer or again: unchanged, but for the inventory; else refused | refused |
-//! | on hold | as above | the same | refused |
-//! | revoked | as above | as above | refused |
+//! | own record ↓ said → | Issue | Revoke | Release | Correct |
+//! | --- | --- | --- | --- | --- |
+//! | nothing | applied, and revoked with all others | applied; a final one stays its own | refused | refused |
+//! | good | as above: the source says nothing of the issuer | as the issuer or again: unchanged, but for the inventory; else refused | refused | refused |
+//! | on hold | as above | the same | refused | refused |
+//! | revoked | as above | as above | refused | as above |
 //!
 //! A revocation of its own that comes later is refused like any second one: what clients were told of the
 //! certificate does not change any more.
@@ -86,6 +92,7 @@ pub(super) fn transition(
         Action::Issue(inventory) => issue(current, inventory),
         Action::Revoke { claim, inventory } => revoke(current, claim, inventory.as_ref(), now_ms),
         Action::Release => release(current),
+        Action::Correct(claim) => correct(current, claim),
     }
 }
 
@@ -97,6 +104,7 @@ fn covered(current: &Standing, whole: &RevocationClaim, action: &Action) -> Tran
     });
     match action {
         Action::Release => revoked,
+        Action::Correct(_) => Transition::Refuse(Refusal::NothingToCorrect),
         Action::Issue(inventory) => match issue(current, inventory) {
             Transition::Refuse(Refusal::Revoked { .. }) => revoked,
             judged => judged,
@@ -191,6 +199,54 @@ fn revoke(
     })
 }
 
+fn correct(current: &Standing, claim: &RevocationClaim) -> Transition {
+    let revocation = match current.revocation {
+        Some(revocation) if !revocation.is_hold() => revocation,
+        None if current.issued.is_none() => return Transition::Refuse(Refusal::NotKnown),
+        _ => return Transition::Refuse(Refusal::NothingToCorrect),
+    };
+    let known = revocation.claim;
+    if known == *claim {
+        return Transition::Unchanged;
+    }
+    if let Some(refusal) = milder(&known, claim) {
+        return Transition::Refuse(refusal);
+    }
+    Transition::Apply(Standing {
+        revocation: Some(Revocation {
+            claim: *claim,
+            ..revocation
+        }),
+        ..*current
+    })
+}
+
+/// Why `claim` would let something be trusted that `known` does not.
+fn milder(known: &RevocationClaim, claim: &RevocationClaim) -> Option<Refusal> {
+    let compromised = |reason: &CrlReason| {
+        matches!(
+            reason,
+            CrlReason::KeyCompromise | CrlReason::CaCompromise | CrlReason::AaCompromise
+        )
+    };
+    // The moment of the revocation stands for an invalidityDate that is not given.
+    let suspect = |claim: &RevocationClaim| claim.invalidity_date.unwrap_or(claim.revocation_time);
+    if claim.reason == Some(CrlReason::CertificateHold) {
+        return Some(Refusal::CorrectedToHold);
+    }
+    if claim.revocation_time > known.revocation_time {
+        let revocation_time = known.revocation_time;
+        return Some(Refusal::CorrectedToLater { revocation_time });
+    }
+    if suspect(claim) > suspect(known) {
+        let invalidity_date = suspect(known);
+        return Some(Refusal::InvalidityCorrectedToLater { invalidity_date });
+    }
+    let reason = known.reason.filter(compromised)?;
+    let kept = claim.reason.as_ref().is_some_and(compromised);
+    (!kept).then_some(Refusal::CompromiseTakenBack { reason })
+}
+
 fn release(current: &Standing) -> Transition {
     match current.revocation {
         Some(revocation) if revocation.is_hold() => Transition::Apply(Standing {
@@ -237,6 +293,10 @@ mod tests {
         }
     }
 
+    fn correct(secs: u64, reason: Option<CrlReason>) -> Action {
+        Action::Correct(claim(secs, reason))
+    }
+
     fn until(secs: u64) -> Inventory {
         Inventory {
             not_after: Some(at(secs)),
@@ -266,6 +326,13 @@ mod tests {
             Action::Issue(Inventory::default()),
         );
         let (r, hold, end) = (revoke(5, Some(Key)), revoke(4, Some(Hold)), Action::Release);
+        let no_reason = revoke(5, None);
+        let suspect = |secs, since| {
+            Action::Correct(RevocationClaim {
+                invalidity_date: Some(at(since)),
+                ..claim(secs, Some(Key))
+            })
+        };
         let r_with_dates = Action::Revoke {
             claim: claim(5, Some(Key)),
             inventory: Some(until(9)),
@@ -359,6 +426,77 @@ mod tests {
             ("release of good", &[v, end], Err(Refusal::NotOnHold)),
             ("release of unknown", &[end], Err(Refusal::NotKnown)),
             ("hold before V, released", &[hold, end], Ok(true)),
+            ("earlier", &[v, r, correct(4, Some(Key))], Ok(true)),
+            (
+                "other reason",
+                &[v, no_reason, correct(5, Some(Key))],
+                Ok(true),
+            ),
+            ("no correction", &[v, r, correct(5, Some(Key))], Ok(false)),
+            (
+                "correction again",
+                &[v, r, correct(4, Some(Key)), correct(4, Some(Key))],
+                Ok(false),
+            ),
+            (
+                "later",
+                &[v, r, correct(6, Some(Key))],
+                Err(Refusal::CorrectedToLater {
+                    revocation_time: at(5),
+                }),
+            ),
+            (
+                "back to what it was",
+                &[v, r, correct(4, Some(Key)), correct(5, Some(Key))],
+                Err(Refusal::CorrectedToLater {
+                    revocation_time: at(4),
+                }),
+            ),
+            (
+                "to a hold",
+                &[v, r, correct(4, Some(Hold))],
+                Err(Refusal::CorrectedToHold),
+            ),
+            (
+                "compromise taken back",
+                &[v, r, correct(4, Some(CrlReason::Superseded))],
+                Err(Refusal::CompromiseTakenBack { reason: Key }),
+            ),
+            ("suspect earlier", &[v, r, suspect(5, 2)], Ok(true)),
+            (
+                "suspect later",
+                &[v, r, suspect(5, 2), suspect(5, 3)],
+                Err(Refusal::InvalidityCorrectedToLater {
+                    invalidity_date: at(2),
+                }),
+            ),
+            (
+                "no more suspect",
+                &[v, r, suspect(5, 2), correct(5, Some(Key))],
+                Err(Refusal::InvalidityCorrectedToLater {
+                    invalidity_date: at(2),
+                }),
+            ),
+            (
+                "R of the corrected",
+                &[v, r, correct(4, Some(Key)), r],
+                Err(otherwise(4, Some(Key))),
+            ),
+            (
+                "correction of good",
+                &[v, correct(4, None)],
+                Err(Refusal::NothingToCorrect),
+            ),
+            (
+                "correction of a hold",
+                &[v, hold, correct(4, None)],
+                Err(Refusal::NothingToCorrect),
+            ),
+            (
+                "correction of unknown",
+                &[correct(4, None)],
+                Err(Refusal::NotKnown),
+            ),
         ];
         for (name, actions, expected) in table {
             let actual = match play(actions).1 {
@@ -437,6 +575,30 @@ mod tests {
             ("on hold, R", &[v, hold], r, otherwise),
             ("on hold, R as the issuer", &[v, hold], same, Ok(false)),
             ("on hold, release", &[v, hold], end, revoked),
+            (
+                "unknown, correction",
+                &[],
+                correct(2, None),
+                Err(Refusal::NotKnown),
+            ),
+            (
+                "good, correction",
+                &[v],
+                correct(2, Some(Key)),
+                Err(Refusal::NothingToCorrect),
+            ),
+            (
+                "on hold, correction",
+                &[v, hold],
+                correct(2, Some(Key)),
+                Err(Refusal::NothingToCorrect),
+            ),
+            (
+                "revoked, correction",
+                &[v, r],
+                correct(2, Some(Key)),
+                Ok(true),
+            ),
             ("revoked, R again", &[v, r], r, Ok(false)),
             ("revoked, R as the issuer", &[v, r], same, own),
             (
@@ -514,6 +676,12 @@ mod tests {
         prop::collection::vec(
             prop_oneof![
                 inventory.clone().prop_map(Action::Issue),
+                (0..4_u64, reason.clone(), prop::option::of(0..4_u64)).prop_map(
+                    |(secs, reason, suspect)| Action::Correct(RevocationClaim {
+                        invalidity_date: suspect.map(at),
+                        ..claim(secs, reason)
+                    })
+                ),
                 (0..4_u64, reason, prop::option::of(inventory)).prop_map(
                     |(secs, reason, inventory)| Action::Revoke {
                         claim: claim(secs, reason),
@@ -540,7 +708,13 @@ mod tests {
                             prop_assert!(before.is_hold() && action == Action::Release);
                         }
                         if let (Some(before), Some(after)) = (standing.revocation, next.revocation) {
-                            prop_assert!(before == after || before.is_hold());
+                            let corrected = matches!(action, Action::Correct(_));
+                            prop_assert!(before == after || before.is_hold() || corrected);
+                            if corrected {
+                                prop_assert!(!before.is_hold() && !after.is_hold());
+                                prop_assert!(after.signing_time() <= before.signing_time());
+                                prop_assert_eq!(after.recorded_ms, before.recorded_ms);
+                            }
                         }
                         standing = next;
                         // Whatever was just applied is not applied again.

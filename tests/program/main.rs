@@ -15,6 +15,7 @@
     reason = "helpers are public to the other modules, and nobody else is there"
 )]
 
+mod backup;
 mod ca;
 mod cli;
 #[path = "../common/mod.rs"]
@@ -26,6 +27,7 @@ mod custom_vectors;
 mod demo;
 mod evidence;
 mod faults;
+mod history;
 mod http;
 mod import;
 mod import_certs;

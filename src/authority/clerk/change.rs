@@ -58,7 +58,7 @@ impl Clerk {
         };
         let issuer_below = match request.action {
             ClerkAction::Revoke { .. } | ClerkAction::Hold => self.issuer_below(issuer, serial)?,
-            ClerkAction::Release => None,
+            ClerkAction::Correct { .. } | ClerkAction::Release => None,
         };
         Ok(ChangeReply {
             outcome,
@@ -96,6 +96,15 @@ pub enum ClerkAction {
         /// RFC 3339.
         invalidity_date: Option<String>,
     },
+    /// Correct what was recorded of its final revocation. What is left out stays as it was.
+    Correct {
+        /// CRLReason by name.
+        reason: Option<String>,
+        /// RFC 3339; not later than before.
+        revocation_time: Option<String>,
+        /// RFC 3339; not later than before.
+        invalidity_date: Option<String>,
+    },
     /// Put it on hold.
     Hold,
     /// Release it from hold.
@@ -127,6 +136,26 @@ impl ClerkAction {
                         .unwrap_or_else(|| unstated(reason)),
                     reason,
                     invalidity_date: stated_time(invalidity_date.as_deref())?,
+                })
+            }
+            Self::Correct {
+                reason,
+                revocation_time,
+                invalidity_date,
+            } => {
+                // What is not revoked at all is refused by the ledger, whatever is claimed.
+                let known = claimed.unwrap_or(RevocationClaim {
+                    revocation_time: now,
+                    reason: None,
+                    invalidity_date: None,
+                });
+                let reason = reason.as_deref().map(reason_by_name).transpose()?;
+                Action::Correct(RevocationClaim {
+                    revocation_time: stated_time(revocation_time.as_deref())?
+                        .unwrap_or(known.revocation_time),
+                    reason: reason.unwrap_or(known.reason),
+                    invalidity_date: stated_time(invalidity_date.as_deref())?
+                        .or(known.invalidity_date),
                 })
             }
             Self::Hold => revocation(RevocationClaim {
@@ -245,6 +274,36 @@ mod tests {
             (&ClerkAction::Hold, None, claim(hold, at(9))),
         ] {
             assert_eq!(action.to_ledger(at(9), known).unwrap(), revocation(told));
+        }
+        // A correction keeps what it does not state.
+        let known = RevocationClaim {
+            invalidity_date: Some(at(2)),
+            ..claim(reason, at(5))
+        };
+        let correct = |reason: Option<&str>, time: Option<&str>| ClerkAction::Correct {
+            reason: reason.map(str::to_owned),
+            revocation_time: time.map(str::to_owned),
+            invalidity_date: None,
+        };
+        for (action, expected) in [
+            (correct(None, None), known),
+            (
+                correct(Some("unspecified"), None),
+                RevocationClaim {
+                    reason: None,
+                    ..known
+                },
+            ),
+            (
+                correct(None, Some("1970-01-01T00:00:04Z")),
+                RevocationClaim {
+                    revocation_time: at(4),
+                    ..known
+                },
+            ),
+        ] {
+            let told = action.to_ledger(at(9), Some(known)).unwrap();
+            assert_eq!(told, Action::Correct(expected));
         }
     }
 }

@@ -1,12 +1,14 @@
 //! What operators may do to the ledger and read from it, the same with and without a running server.
 //! A file for each kind of request, with its reply.
 
+mod backup;
 mod change;
 mod crl;
 mod crl_publication;
 mod import;
 mod issuance;
 mod issuer_wide;
+mod past;
 mod push;
 mod status;
 
@@ -21,6 +23,7 @@ use crate::feed::{LedgerSink, LedgerSinkError};
 use crate::identity::SerialNumber;
 use crate::ledger::{CommitError, GroupCommit, Ledger, LedgerError, StatusRecord};
 
+pub use backup::{BackupReply, BackupRequest};
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
 pub use crl_publication::{PublishCrlReply, PublishCrlRequest};
 pub use issuance::{
@@ -29,6 +32,9 @@ pub use issuance::{
 pub use issuer_wide::{
     CaCertificate, CaCertificateState, IssuerBelow, RevokeAllPreview, RevokeAllReply,
     RevokeAllRequest, WholeRevocation,
+};
+pub use past::{
+    CrlFacts, HistoryEntry, HistoryReply, HistoryRequest, PastBy, PastReply, PastRequest, PastState,
 };
 pub(super) use push::{
     PushError, PushOrder, Submitted, answer as push_answer, record_of as push_record,

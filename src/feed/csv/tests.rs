@@ -43,7 +43,7 @@ fn said(csv: &Csv) -> Vec<(u64, String, Option<RevocationClaim>, Option<Inventor
             let (claim, inventory) = match record.change.action {
                 Action::Issue(inventory) => (None, Some(inventory)),
                 Action::Revoke { claim, inventory } => (Some(claim), inventory),
-                Action::Release => panic!("no row says so"),
+                Action::Release | Action::Correct(_) => panic!("no row says so"),
             };
             (
                 record.line,

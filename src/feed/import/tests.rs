@@ -66,7 +66,7 @@ impl StatusSink for Memory {
 fn claim(change: &Change) -> Option<RevocationClaim> {
     match change.action {
         Action::Revoke { claim, .. } => Some(claim),
-        Action::Issue(_) | Action::Release => None,
+        Action::Issue(_) | Action::Release | Action::Correct(_) => None,
     }
 }
 

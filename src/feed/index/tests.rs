@@ -32,7 +32,7 @@ fn said(index: &Index) -> Vec<(u64, String, String, Option<RevocationClaim>)> {
             let (inventory, revocation) = match change.action {
                 Action::Issue(inventory) => (inventory, None),
                 Action::Revoke { claim, inventory } => (inventory.unwrap(), Some(claim)),
-                Action::Release => panic!("index.txt knows no release"),
+                Action::Release | Action::Correct(_) => panic!("index.txt knows neither"),
             };
             let Inventory {
                 not_before: None,

@@ -66,10 +66,6 @@ impl<'a> Appender<'a> {
 
     /// Opens an epoch: the next entry has the number `first_sequence`, which may not be one that was
     /// used. Once the batch is written, the engine is to be told ([`Engine::add_epoch`]).
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "restoring a backup opens epochs")
-    )]
     pub(in crate::ledger) fn open_epoch(
         &mut self,
         batch: &mut WriteBatch,

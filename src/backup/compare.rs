@@ -1,0 +1,619 @@
+//! What a restored ledger lacks, and entering it again.
+//!
+//! Of each certificate the newest fact counts, whatever trace it is from: each trace is as of a number of
+//! the ledger, and the higher one knows better. A ledger that is set aside is as of its last entry, a
+//! segment as of what its header says, a note of what clients were shown as of its own entry. The restored
+//! ledger's record is as of the certificate's own entry: where a trace contradicts it and is not older, the
+//! ledger lacks an entry.
+//!
+//! | ledger ↓ newest fact → | good | on hold | revoked |
+//! | --- | --- | --- | --- |
+//! | nothing | issued | hold | revoked |
+//! | good | – | hold | revoked |
+//! | on hold | stays on hold, and is told | – | revoked |
+//! | revoked | – | – | corrected, where time or reason differ and it is stricter |
+//!
+//! So nothing becomes milder than clients were shown or than the backup has it. A hold that had ended after
+//! the backup is not ended by an old answer: what came after that answer may be lost.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::BackupError;
+use super::traces::Traces;
+use crate::asn1::{CrlReason, UnixTime};
+use crate::catalog::shown::Shown;
+use crate::change::{Action, Change, Inventory, Outcome, RevocationClaim, Source};
+use crate::identity::{IssuerId, SerialHash, SerialNumber};
+use crate::ledger::{
+    IssuerRevocationOrder, Ledger, LedgerError, LedgerSnapshot, Revocation, StatusRecord,
+    Submission,
+};
+use crate::ocsp::invalidity_date_extension;
+use crate::segment::{Lookup, Record, RecordStatus, Segment, names};
+
+/// What the ledger lacked.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Lacking {
+    /// How many numbers lie between the backup's last entry and the highest that was found: at most so
+    /// many entries are lost, of which those below were entered again.
+    pub numbers: u64,
+    /// Revocations, holds and corrections that were entered again.
+    pub revocations: Vec<Reentered>,
+    /// How many certificates were entered again as issued.
+    pub issued: u64,
+    /// Some of them.
+    pub issued_some: Vec<Reentered>,
+    /// Issuers that were revoked as a whole again.
+    pub issuers: Vec<String>,
+    /// On hold again, though the hold had ended after the backup.
+    pub holds: Vec<Reentered>,
+    /// What could not be entered, each with the reason.
+    pub refused: Vec<String>,
+    /// What could not be read, each with the reason.
+    pub unread: Vec<String>,
+}
+
+/// A certificate that was entered again.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reentered {
+    /// The issuer's name.
+    pub issuer: String,
+    /// The serial number in hexadecimal.
+    pub serial: String,
+    /// What was entered.
+    pub what: What,
+    /// CRLReason, where there is one.
+    pub reason: Option<&'static str>,
+    /// The revocation time, RFC 3339.
+    pub revocation_time: Option<String>,
+    /// What shows it.
+    pub evidence: String,
+    /// The number of the new entry.
+    pub sequence: Option<u64>,
+}
+
+/// What became of a certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Entered as issued.
+    Issued,
+    /// Entered as revoked.
+    Revoked,
+    /// Put on hold.
+    OnHold,
+    /// Its revocation was corrected.
+    Corrected,
+    /// It stays on hold.
+    HoldEnded,
+}
+
+/// Enters what is lacking.
+pub(super) struct Comparison<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) traces: &'a Traces,
+    pub(super) now_ms: u64,
+    labels: HashMap<IssuerId, Arc<str>>,
+    /// Up to which number the ledger that is set aside was read whole, 0 for not.
+    set_aside_up_to: u64,
+    waiting: Vec<Waiting>,
+    strangers: u64,
+    lacking: Lacking,
+}
+
+/// What one trace shows of one certificate.
+struct Fact {
+    issuer: IssuerId,
+    serial: SerialNumber,
+    /// The number of the ledger that it is as of.
+    as_of: u64,
+    issued: Option<Inventory>,
+    revocation: Option<RevocationClaim>,
+}
+
+struct Waiting {
+    change: Change,
+    source: Source,
+    told: Reentered,
+}
+
+impl<'a> Comparison<'a> {
+    pub(super) fn new(
+        ledger: &'a Ledger,
+        traces: &'a Traces,
+        now_ms: u64,
+    ) -> Result<Self, LedgerError> {
+        let labels = ledger.issuers()?.into_iter();
+        Ok(Self {
+            ledger,
+            traces,
+            now_ms,
+            labels: labels
+                .map(|issuer| (issuer.id, Arc::from(issuer.identity.label.as_str())))
+                .collect(),
+            set_aside_up_to: 0,
+            waiting: Vec::new(),
+            strangers: 0,
+            lacking: Lacking {
+                unread: traces.unread.clone(),
+                ..Lacking::default()
+            },
+        })
+    }
+
+    /// Goes through all traces. `told` is given how many certificates were compared so far.
+    pub(super) fn run(mut self, told: &mut dyn FnMut(u64)) -> Result<Lacking, BackupError> {
+        let mut compared = 0_u64;
+        let mut count = || {
+            compared = compared.saturating_add(1);
+            if compared.is_multiple_of(TOLD_EVERY) {
+                told(compared);
+            }
+        };
+        self.set_aside(&mut count)?;
+        self.noted(&mut count)?;
+        self.answers(&mut count)?;
+        self.commit()?;
+        // Last: under it nothing more is entered of single certificates.
+        self.whole_issuers()?;
+        if self.strangers > 0 {
+            let count = self.strangers;
+            self.lacking.refused.push(format!(
+                "{count} certificates in the catalog are of issuers that neither the backup nor the \
+                 configuration knows"
+            ));
+        }
+        Ok(self.lacking)
+    }
+
+    fn set_aside(&mut self, count: &mut dyn FnMut()) -> Result<(), BackupError> {
+        let Some(aside) = &self.traces.aside else {
+            return Ok(());
+        };
+        let snapshot = &aside.snapshot;
+        let mut whole_read = true;
+        for issuer in snapshot.issuers() {
+            for row in snapshot.shard_records(&issuer.id, 0, 0)? {
+                let (serial, record) = match row {
+                    Ok(row) => row,
+                    Err(error) => {
+                        let line = format!("the rest of the ledger that is set aside: {error}");
+                        self.lacking.unread.push(line);
+                        whole_read = false;
+                        break;
+                    }
+                };
+                count();
+                let revocation = record.revocation.filter(|own| own.by_issuer.is_none());
+                let fact = Fact {
+                    issuer: issuer.id,
+                    serial,
+                    as_of: aside.facts.last_sequence,
+                    issued: record.issued,
+                    revocation: revocation.as_ref().map(as_signed),
+                };
+                let sequence = record.sequence;
+                self.weigh(&fact, || {
+                    format!("entry {sequence} of the ledger set aside")
+                })?;
+            }
+        }
+        if whole_read {
+            self.set_aside_up_to = aside.facts.last_sequence;
+        }
+        Ok(())
+    }
+
+    fn noted(&mut self, count: &mut dyn FnMut()) -> Result<(), BackupError> {
+        let mut noted: Vec<&Shown> = self.traces.shown.values().collect();
+        noted.sort_by_key(|shown| shown.sequence);
+        for shown in noted {
+            count();
+            let Some(serial) = shown.serial else { continue };
+            let hash = SerialHash::new(&shown.issuer, serial.as_bytes());
+            let sequence = shown.sequence;
+            if self.is_set_aside_newer(sequence)
+                || self.newer_answer(&shown.issuer, hash, serial.as_bytes(), sequence)
+            {
+                continue;
+            }
+            let fact = Fact {
+                issuer: shown.issuer,
+                serial,
+                as_of: sequence,
+                issued: None,
+                revocation: shown.revocation.map(|claim| RevocationClaim {
+                    revocation_time: (claim.revocation_time).min(seconds(shown.recorded_ms)),
+                    ..claim
+                }),
+            };
+            self.weigh(&fact, || format!("clients were shown entry {sequence}"))?;
+        }
+        Ok(())
+    }
+
+    fn answers(&mut self, count: &mut dyn FnMut()) -> Result<(), BackupError> {
+        let traces = self.traces;
+        for segment in &traces.survey.segments {
+            let as_of = segment.as_of();
+            if self.is_set_aside_newer(as_of) {
+                continue;
+            }
+            let name = names::hexadecimal(segment.sha256());
+            let whole = traces.shown.get(&(*segment.issuer(), None));
+            for record in segment.iter() {
+                count();
+                let record = match record {
+                    Ok(record) => record,
+                    Err(damage) => {
+                        self.lacking.unread.push(format!("{name}.seg: {damage}"));
+                        continue;
+                    }
+                };
+                let Some(fact) = answered(segment, &record) else {
+                    continue;
+                };
+                // Revoked with all others: that is entered once.
+                if let (Some(claim), Some(whole)) = (fact.revocation, whole.and_then(Shown::claim))
+                    && (claim.revocation_time, claim.reason)
+                        == (whole.revocation_time, whole.reason)
+                {
+                    continue;
+                }
+                let hash = SerialHash::new(segment.issuer(), record.serial());
+                let noted = traces.shown.get(&(fact.issuer, Some(fact.serial)));
+                if noted.is_some_and(|shown| shown.sequence > as_of)
+                    || self.newer_answer(segment.issuer(), hash, record.serial(), as_of)
+                {
+                    continue;
+                }
+                self.weigh(&fact, || format!("segment {name} as of entry {as_of}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn whole_issuers(&mut self) -> Result<(), BackupError> {
+        let mut orders = Vec::new();
+        for shown in self.traces.shown.values() {
+            if let (None, Some(claim)) = (shown.serial, shown.claim()) {
+                orders.push((shown.issuer, claim, shown.sequence));
+            }
+        }
+        if let Some(aside) = &self.traces.aside {
+            orders.extend(aside.snapshot.revoked_issuers().map(|revoked| {
+                (
+                    revoked.issuer,
+                    as_signed(&revoked.revocation),
+                    revoked.sequence,
+                )
+            }));
+        }
+        for (issuer, claim, sequence) in orders {
+            let Some(label) = self.labels.get(&issuer).cloned() else {
+                let line = format!("issuer {issuer} was revoked as a whole, and is not known");
+                self.lacking.refused.push(line);
+                continue;
+            };
+            if self.ledger.revoked_issuer(&issuer)?.is_some() {
+                continue;
+            }
+            let order = IssuerRevocationOrder {
+                issuer,
+                claim,
+                with: Vec::new(),
+            };
+            let source = source(&format!("entry {sequence}, by which all were revoked"));
+            match self
+                .ledger
+                .revoke_issuer(&order, &source, self.now_ms)?
+                .outcome
+            {
+                Outcome::Applied { .. } => self.lacking.issuers.push(label.to_string()),
+                Outcome::Unchanged => {}
+                Outcome::Refused(refusal) => {
+                    self.lacking
+                        .refused
+                        .push(format!("issuer {label:?} as a whole: {refusal}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the ledger that is set aside has all of what is as of `sequence`.
+    const fn is_set_aside_newer(&self, sequence: u64) -> bool {
+        self.set_aside_up_to >= sequence
+    }
+
+    /// Whether a segment as of a higher number speaks of the certificate.
+    fn newer_answer(&self, issuer: &IssuerId, hash: SerialHash, serial: &[u8], as_of: u64) -> bool {
+        self.traces
+            .survey
+            .segments
+            .iter()
+            .take_while(|segment| segment.as_of() > as_of)
+            .filter(|segment| segment.issuer() == issuer && segment.covers(hash))
+            .any(|segment| matches!(segment.lookup(hash, serial), Lookup::Found(_)))
+    }
+
+    /// Enters what the ledger lacks of a fact.
+    fn weigh(&mut self, fact: &Fact, evidence: impl FnOnce() -> String) -> Result<(), BackupError> {
+        let Some(label) = self.labels.get(&fact.issuer).cloned() else {
+            self.strangers = self.strangers.saturating_add(1);
+            return Ok(());
+        };
+        let known = self.ledger.status(&fact.issuer, &fact.serial)?;
+        let Some((what, action)) = lacks(known.as_ref(), fact) else {
+            return Ok(());
+        };
+        // Of a hold that had ended: the hold that is in force again.
+        let own = known.and_then(|known| known.revocation);
+        let claim = fact.revocation.or(own.map(|own| as_signed(&own)));
+        let evidence = evidence();
+        let told = Reentered {
+            issuer: label.to_string(),
+            serial: fact.serial.to_string(),
+            what,
+            reason: claim.and_then(|claim| claim.reason).map(CrlReason::name),
+            revocation_time: claim.map(|claim| claim.revocation_time.to_string()),
+            evidence: evidence.clone(),
+            sequence: None,
+        };
+        let Some(action) = action else {
+            self.lacking.holds.push(told);
+            return Ok(());
+        };
+        self.waiting.push(Waiting {
+            change: Change {
+                issuer: fact.issuer,
+                serial: fact.serial,
+                action,
+            },
+            source: source(&evidence),
+            told,
+        });
+        if self.waiting.len() >= TOGETHER {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), BackupError> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let submissions: Vec<Submission<'_>> = waiting
+            .iter()
+            .map(|waiting| {
+                let changes = std::slice::from_ref(&waiting.change);
+                Submission::new(changes, &waiting.source)
+            })
+            .collect();
+        let committed = self.ledger.commit_all(&submissions, self.now_ms)?;
+        for (Waiting { mut told, .. }, outcome) in waiting.into_iter().zip(committed.outcomes) {
+            match outcome {
+                Outcome::Unchanged => {}
+                Outcome::Refused(refusal) => {
+                    let Reentered { issuer, serial, .. } = &told;
+                    let line = format!("serial {serial} of {issuer:?}: {refusal}");
+                    self.lacking.refused.push(line);
+                }
+                Outcome::Applied { sequence } => {
+                    told.sequence = Some(sequence);
+                    if told.what == What::Issued {
+                        self.lacking.issued = self.lacking.issued.saturating_add(1);
+                        if self.lacking.issued_some.len() < ISSUED_TOLD {
+                            self.lacking.issued_some.push(told);
+                        }
+                    } else {
+                        self.lacking.revocations.push(told);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the ledger lacks of a fact, and the entry that brings it; no entry where it is only to be told.
+fn lacks(known: Option<&StatusRecord>, fact: &Fact) -> Option<(What, Option<Action>)> {
+    let hold = |claim: &RevocationClaim| claim.reason == Some(CrlReason::CertificateHold);
+    let revoked = |claim: RevocationClaim| {
+        let what = match hold(&claim) {
+            true => What::OnHold,
+            false => What::Revoked,
+        };
+        let inventory = fact.issued;
+        Some((what, Some(Action::Revoke { claim, inventory })))
+    };
+    let Some(known) = known else {
+        return match fact.revocation {
+            Some(claim) => revoked(claim),
+            None => {
+                let inventory = fact.issued.unwrap_or_default();
+                Some((What::Issued, Some(Action::Issue(inventory))))
+            }
+        };
+    };
+    if known.sequence > fact.as_of {
+        return None;
+    }
+    match (known.revocation, fact.revocation) {
+        (None, None) => None,
+        (None, Some(claim)) => revoked(claim),
+        (Some(own), None) if own.is_hold() => Some((What::HoldEnded, None)),
+        (Some(own), Some(claim)) if own.is_hold() && !hold(&claim) => revoked(claim),
+        (Some(own), Some(claim)) if is_stricter(&own, &claim) => {
+            let claim = RevocationClaim {
+                invalidity_date: claim.invalidity_date.or(own.claim.invalidity_date),
+                ..claim
+            };
+            Some((What::Corrected, Some(Action::Correct(claim))))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a final revocation was shown otherwise than the ledger has it, and not milder.
+fn is_stricter(own: &Revocation, claim: &RevocationClaim) -> bool {
+    let shown = (claim.revocation_time, claim.reason);
+    let same_date =
+        claim.invalidity_date.is_none() || claim.invalidity_date == own.claim.invalidity_date;
+    own.by_issuer.is_none()
+        && !own.is_hold()
+        && claim.reason != Some(CrlReason::CertificateHold)
+        && claim.revocation_time <= own.signing_time()
+        && !((own.signing_time(), own.claim.reason) == shown && same_date)
+}
+
+/// What an answer shows of a certificate.
+fn answered(segment: &Segment, record: &Record<'_>) -> Option<Fact> {
+    let invalidity_date = record.single_extensions().and_then(invalidity_date);
+    Some(Fact {
+        issuer: *segment.issuer(),
+        serial: SerialNumber::from_content(record.serial()).ok()?,
+        as_of: segment.as_of(),
+        issued: None,
+        revocation: match record.status() {
+            RecordStatus::Good => None,
+            RecordStatus::Revoked {
+                revocation_time,
+                reason,
+            } => Some(RevocationClaim {
+                revocation_time,
+                reason,
+                invalidity_date,
+            }),
+        },
+    })
+}
+
+/// The invalidityDate in extensions that we wrote ourselves: it comes last in them.
+fn invalidity_date(extensions: &[u8]) -> Option<UnixTime> {
+    let (_, time) = extensions.split_last_chunk::<15>()?;
+    let time = UnixTime::from_generalized_time(time).ok()?;
+    (invalidity_date_extension(time) == extensions).then_some(time)
+}
+
+/// The claim as answers carry it: entered again later, it must not become a later one.
+fn as_signed(revocation: &Revocation) -> RevocationClaim {
+    RevocationClaim {
+        revocation_time: revocation.signing_time(),
+        ..revocation.claim
+    }
+}
+
+fn seconds(millis: u64) -> UnixTime {
+    UnixTime::from_secs(millis / 1_000).unwrap_or(UnixTime::MAX)
+}
+
+/// Names that fit.
+pub(super) fn source(cursor: &str) -> Source {
+    let cut = cursor.char_indices().take_while(|(at, _)| *at < 1_000);
+    Source::new(NAME, cut.map(|(_, letter)| letter).collect::<String>())
+        .expect("a name of seven octets and a cursor of at most 1,003 fit")
+}
+
+/// Whether two ledgers have the same entry of this number.
+pub(super) fn agree_on(
+    one: &LedgerSnapshot,
+    other: &LedgerSnapshot,
+    sequence: u64,
+) -> Result<bool, LedgerError> {
+    Ok(one.entry_octets(sequence)? == other.entry_octets(sequence)?)
+}
+
+const NAME: &str = "restore";
+const TOGETHER: usize = 4_096;
+const TOLD_EVERY: u64 = 10_000;
+/// The first so many certificates that were issued are named.
+const ISSUED_TOLD: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOLD: Option<CrlReason> = Some(CrlReason::CertificateHold);
+    const KEY: Option<CrlReason> = Some(CrlReason::KeyCompromise);
+
+    fn claim(secs: u64, reason: Option<CrlReason>) -> RevocationClaim {
+        RevocationClaim {
+            revocation_time: UnixTime::from_secs(secs).unwrap(),
+            reason,
+            invalidity_date: None,
+        }
+    }
+
+    fn known(sequence: u64, claim: Option<RevocationClaim>) -> StatusRecord {
+        StatusRecord {
+            sequence,
+            recorded_ms: 1_000_000,
+            issued: Some(Inventory::default()),
+            revocation: claim.map(|claim| Revocation {
+                claim,
+                recorded_ms: 1_000_000,
+                by_issuer: None,
+            }),
+            released: false,
+        }
+    }
+
+    fn fact(as_of: u64, revocation: Option<RevocationClaim>) -> Fact {
+        Fact {
+            issuer: IssuerId::from_bytes([7; 32]),
+            serial: SerialNumber::from_hex("01").unwrap(),
+            as_of,
+            issued: None,
+            revocation,
+        }
+    }
+
+    #[test]
+    fn each_status_lacks_what_the_table_says() {
+        let (hold, key, earlier) = (claim(9, HOLD), claim(9, KEY), claim(8, KEY));
+        let (none, good) = (None, Some(None));
+        for (ledger, shown, expected) in [
+            (none, None, Some(What::Issued)),
+            (none, Some(hold), Some(What::OnHold)),
+            (none, Some(key), Some(What::Revoked)),
+            (good, None, None),
+            (good, Some(hold), Some(What::OnHold)),
+            (good, Some(key), Some(What::Revoked)),
+            (Some(Some(hold)), None, Some(What::HoldEnded)),
+            (Some(Some(hold)), Some(claim(8, HOLD)), None),
+            (Some(Some(hold)), Some(key), Some(What::Revoked)),
+            (Some(Some(key)), None, None),
+            (Some(Some(key)), Some(hold), None),
+            (Some(Some(key)), Some(key), None),
+            (Some(Some(key)), Some(earlier), Some(What::Corrected)),
+            (Some(Some(earlier)), Some(key), None),
+        ] {
+            let context = format!("{ledger:?}, {shown:?}");
+            let record = ledger.map(|revocation| known(5, revocation));
+            let lacking = lacks(record.as_ref(), &fact(5, shown));
+            assert_eq!(lacking.map(|(what, _)| what), expected, "{context}");
+            // What is older than the certificate's own entry tells nothing.
+            if record.is_some() {
+                assert!(
+                    lacks(record.as_ref(), &fact(4, shown)).is_none(),
+                    "{context}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_invalidity_date_is_read_from_our_own_extension_alone() {
+        let time = UnixTime::from_secs(1_790_000_000).unwrap();
+        let whole = invalidity_date_extension(time);
+        assert_eq!(invalidity_date(&whole), Some(time));
+        for at in 0..whole.len() {
+            let mut other = whole.clone();
+            other[at] ^= 0x40;
+            assert_eq!(invalidity_date(&other), None, "{at}");
+        }
+        assert_eq!(invalidity_date(&[]), None);
+    }
+}
