@@ -275,6 +275,9 @@ mod tests {
             signature[40] ^= u8::from(self.1.load(Ordering::Relaxed));
             Ok(())
         }
+        fn sign_digest(&self, digest: &Digest, signature: &mut [u8]) -> Result<(), Unspecified> {
+            self.0.sign_digest(digest, signature)
+        }
     }
 
     #[test]

@@ -233,10 +233,12 @@ impl FeedBoard {
 
     /// Polls of a feed since the start.
     pub(super) fn polls(&self, key: &FeedKey) -> Polls {
-        self.rows().get(key).map_or(Polls::default(), |row| Polls {
+        let rows = self.rows();
+        let polls = rows.get(key).map(|row| Polls {
             ended: row.polls,
             is_running: row.polling_since.is_some(),
-        })
+        });
+        polls.unwrap_or_default()
     }
 
     /// How many polls of a feed failed since the last one that worked.

@@ -179,6 +179,8 @@ fn the_newest_crl_of_a_moment_is_found() {
     let (issuer, other) = (define(&ledger, "ca"), define(&ledger, "cb"));
     for (number, secs) in [(1, 10), (2, 20), (3, 30)] {
         let evidence = Evidence {
+            scope: crate::change::CrlScope::FULL,
+            complete_sha256: None,
             this_update: at(FIRST + number),
             next_update: at(FIRST + 100),
             crl_number: None,

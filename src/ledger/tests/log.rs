@@ -54,6 +54,8 @@ fn every_kind_of_entry_is_a_leaf_and_every_commit_tells_its_head() {
         .accept_clock(at(1_790_000_000), &source(), NOW_MS)
         .unwrap();
     let evidence = Evidence {
+        scope: crate::change::CrlScope::FULL,
+        complete_sha256: None,
         this_update: at(1),
         next_update: at(2),
         crl_number: None,
