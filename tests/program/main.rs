@@ -34,4 +34,5 @@ mod key_types;
 mod many_issuers;
 mod openssl_ca;
 mod pkits;
+mod push;
 mod same_name_same_key;
