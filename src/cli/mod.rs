@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, no logic of its own.
 
+mod audit;
 mod ca;
 mod check;
 mod clock;
@@ -65,6 +66,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Stats => stats::run(&common),
         Command::Clock(arguments) => clock::run(&common, &arguments),
         Command::Ca(arguments) => ca::run(&common, &arguments),
+        Command::Audit(arguments) => audit::run(&common, &arguments),
     }
 }
 
@@ -114,6 +116,7 @@ enum Command {
     Stats,
     Clock(clock::ClockArguments),
     Ca(ca::CaArguments),
+    Audit(audit::AuditArguments),
 }
 
 const CONFIG_DEFAULT: &str = "estelam.toml";
