@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, no logic of its own.
 
+mod audit;
 mod ca;
 mod check;
 mod clock;
@@ -68,6 +69,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Clock(arguments) => clock::run(&common, &arguments),
         Command::Push(arguments) => push::run(&common, &arguments),
         Command::Ca(arguments) => ca::run(&common, &arguments),
+        Command::Audit(arguments) => audit::run(&common, &arguments),
     }
 }
 
@@ -118,6 +120,7 @@ enum Command {
     Clock(clock::ClockArguments),
     Push(push::PushArguments),
     Ca(ca::CaArguments),
+    Audit(audit::AuditArguments),
 }
 
 const CONFIG_DEFAULT: &str = "estelam.toml";

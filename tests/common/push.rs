@@ -82,7 +82,14 @@ impl PushPki {
     pub fn fingerprint(&self, name: &str) -> String {
         let mut command = tool("openssl");
         let path = self.path(name);
-        command.args(["x509", "-noout", "-fingerprint", "-sha256", "-in", text(&path)]);
+        command.args([
+            "x509",
+            "-noout",
+            "-fingerprint",
+            "-sha256",
+            "-in",
+            text(&path),
+        ]);
         let said = run(&mut command).expect(0).stdout;
         let (_, digits) = said.trim().split_once('=').expect("a fingerprint");
         digits.to_owned()
@@ -113,7 +120,9 @@ const NEW_KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
 
 /// By coreutils.
 pub fn sha256_of(text: &str) -> String {
-    let said = run_with_input(&mut Command::new("sha256sum"), text).expect(0).stdout;
+    let said = run_with_input(&mut Command::new("sha256sum"), text)
+        .expect(0)
+        .stdout;
     said.split(' ').next().expect("a digest").to_owned()
 }
 
@@ -153,7 +162,11 @@ impl Pushed {
         let problem = self.expect(status);
         assert_eq!(problem["code"], code, "{problem}");
         assert_eq!(problem["status"], status, "{problem}");
-        assert!(self.head.contains("application/problem+json"), "{}", self.head);
+        assert!(
+            self.head.contains("application/problem+json"),
+            "{}",
+            self.head
+        );
     }
 }
 
@@ -170,7 +183,11 @@ impl Pusher {
     /// With the token of `ca-1`.
     #[track_caller]
     pub fn new(pki: &Arc<PushPki>, server: &Server) -> Self {
-        Self::with(pki, server, &["-H", &format!("Authorization: Bearer {TOKEN}")])
+        Self::with(
+            pki,
+            server,
+            &["-H", &format!("Authorization: Bearer {TOKEN}")],
+        )
     }
 
     /// With these options of curl.
@@ -192,7 +209,11 @@ impl Pusher {
     #[track_caller]
     pub fn with_certificate(pki: &Arc<PushPki>, server: &Server, name: &str) -> Self {
         let file = |end| text(&pki.path(&format!("{name}.{end}"))).to_owned();
-        Self::with(pki, server, &["--cert", &file("pem"), "--key", &file("key")])
+        Self::with(
+            pki,
+            server,
+            &["--cert", &file("pem"), "--key", &file("key")],
+        )
     }
 
     /// Pushes JSON under a key.
@@ -247,7 +268,10 @@ impl Pusher {
         let mut command = Command::new("curl");
         command.args(["-sS", "-i", "--max-time", "60", "--cacert"]);
         command.arg(self.pki.path("tls.pem"));
-        command.args(["-w", "\n%{http_code}"]).args(&self.options).args(options);
+        command
+            .args(["-w", "\n%{http_code}"])
+            .args(&self.options)
+            .args(options);
         command.arg(format!("{}{path}", self.url));
         run_with_input(&mut command, body)
     }

@@ -28,7 +28,11 @@ fn without_a_known_credential_nobody_is_heard() {
         let pusher = Pusher::with(&pki, &server, &["-H", &header]);
         let refused = pusher.push("k", entry);
         refused.is_problem(401, "unauthorized");
-        assert!(refused.head.contains("www-authenticate: bearer"), "{}", refused.head);
+        assert!(
+            refused.head.contains("www-authenticate: bearer"),
+            "{}",
+            refused.head
+        );
         for path in ["/v1/status/ca/0A", "/v1/checkpoint"] {
             pusher.get(path).is_problem(401, "unauthorized");
         }
@@ -38,13 +42,20 @@ fn without_a_known_credential_nobody_is_heard() {
     // Cheap, also for a body of megabytes, which is not read; and one line in the log, not one each.
     let pusher = Pusher::with(&pki, &server, &[]);
     let large = "x".repeat(20 << 20);
-    pusher.push_lines("k", &large).is_problem(401, "unauthorized");
+    pusher
+        .push_lines("k", &large)
+        .is_problem(401, "unauthorized");
     let lines = server.log();
-    let said = lines.iter().filter(|line| line.contains("no push client has this credential"));
+    let said = lines
+        .iter()
+        .filter(|line| line.contains("no push client has this credential"));
     assert_eq!(said.count(), 1, "{lines:#?}");
     assert!(lines.iter().all(|line| !line.contains(TOKEN)), "{lines:#?}");
     let pusher = Pusher::new(&pki, &server);
-    assert_eq!(pusher.get("/v1/status/ca/0A").expect(200)["status"], "not_issued");
+    assert_eq!(
+        pusher.get("/v1/status/ca/0A").expect(200)["status"],
+        "not_issued"
+    );
     assert_eq!(pusher.push("k", entry).expect(200)["applied"], 1);
 }
 
@@ -57,7 +68,10 @@ fn a_client_certificate_has_to_be_known_in_date_and_of_the_clients_ca() {
          certificate_sha256 = {:?}\n",
         pki.fingerprint("client.pem"),
         sha256_of("both"),
-        [pki.fingerprint("client.pem"), pki.fingerprint("expired.pem")]
+        [
+            pki.fingerprint("client.pem"),
+            pki.fingerprint("expired.pem")
+        ]
     );
     let lines = format!("client_ca = {:?}", pki.path("clients-ca.pem"));
     let site = Site::with(&ca, &pki.settings(&lines, &tables));
@@ -65,25 +79,32 @@ fn a_client_certificate_has_to_be_known_in_date_and_of_the_clients_ca() {
     let certified = Pusher::with_certificate(&pki, &server, "client");
     assert_eq!(certified.push("k", "[]").expect(200)["applied"], 0);
     // Also without TLS 1.3, and not below 1.2.
-    let versions = |pusher: &Pusher, version: &str| {
-        pusher.try_send("/v1/health", &["--tls-max", version], "")
-    };
+    let versions =
+        |pusher: &Pusher, version: &str| pusher.try_send("/v1/health", &["--tls-max", version], "");
     versions(&certified, "1.2").expect(0).says(&["\"ok\""]);
     assert_ne!(versions(&certified, "1.1").code, 0);
 
     let mut both = certified.clone();
-    both.options.extend(["-H".to_owned(), "Authorization: Bearer both".to_owned()]);
+    both.options
+        .extend(["-H".to_owned(), "Authorization: Bearer both".to_owned()]);
     both.push("k", "[]").expect(200);
     let token_alone = Pusher::with(&pki, &server, &["-H", "Authorization: Bearer both"]);
     token_alone.push("k", "[]").is_problem(401, "unauthorized");
 
     // A certificate that is shown has to be a good one, whatever else is shown.
-    for (name, why) in [("expired", "certificate expired"), ("stranger", "unknown ca")] {
+    for (name, why) in [
+        ("expired", "certificate expired"),
+        ("stranger", "unknown ca"),
+    ] {
         let mut bad = Pusher::with_certificate(&pki, &server, name);
-        bad.options.extend(["-H".to_owned(), format!("Authorization: Bearer {TOKEN}")]);
+        bad.options
+            .extend(["-H".to_owned(), format!("Authorization: Bearer {TOKEN}")]);
         let said = bad.try_send("/v1/entries", &["-d", "[]"], "");
         assert!(said.code == 35 || said.code == 56, "{name}: {said}");
-        assert!(said.to_string().to_lowercase().contains(why), "{name}: {said}");
+        assert!(
+            said.to_string().to_lowercase().contains(why),
+            "{name}: {said}"
+        );
     }
     server.wait_for("a TLS handshake with a push client failed");
     // And one that nothing asked for changes nothing.
@@ -96,10 +117,22 @@ fn the_servers_certificate_is_one_that_the_client_can_judge_and_plain_http_is_no
     let site = pki.site(&ca);
     let server = site.serve();
     let url = push_url(&server);
-    let curl = |arguments: &[&str]| run(tool("curl").args(["-sS", "--max-time", "20"]).args(arguments));
+    let curl = |arguments: &[&str]| {
+        run(tool("curl")
+            .args(["-sS", "--max-time", "20"])
+            .args(arguments))
+    };
     // 60: the peer's certificate cannot be authenticated.
-    curl(&["--cacert", text(&pki.path("clients-ca.pem")), &format!("{url}/v1/health")]).expect(60);
-    let plain = curl(&["--http0.9", &format!("{}/v1/health", url.replace("https", "http"))]);
+    curl(&[
+        "--cacert",
+        text(&pki.path("clients-ca.pem")),
+        &format!("{url}/v1/health"),
+    ])
+    .expect(60);
+    let plain = curl(&[
+        "--http0.9",
+        &format!("{}/v1/health", url.replace("https", "http")),
+    ]);
     assert!(!plain.stdout.contains("ok"), "{plain}");
     server.wait_for("a TLS handshake with a push client failed");
     // HTTP/1.1 is agreed on, and nothing else.
@@ -110,7 +143,11 @@ fn the_servers_certificate_is_one_that_the_client_can_judge_and_plain_http_is_no
         run_with_input(&mut command, "").to_string()
     };
     assert!(alpn("http/1.1").contains("ALPN protocol: http/1.1"));
-    assert!(alpn("h2").contains("no application protocol"), "{}", alpn("h2"));
+    assert!(
+        alpn("h2").contains("no application protocol"),
+        "{}",
+        alpn("h2")
+    );
 }
 
 /// A renewal by certbot or by hand: the file is replaced, and connections made from then on see it.
@@ -149,14 +186,21 @@ fn a_renewed_certificate_is_served_without_a_restart_and_a_bad_one_never() {
     said.expect(60);
     let renewed = text(&pki.path("renewed.pem")).to_owned();
     let options = ["--cacert", &renewed];
-    pusher.try_send("/v1/health", &options, "").expect(0).says(&["\"ok\""]);
+    pusher
+        .try_send("/v1/health", &options, "")
+        .expect(0)
+        .says(&["\"ok\""]);
 
     // What cannot be used stops a start, and is named.
     server.terminate().expect(0);
     std::fs::copy(pki.path("tls.key"), file("tls.key")).unwrap();
-    site.start_fails(site.command(&["serve"])).expect(4).says(&["tls.pem", "tls.key"]);
+    site.start_fails(site.command(&["serve"]))
+        .expect(4)
+        .says(&["tls.pem", "tls.key"]);
     std::fs::remove_file(file("tls.key")).unwrap();
-    site.start_fails(site.command(&["serve"])).expect(4).says(&["tls.key"]);
+    site.start_fails(site.command(&["serve"]))
+        .expect(4)
+        .says(&["tls.key"]);
 }
 
 #[test]
@@ -172,16 +216,30 @@ fn who_is_slow_or_sends_too_much_is_cut_off() {
     // A body that is announced as too long, one that turns out to be, and one that never comes.
     let large = " ".repeat(200_000);
     pusher.push("k", &large).is_problem(413, "body_too_large");
-    let chunked = ["-H", "Transfer-Encoding: chunked", "-H", "Idempotency-Key: k", "-H"];
-    let chunked = [&chunked[..], &["Content-Type: application/json", "--data-binary", "@-"]].concat();
-    pusher.send("/v1/entries", &chunked, &large).is_problem(413, "body_too_large");
+    let chunked = [
+        "-H",
+        "Transfer-Encoding: chunked",
+        "-H",
+        "Idempotency-Key: k",
+        "-H",
+    ];
+    let chunked = [
+        &chunked[..],
+        &["Content-Type: application/json", "--data-binary", "@-"],
+    ]
+    .concat();
+    pusher
+        .send("/v1/entries", &chunked, &large)
+        .is_problem(413, "body_too_large");
     let asked = format!(
         "POST /v1/entries HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nIdempotency-Key: k\r\n\
          Content-Type: application/json\r\nContent-Length: 10\r\n\r\n["
     );
     // No handshake, half a head, half a body, nothing after an answer: each is ended by the server.
     let mut silent = TcpStream::connect(&address).unwrap();
-    silent.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    silent
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     silent.write_all(&[0x16, 3, 1]).unwrap();
     assert_eq!(silent.read(&mut [0; 100]).unwrap_or(0), 0);
     for (sent, expected) in [
@@ -190,7 +248,13 @@ fn who_is_slow_or_sends_too_much_is_cut_off() {
         ("GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n", "\"ok\""),
     ] {
         let mut command = python();
-        command.args(["-c", include_str!("slow.py"), &address, text(&pki.path("tls.pem")), sent]);
+        command.args([
+            "-c",
+            include_str!("slow.py"),
+            &address,
+            text(&pki.path("tls.pem")),
+            sent,
+        ]);
         let said = run(&mut command).expect(0);
         assert!(said.stdout.contains(expected), "{sent}: {said}");
     }
@@ -201,7 +265,8 @@ fn who_is_slow_or_sends_too_much_is_cut_off() {
         .collect();
     server.wait_for("all [push] connections are in use");
     let last = held.last_mut().expect("five");
-    last.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    last.set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     assert_eq!(last.read(&mut [0; 100]).unwrap_or(0), 0);
     drop(held);
     server.terminate().expect(0);
