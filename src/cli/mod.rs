@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, no logic of its own.
 
+mod audit;
 mod backup;
 mod ca;
 mod check;
@@ -77,6 +78,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Push(arguments) => push::run(&common, &arguments),
         Command::Ca(arguments) => ca::run(&common, &arguments),
         Command::Crl(arguments) => crl::run(&common, &arguments),
+        Command::Audit(arguments) => audit::run(&common, &arguments),
     }
 }
 
@@ -131,6 +133,7 @@ enum Command {
     Restore(restore::RestoreArguments),
     Ca(ca::CaArguments),
     Crl(crl::CrlArguments),
+    Audit(audit::AuditArguments),
 }
 
 const CONFIG_DEFAULT: &str = "estelam.toml";

@@ -1,9 +1,6 @@
 //! The push listener as the configuration has it.
 
-use std::sync::Arc;
-
 use super::{Exit, Failure};
-use crate::audit::LedgerKey;
 use crate::authority::with_causes;
 use crate::config::{Config, Sha256Digest};
 use crate::http::push::{Client, Clients, OpenError, PushLimits, PushServer, TlsFiles};
@@ -45,14 +42,4 @@ pub(super) fn open(config: &Config) -> Result<Option<PushServer>, Failure> {
         };
         Failure::new(exit, format!("push: {}", with_causes(&error)))
     })
-}
-
-/// The key that signs receipts.
-///
-/// # Errors
-/// When it cannot be used.
-pub(super) fn ledger_key(config: &Config) -> Result<Arc<LedgerKey>, Failure> {
-    LedgerKey::open_or_create(&config.ledger_key(), config.ledger.origin.as_deref())
-        .map(Arc::new)
-        .map_err(|error| Failure::new(Exit::Key, with_causes(&error)))
 }

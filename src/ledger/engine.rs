@@ -87,6 +87,19 @@ impl Engine {
         Ok((engine, closed))
     }
 
+    /// Opens a ledger that is there for reading alone, with as little as possible looked at before.
+    pub(super) fn inspect_owned(dir: &Path, lock: Arc<OwnerLock>) -> Result<Self, LedgerError> {
+        let high_water =
+            HighWater::open(dir).map_err(|error| LedgerError::from_system(dir, error))?;
+        match check(dir, &high_water)? {
+            Checked::Whole => Ok(Self::open_read_only(dir, lock)?.0),
+            Checked::Nothing => {
+                let path = dir.to_owned();
+                Err(LedgerError::NoLedger { path })
+            }
+        }
+    }
+
     /// Opens what is there for reading, while it cannot be opened for writing.
     pub(super) fn open_read_only(
         dir: &Path,
@@ -184,6 +197,7 @@ impl Engine {
             keys::ISSUERS,
             keys::TREE,
             keys::PUSHES,
+            keys::CHECKPOINTS,
             keys::META,
         ];
         let families = families

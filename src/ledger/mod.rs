@@ -15,6 +15,7 @@
 //! It knows no HTTP, no signing and no clock: whoever writes says what time it is.
 
 mod batch;
+mod checkpoints;
 mod copy;
 mod crl_state;
 mod engine;
@@ -38,10 +39,12 @@ mod snapshot;
 mod store;
 mod transition;
 mod turn;
+mod verify;
 
 #[cfg(test)]
 mod tests;
 
+pub use checkpoints::KeptCheckpoint;
 pub use copy::{LedgerFacts, OwnedFolder};
 pub use crl_state::LastCrl;
 pub use engine::FORMAT_VERSION;
@@ -59,3 +62,4 @@ pub use record::{Revocation, RevokedRecord, StatusRecord};
 pub use revoked::RevokedRows;
 pub use snapshot::{LedgerSnapshot, Rows, StatusRow};
 pub use store::{AppliedEntry, CHANGES_MAX, Committed, Ledger, Submission};
+pub use verify::{FINDINGS_MAX, Finding, RowFault, Verified, VerifyOptions, VerifyStep};

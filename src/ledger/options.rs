@@ -53,7 +53,7 @@ pub(super) fn database(create: bool) -> Options {
 }
 
 /// The column families, sharing one block cache.
-pub(super) fn families() -> [ColumnFamilyDescriptor; 8] {
+pub(super) fn families() -> [ColumnFamilyDescriptor; 9] {
     let cache = Cache::new_lru_cache(BLOCK_CACHE_OCTETS);
     let family = |name, options| ColumnFamilyDescriptor::new(name, options);
     [
@@ -65,6 +65,7 @@ pub(super) fn families() -> [ColumnFamilyDescriptor; 8] {
         family(keys::ISSUERS, small(&cache)),
         family(keys::TREE, small(&cache)),
         family(keys::PUSHES, small(&cache)),
+        family(keys::CHECKPOINTS, small(&cache)),
         family(keys::META, small(&cache)),
     ]
 }

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod der;
 pub mod http;
 pub mod judge;
+pub mod push;
 pub mod random;
 pub mod site;
 pub mod tools;

@@ -38,5 +38,6 @@ mod key_types;
 mod many_issuers;
 mod openssl_ca;
 mod pkits;
+mod push;
 mod same_name_same_key;
 mod sql_feed;

@@ -79,6 +79,12 @@ impl Problem {
         self.code
     }
 
+    /// For people.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let body = json!({

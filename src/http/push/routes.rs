@@ -122,13 +122,12 @@ impl<B: PushBackend> Asked<'_, B> {
         drop(held.room);
         let PushReply { body, repeated } = pushed.inspect_err(|problem| {
             self.server.complaints.refused.say(|kept_back| {
-                let code = problem.code();
+                let (code, why) = (problem.code(), problem.detail());
                 tracing::warn!(
                     client = name,
                     code,
                     kept_back,
-                    ?problem,
-                    "a batch was not taken"
+                    "a batch was not taken: {why}"
                 );
             });
         })?;

@@ -161,7 +161,19 @@ pub fn proves_consistency(path: &[Hash], old: &TreeHead, new: &TreeHead) -> bool
 
 /// The root over the leaves from `first` to before `end`, which is not empty. `first` is a multiple of
 /// every power of two that is smaller than the range is long, as all ranges of these proofs begin.
-fn range_root<N: Nodes>(nodes: &mut N, mut first: u64, end: u64) -> Result<Hash, N::Error> {
+fn range_root<N: Nodes>(nodes: &mut N, first: u64, end: u64) -> Result<Hash, N::Error> {
+    Ok(join(&range_peaks(nodes, first, end)?).unwrap_or_else(empty_root))
+}
+
+/// The roots of the complete subtrees of the tree over the first `size` leaves, the largest first.
+///
+/// # Errors
+/// When a node cannot be given.
+pub fn peaks_at<N: Nodes>(nodes: &mut N, size: u64) -> Result<Vec<Hash>, N::Error> {
+    range_peaks(nodes, 0, size)
+}
+
+fn range_peaks<N: Nodes>(nodes: &mut N, mut first: u64, end: u64) -> Result<Vec<Hash>, N::Error> {
     let mut peaks = Vec::new();
     while first < end {
         // The largest complete subtree that begins here and ends in time.
@@ -171,7 +183,7 @@ fn range_root<N: Nodes>(nodes: &mut N, mut first: u64, end: u64) -> Result<Hash,
         peaks.push(nodes.node(level, index)?);
         first = first.saturating_add(1_u64.checked_shl(level).unwrap_or(u64::MAX));
     }
-    Ok(join(&peaks).unwrap_or_else(empty_root))
+    Ok(peaks)
 }
 
 /// How many leaves the left part of a tree of `size` has: the largest power of two below `size`.

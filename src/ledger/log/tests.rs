@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// MTH, by its definition.
-pub(super) fn naive_root(leaves: &[Vec<u8>]) -> Hash {
+pub(in crate::ledger) fn naive_root(leaves: &[Vec<u8>]) -> Hash {
     use sha2::{Digest, Sha256};
     match leaves {
         [] => Sha256::digest([]).into(),
@@ -22,7 +22,7 @@ pub(super) fn naive_root(leaves: &[Vec<u8>]) -> Hash {
 
 /// certificate-transparency, `merkletree/merkle_tree_test.cc`: the leaves, and the roots of the trees
 /// over the first 1, 2, … of them.
-pub(super) const LEAVES: [&[u8]; 8] = [
+const LEAVES: [&[u8]; 8] = [
     &[],
     &[0x00],
     &[0x10],
@@ -32,7 +32,7 @@ pub(super) const LEAVES: [&[u8]; 8] = [
     &[0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57],
     &hex!("606162636465666768696a6b6c6d6e6f"),
 ];
-pub(super) const ROOTS: [Hash; 8] = [
+const ROOTS: [Hash; 8] = [
     hex!("6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
     hex!("fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"),
     hex!("aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77"),

@@ -28,7 +28,14 @@ fn head_of_entries(ledger: &Ledger) -> TreeHead {
 /// The families of a closed ledger, to be tampered with.
 pub(in crate::ledger) fn raw(path: &Path) -> DB {
     let families = [
-        "default", "entries", "status", "revoked", "issuers", "tree", "meta",
+        "default",
+        "entries",
+        "status",
+        "revoked",
+        "issuers",
+        "tree",
+        "checkpoints",
+        "meta",
     ];
     DB::open_cf(&rocksdb::Options::default(), path, families).unwrap()
 }
