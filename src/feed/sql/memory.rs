@@ -7,6 +7,7 @@
 //!   "settings": "…",                  SHA-256 of what is read and how; another forgets all of it
 //!   "parts": { "rows": {
 //!     "changes": { "seen_us": 1767614400000000,   the newest change that was seen, at most the clock's now
+//!                  "since": 1767614405,           since when it is, by this host's clock
 //!                  "is_number": true,             how SQLite writes times
 //!                  "paging": { "from_us": …, "change": VALUE, "key": VALUE } },  a poll not done yet
 //!     "sweep": { "after": VALUE, "rows": 20000 },  one that is under way
@@ -46,6 +47,8 @@ pub(super) struct PartMemory {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Changes {
     pub(super) seen_us: u64,
+    /// Since when that is the newest, by this host's clock: seconds since 1970.
+    pub(super) since: u64,
     pub(super) is_number: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) paging: Option<Paging>,

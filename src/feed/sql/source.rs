@@ -3,7 +3,7 @@
 //! Two ways lead through a table, and both read it page by page, so that memory does not grow with it:
 //!
 //! - **By change**, at each poll: the rows whose time of change is not older than the newest one that
-//!   was seen, less the overlap. That newest one is never taken to be later than this host's clock: one
+//!   was seen, less the overlap; once that has been the newest for long, those that are newer. That newest one is never taken to be later than this host's clock: one
 //!   row that is dated in the year 2099 would hide all others.
 //! - **By key**, a *sweep*: every row. The first poll is one. After that one begins each time
 //!   `full_sweep` has passed, a page or a few at each poll. A table without a column of changes knows no
@@ -182,9 +182,8 @@ impl Poll<'_> {
         let Some(mut changes) = kept.changes.clone() else {
             return self.begin_changes(part, plan, kept);
         };
-        let overlap = self.source.settings.overlap;
         let mut after = None;
-        let mut from = Moment::from_micros(changes.seen_us).earlier(overlap);
+        let mut from = self.from(part, &changes);
         if let Some(paging) = changes.paging.take()
             && let Some(place) = paging.change.value().zip(paging.key.value())
         {
@@ -208,8 +207,11 @@ impl Poll<'_> {
             let page = self.page(part, plan, Order::Change, &statement)?;
             self.take(part, &page)?;
             let seen = page.newest.map_or(0, Moment::as_micros);
-            let now = Moment::of(self.now).as_micros();
-            changes.seen_us = changes.seen_us.max(seen.min(now));
+            let seen = seen.min(Moment::of(self.now).as_micros());
+            if seen > changes.seen_us {
+                changes.seen_us = seen;
+                changes.since = self.now.as_secs();
+            }
             self.newest = self.newest.max(page.newest);
             changes.paging = None;
             let Some(next) = page.next else {
@@ -230,6 +232,21 @@ impl Poll<'_> {
         }
     }
 
+    /// Where among the changes to begin: the overlap before the newest that was seen. Once that is the
+    /// newest for twice the overlap, whoever was late or had a clock that differs by no more than that
+    /// has come, and only what is newer can be new: else a table that was filled at once would be read
+    /// again and again.
+    fn from(&self, part: &Part, changes: &Changes) -> Moment {
+        let overlap = self.source.settings.overlap;
+        let seen = Moment::from_micros(changes.seen_us);
+        let since = UnixTime::from_secs(changes.since).unwrap_or(UnixTime::MAX);
+        if self.now >= since && self.now.since(since) >= overlap.saturating_mul(2).max(SAME_INSTANT)
+        {
+            return seen.next(changes.is_number, part.rules.numbers());
+        }
+        seen.earlier(overlap)
+    }
+
     /// From now on changes are followed; what was before is for a sweep, which begins after this.
     fn begin_changes(
         &mut self,
@@ -243,6 +260,7 @@ impl Poll<'_> {
             let newest = newest.unwrap_or(Moment::EPOCH).min(Moment::of(self.now));
             kept.changes = Some(Changes {
                 seen_us: newest.as_micros(),
+                since: self.now.as_secs(),
                 is_number,
                 paging: None,
             });
@@ -492,6 +510,9 @@ fn add(all: &mut ImportReport, page: ImportReport) {
 
 /// How long a poll works before it lets others.
 const SLICE: Duration = Duration::from_secs(10);
+
+/// However short the overlap is, rows of one second may be committed one after another.
+const SAME_INSTANT: Duration = Duration::from_secs(10);
 
 /// How often a poll that works on remembers where it is.
 const REMEMBER: Duration = Duration::from_secs(2);
