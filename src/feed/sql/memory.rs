@@ -11,7 +11,8 @@
 //!                  "is_number": true,             how SQLite writes times
 //!                  "paging": { "from_us": …, "change": VALUE, "key": VALUE } },  a poll not done yet
 //!     "sweep": { "after": VALUE, "rows": 20000 },  one that is under way
-//!     "swept": { "at": 1767614400, "rows": 1000000, "count": 1000000 } } } }  the last one
+//!     "swept": { "at": 1767614400, "rows": 1000000, "count": 1000000 },    the last one
+//!     "is_short": false } } }          whether one after it met far fewer rows
 //! ```
 //!
 //! A VALUE is `{"number": 17}`, `{"text": "…"}` or `{"octets": "hexadecimal"}`.
@@ -41,6 +42,8 @@ pub(super) struct PartMemory {
     pub(super) sweep: Option<Sweep>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) swept: Option<Swept>,
+    /// Whether the last sweep met far fewer rows than the one before.
+    pub(super) is_short: bool,
 }
 
 /// How far changes were followed.
