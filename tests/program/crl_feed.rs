@@ -77,10 +77,6 @@ impl Web {
     fn publish(&self, path: &str, crl: Vec<u8>) {
         self.put(path, Reply::File(crl));
     }
-
-    fn say(&self, path: &str, text: &str) {
-        self.put(path, Reply::Raw(text.as_bytes().to_vec()));
-    }
 }
 
 impl Drop for Web {
