@@ -2,7 +2,11 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{duration::text, feed::TargetError, place::Place};
+use super::{
+    duration::text,
+    feed::{SqlProblem, TargetError},
+    place::Place,
+};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +132,9 @@ pub enum Problem {
         /// The scope.
         scope: String,
     },
+    /// A setting of a feed from a database.
+    #[error("{0}")]
+    Sql(SqlProblem),
     /// Columns of a CSV file by header and by number.
     #[error(
         "some columns are given by header and some by number: a file has a header line or none"

@@ -72,6 +72,7 @@ impl Config {
             }
             for feed in &mut issuer.feeds {
                 feed.paths().into_iter().for_each(under);
+                feed.resolve_files(folder);
             }
         }
     }

@@ -7,12 +7,15 @@ use crate::{
     change::{Change, CrlScope, Evidence, Outcome, Source, Verdict},
     identity::{IssuerId, SerialNumber},
     ledger::{
-        CommitError, GroupCommit, IssuerRevocationOrder, Ledger, LedgerError, Recorded, Revocation,
-        RevokedRecord, StatusRecord, SubmitError,
+        CertificateEntry, CommitError, Entry, EntryKind, GroupCommit, IssuerRevocationOrder,
+        Ledger, LedgerError, Recorded, Revocation, RevokedRecord, Statement, StatusRecord,
+        SubmitError,
     },
 };
 
-use super::{EvidenceOutcome, EvidenceSink, KnownRevocation, KnownStatus, StatusSink};
+use super::{
+    EvidenceOutcome, EvidenceSink, HoldSink, KnownHold, KnownRevocation, KnownStatus, StatusSink,
+};
 
 /// Where a feed's changes go. `Now` tells the time, in milliseconds since 1970.
 #[derive(Debug)]
@@ -92,6 +95,40 @@ impl<Now: Fn() -> u64> StatusSink for LedgerSink<'_, Now> {
         let source = self.source.clone();
         let receipt = commits.submit(changes.to_vec(), source, turn_deadline())?;
         Ok(receipt.wait()?)
+    }
+}
+
+impl<Now: Fn() -> u64> HoldSink for LedgerSink<'_, Now> {
+    fn hold(
+        &mut self,
+        issuer: &IssuerId,
+        serial: &SerialNumber,
+    ) -> Result<Option<KnownHold>, LedgerSinkError> {
+        let snapshot = self.ledger.snapshot()?;
+        let revocation = snapshot
+            .status(issuer, serial)?
+            .and_then(|status| status.revocation)
+            .filter(|revocation| revocation.is_hold() && revocation.by_issuer.is_none());
+        let Some(revocation) = revocation else {
+            return Ok(None);
+        };
+        // Later entries may have added to what is known of the certificate.
+        let began = |entry: &Entry| {
+            entry.recorded_ms == revocation.recorded_ms
+                && matches!(
+                    &entry.kind,
+                    EntryKind::Certificate(CertificateEntry {
+                        statement: Statement::Revoked { .. },
+                        ..
+                    })
+                )
+        };
+        let history = snapshot.history(issuer, serial)?;
+        Ok(history.into_iter().find(began).map(|entry| KnownHold {
+            since_secs: revocation.claim.revocation_time.as_secs(),
+            recorded_ms: revocation.recorded_ms,
+            source: entry.source,
+        }))
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod certificates;
 pub mod crl;
 pub mod csv;
+mod hold_ending;
 mod import;
 pub mod index;
 #[cfg(feature = "rocksdb")]
@@ -16,6 +17,8 @@ mod order;
 mod problems;
 mod repetition;
 mod report;
+#[cfg(feature = "sql")]
+pub mod sql;
 
 pub use certificates::Certificates;
 pub use crl::{
@@ -23,6 +26,7 @@ pub use crl::{
     KnownRevocation, KnownStatus, UnjudgedCrl, import_crl,
 };
 pub use csv::{Csv, CsvError, CsvMapping};
+pub use hold_ending::{HoldEndingSink, HoldSink, KnownHold};
 pub use import::{
     Findings, ImportError, ImportOptions, Phase, Progress, Record, SinkFailure, StatusSink, import,
 };

@@ -36,3 +36,4 @@ mod many_issuers;
 mod openssl_ca;
 mod pkits;
 mod same_name_same_key;
+mod sql_feed;

@@ -8,8 +8,9 @@ use super::{Clerk, source};
 use crate::asn1::Certificate;
 use crate::authority::{ErrorClass, Issuer, OperationError, with_causes};
 use crate::feed::{
-    Certificates, Csv, CsvError, CsvMapping, Findings, ImportError, ImportOptions, ImportOrder,
-    ImportReport, ImportRequest, Index, LedgerSinkError, Progress, SinkFailure, StatusSink,
+    Certificates, Csv, CsvError, CsvMapping, Findings, HoldEndingSink, ImportError, ImportOptions,
+    ImportOrder, ImportReport, ImportRequest, Index, LedgerSinkError, Progress, SinkFailure,
+    StatusSink,
     certificates::{self, IssuanceSink},
     live::Rows,
 };
@@ -108,7 +109,8 @@ impl Clerk {
         name: &str,
         rows: &Rows,
     ) -> Result<ImportReport, OperationError> {
-        let mut sink = self.sink(source(kind, name)?);
+        let source = source(kind, name)?;
+        let mut sink = HoldEndingSink::new(self.sink(source.clone()), rows, &source);
         let options = ImportOptions {
             source: name,
             skip_bad: true,

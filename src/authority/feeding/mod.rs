@@ -102,11 +102,15 @@ impl Feeding {
         let memory = Memory::open(folder).map_err(|error| AuthorityError::Catalog(error.into()))?;
         let kept = memory.kept(&shared.ledger, clock.now())?;
         let (freshness, freshness_woken) = wake_pair();
+        let feeds = configured(shared, folder);
         let board = {
             let freshness = freshness.clone();
             let clock = Arc::clone(&clock);
+            let rows = feeds
+                .iter()
+                .map(|feed| (feed.key.clone(), feed.issuer.id, &feed.settings));
             let on_fresh = move || freshness.notify();
-            Arc::new(FeedBoard::new(&shared.issuers, clock, &kept, on_fresh))
+            Arc::new(FeedBoard::new(rows, clock, &kept, on_fresh))
         };
         let room = Arc::new(Room {
             shared: Arc::clone(shared),
@@ -114,7 +118,7 @@ impl Feeding {
             memory,
             board,
             stop: AtomicBool::new(false),
-            feeds: configured(shared, folder),
+            feeds,
             files: Desk::default(),
             remote: Desk::default(),
             jitter: RandomState::new(),

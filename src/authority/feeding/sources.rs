@@ -7,6 +7,8 @@ use crate::feed::live::{
     CertificateFolderSource, CrlFolderSource, CrlUrlSource, CsvSource, FeedIssuer, FeedKey,
     IndexSource, LiveSource,
 };
+#[cfg(feature = "sql")]
+use crate::feed::sql::SqlSource;
 
 /// The source of a feed; `None` for one that comes by itself. What it keeps on the disk is below
 /// `folder`.
@@ -27,6 +29,12 @@ pub(super) fn source(
             Box::new(CrlUrlSource::new(key, issuer, crls, interval, folder))
         }
         // Each is added here with its source.
+        #[cfg(feature = "sql")]
+        Feed::Sql(feed) => {
+            let interval = settings.interval().unwrap_or_default();
+            Box::new(SqlSource::new(feed, issuer.clone(), interval))
+        }
+        #[cfg(not(feature = "sql"))]
         Feed::Sql(_) => return None,
         Feed::Push(_) => return None,
     })

@@ -5,10 +5,15 @@
 mod crl_url;
 mod push;
 mod sql;
+mod sql_address;
+mod sql_judge;
 mod target;
 mod watched;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Deserialize;
 use serde::de::IntoDeserializer as _;
@@ -19,7 +24,9 @@ use toml::{
 
 pub use crl_url::{CrlUrl, CrlUrlFeed};
 pub use push::PushFeed;
-pub use sql::SqlFeed;
+pub use sql::{SqlColumns, SqlFeed, SqlPreset, SqlSerials, SqlStatus, SqlTimes, SqlTls};
+pub use sql_address::{SqlAddress, SqlAddressError, SqlEngine, SqlPlace, SqlServer, SqlTlsMode};
+pub use sql_judge::SqlProblem;
 pub use target::{Target, TargetError};
 pub use watched::{
     CertificateFolderFeed, CrlFolderFeed, CsvFeed, CsvField, CsvSerials, CsvStatus, CsvTimes,
@@ -179,6 +186,13 @@ impl Feed {
             Self::CrlUrl(feed) => common!(feed, feed.interval),
             Self::Sql(feed) => common!(feed, feed.interval),
             Self::Push(feed) => common!(feed, None),
+        }
+    }
+
+    /// Makes the paths that are part of other settings ones below `folder`.
+    pub(super) fn resolve_files(&mut self, folder: &Path) {
+        if let Self::Sql(feed) = self {
+            feed.resolve_file(folder);
         }
     }
 

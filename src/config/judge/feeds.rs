@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::Judge;
+use super::{Judge, is_file_name, is_variable};
 use crate::change::{CrlScope, ExpectedScope};
 use crate::config::{
     error::Problem,
-    feed::{CrlUrlFeed, CsvFeed, Feed, Target, TargetError},
+    feed::{CrlUrlFeed, CsvFeed, Feed, SqlFeed, Target, TargetError},
     place::Step,
 };
 
@@ -61,7 +61,7 @@ impl Judge<'_> {
             Feed::CrlFolder(folder) => self.watched(&folder.path),
             Feed::CertificateFolder(folder) => self.watched(&folder.path),
             Feed::CrlUrl(feed) => self.crl_url(feed),
-            Feed::Sql(_) => {}
+            Feed::Sql(sql) => self.sql(sql),
             Feed::Push(push) => self.key("client", |judge| judge.not_empty(push.client.is_empty())),
         }
     }
@@ -103,6 +103,30 @@ impl Judge<'_> {
             Duration::from_secs(3_600),
             "a CRL that takes longer is old when it is there",
         );
+    }
+
+    fn sql(&mut self, feed: &SqlFeed) {
+        for (keys, problem) in feed.judge() {
+            let depth = self.path.len();
+            self.path.extend(keys.into_iter().map(Step::Key));
+            self.report(Problem::Sql(problem));
+            self.path.truncate(depth);
+        }
+        self.key("password_env", |judge| {
+            if feed
+                .password_env
+                .as_deref()
+                .is_some_and(|name| !is_variable(name))
+            {
+                judge.report(Problem::EnvironmentName);
+            }
+        });
+        self.key("password_credential", |judge| {
+            let name = feed.password_credential.as_ref();
+            if let Some(name) = name.filter(|name| !is_file_name(name)) {
+                judge.report(Problem::CredentialName { name: name.clone() });
+            }
+        });
     }
 
     fn watched(&mut self, path: &std::path::Path) {

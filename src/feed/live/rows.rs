@@ -1,10 +1,11 @@
 //! Rows of a source that is no file, gathered for one import.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use crate::change::Change;
+use crate::change::{Change, Refusal};
 use crate::feed::import::{Findings, Record};
-use crate::feed::problems::{Problem, Problems, Unit};
+use crate::feed::problems::{BadPart, Place, Problem, Problems, Unit};
 use crate::feed::repetition::{Said, settle};
 use crate::identity::SerialNumber;
 
@@ -18,19 +19,64 @@ pub struct Rows {
     repeated: u64,
     problems: Problems<String>,
     notes: Vec<String>,
+    /// What rows are called, by their numbers from 1; empty where they have no names.
+    names: Vec<String>,
+    /// When rows were changed, by their serial numbers: milliseconds since 1970.
+    changed_ms: HashMap<SerialNumber, u64>,
+    only_issuances: bool,
 }
 
 impl Rows {
     /// None yet.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             records: Vec::new(),
             row_count: 0,
             repeated: 0,
             problems: Problems::of(Unit::Row),
             notes: Vec::new(),
+            names: Vec::new(),
+            changed_ms: HashMap::new(),
+            only_issuances: false,
         }
+    }
+
+    /// Says that rows tell of issuances alone, as certificates do: what was revoked since does not
+    /// contradict them.
+    pub const fn only_issuances(&mut self) {
+        self.only_issuances = true;
+    }
+
+    /// Says what the rows are called, in the order of their numbers from 1: messages then name them so.
+    pub fn name_all(&mut self, names: Vec<String>) {
+        self.names = names;
+    }
+
+    /// What the rows are called, where they have names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// Adds what the row with this number says, and when it was changed, in milliseconds since 1970: a
+    /// row that says good ends a hold that this feed brought in before that.
+    pub fn push_changed(&mut self, row: u64, change: Change, changed_ms: u64) {
+        self.changed_ms.insert(change.serial, changed_ms);
+        self.push(row, change);
+    }
+
+    /// When the row of this certificate was changed, if it says; of several the last one.
+    pub(crate) fn changed_ms(&self, serial: &SerialNumber) -> Option<u64> {
+        self.changed_ms.get(serial).copied()
+    }
+
+    /// Notes that the row with this number cannot be used, which part of it, and why.
+    pub fn bad_part(&mut self, row: u64, part: Option<BadPart>, why: impl fmt::Display) {
+        self.row_count = self.row_count.saturating_add(1);
+        let place = self.place(row);
+        let cause = why.to_string();
+        self.problems
+            .push_at(row, || Problem { place, part, cause });
     }
 
     /// Adds what the row with this number, counted from 1, says.
@@ -66,7 +112,7 @@ impl Rows {
         let repeated = settle(records, issuer, |record, other| {
             let (serial, row) = (record.change.serial, other.line);
             problems.push_at(record.line, || Problem {
-                place: crate::feed::Place::new(Unit::Row, record.line),
+                place: Place::new(Unit::Row, record.line),
                 part: None,
                 cause: format!("serial number {serial}: row {row} says something else of it"),
             });
@@ -114,6 +160,27 @@ impl Findings for Rows {
 
     fn notes(&self) -> Vec<String> {
         self.notes.clone()
+    }
+
+    /// What was recorded first stands, as for every source that says the same thing again and again.
+    fn passes_over(&self, refusal: &Refusal) -> bool {
+        match refusal {
+            Refusal::RevokedOtherwise { .. } => true,
+            Refusal::Revoked { .. } => self.only_issuances,
+            _ => false,
+        }
+    }
+
+    fn place(&self, line: u64) -> Place {
+        let number = usize::try_from(line.saturating_sub(1)).ok();
+        match number.and_then(|number| self.names.get(number)) {
+            None => Place::new(Unit::Row, line),
+            Some(name) => Place {
+                file: Some(name.clone()),
+                unit: Unit::Row,
+                line: 0,
+            },
+        }
     }
 }
 

@@ -302,3 +302,6 @@ const AHEAD_RETRY: Duration = Duration::from_secs(60);
 /// A look at a file costs nothing.
 pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(15);
 const READ_OCTETS: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests;
