@@ -23,6 +23,7 @@ mod common;
 mod crash;
 mod crl_publish;
 mod crl_show;
+mod crl_feed;
 mod custom_vectors;
 mod demo;
 mod evidence;
