@@ -21,9 +21,9 @@ mod cli;
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
+mod crl_feed;
 mod crl_publish;
 mod crl_show;
-mod crl_feed;
 mod custom_vectors;
 mod demo;
 mod evidence;

@@ -44,6 +44,8 @@ fn built(path: &Path) -> Vec<TreeHead> {
     commit(&[issue(ca, 0), release(1), release(8), revoke(ca, 2, None)]);
     commit(&(0..20).map(|number| issue(cb, number)).collect::<Vec<_>>());
     let evidence = Evidence {
+        scope: crate::change::CrlScope::FULL,
+        complete_sha256: None,
         this_update: at(1),
         next_update: at(2),
         crl_number: None,
@@ -428,8 +430,11 @@ fn rows_that_do_not_follow_from_the_entries_are_named() {
         ),
         (
             |db| {
-                db.delete_cf(db.cf_handle("meta").unwrap(), keys::evidence(1))
-                    .unwrap()
+                db.delete_cf(
+                    db.cf_handle("meta").unwrap(),
+                    keys::evidence(1, crate::change::CrlScope::FULL.tag()),
+                )
+                .unwrap()
             },
             vec![row(
                 "the row of an issuer's newest evidence",

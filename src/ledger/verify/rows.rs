@@ -185,8 +185,9 @@ impl<'a> Derived<'a> {
         };
         let sequence = entry.sequence;
         match &entry.kind {
-            EntryKind::IssuerDefined { number, .. } => {
-                if is_first_part && self.issuers.insert(*number, octets.to_vec()).is_some() {
+            EntryKind::IssuerDefined { number, .. } if is_first_part => {
+                let before = self.issuers.insert(*number, octets.to_vec());
+                if before.is_some() {
                     self.findings.add(Finding::NotAllowed { sequence });
                 }
             }
