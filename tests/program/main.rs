@@ -15,6 +15,7 @@
     reason = "helpers are public to the other modules, and nobody else is there"
 )]
 
+mod audit;
 mod ca;
 mod cli;
 #[path = "../common/mod.rs"]
