@@ -11,9 +11,10 @@ use super::admin_audit;
 use super::auditor::Auditor;
 use super::clerk::{ChangeRequest, Clerk, RevokeAllRequest, StatusRequest};
 use super::observer::AuthorityStats;
-use super::{Authority, ErrorClass, OperationError};
+use super::{Authority, ErrorClass, FeedHealth, OperationError};
 use crate::change::Source;
 use crate::feed::ImportOrder;
+use crate::feed::live::FeedKey;
 use crate::http::admin::{
     AdminBackend, AdminBody, AdminReply, AdminRequest, BodyError, ClientGone, LineSender, Peer,
     Query,
@@ -117,6 +118,26 @@ impl Admin {
             (&Method::POST, "/ca/issued") => {
                 let (clerk, request) = (self.clerk.clone(), issuance(body).await?);
                 blocking(move || clerk.record_issued(&request)).await
+            }
+            (&Method::GET, "/feeds") => {
+                let authority = Arc::clone(&self.authority);
+                let health = move || {
+                    let feeds = authority.feeds();
+                    Ok(feeds
+                        .map(|feeds| feeds.board().health())
+                        .unwrap_or_default())
+                };
+                blocking(health).await
+            }
+            (&Method::POST, "/feeds/poll") => {
+                let authority = Arc::clone(&self.authority);
+                let request: FeedPoll = body
+                    .json(CHANGE_OCTETS_MAX)
+                    .await
+                    .map_err(|error| body_error(&error))?;
+                let (uid, pid) = (peer.uid, peer.pid);
+                tracing::info!(uid, pid, ?request, "poll of a feed asked for");
+                blocking(move || poll_feed(&authority, &request)).await
             }
             (&Method::POST, "/clock/accept") => {
                 let authority = Arc::clone(&self.authority);
@@ -224,6 +245,32 @@ fn accept_clock(authority: &Authority) -> Result<ClockReply, OperationError> {
     Ok(ClockReply {
         now: accepted.now.to_string(),
     })
+}
+
+fn poll_feed(authority: &Authority, request: &FeedPoll) -> Result<FeedHealth, OperationError> {
+    let nothing = || OperationError::new(ErrorClass::Usage, "no feeds are configured");
+    let feeds = authority.feeds().ok_or_else(nothing)?;
+    let key = FeedKey {
+        issuer: authority
+            .shared()
+            .issuers
+            .by_name(request.issuer.as_deref())?
+            .name
+            .clone(),
+        feed: request.feed.clone(),
+    };
+    feeds.poll_and_wait(&key, request.accept)
+}
+
+/// A poll that an operator asks for.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct FeedPoll {
+    /// The issuer's configured name; needed when there are several.
+    pub issuer: Option<String>,
+    /// The feed's name.
+    pub feed: String,
+    /// Whether to take what looks wrong with the source as a whole.
+    pub accept: bool,
 }
 
 /// The clock that was accepted.

@@ -426,7 +426,7 @@ fn after_the_crl_there_is_nothing_until_the_next() {
     assert_eq!(world.ask(1), Err(AnswerKind::TryLater));
     world.revoke(2, world.now(), None);
     assert_eq!(world.ask(2), Err(AnswerKind::TryLater));
-    let stats = observer::observe(world.running().authority.shared()).unwrap();
+    let stats = world.running().authority.stats().unwrap();
     let evidence = stats.issuers[0].evidence.clone().unwrap();
     assert!(evidence.stale && evidence.required);
     assert!(evidence.crl.unwrap().age_secs >= DAY);

@@ -30,7 +30,7 @@ mod runtime;
 mod scrub;
 mod signing;
 
-pub use admin::{Admin, ClockReply, ServerStats};
+pub use admin::{Admin, ClockReply, FeedPoll, ServerStats};
 pub use admin_audit::ExportPiece;
 pub use auditor::{
     Auditor, CheckpointReply, ExportReply, ExportRequest, ProveRequest, VerifyProgress,

@@ -126,6 +126,7 @@ enum Found {
     Masked(RecordStatus),
     Damaged,
     CatchingUp,
+    Stale,
 }
 
 impl Found {
@@ -152,6 +153,7 @@ fn find_in(snapshot: &Snapshot, serial: &SerialNumber) -> Found {
         Finding::Masked { status, .. } => Found::Masked(status),
         Finding::Damaged => Found::Damaged,
         Finding::CatchingUp => Found::CatchingUp,
+        Finding::Stale => Found::Stale,
     }
 }
 
@@ -1174,6 +1176,63 @@ fn of_a_revoked_issuer_only_what_is_revoked_for_good_is_served() {
         }])
         .unwrap();
     assert_eq!(find(&catalog, 1), Found::Segment(all));
+}
+
+#[test]
+fn of_a_stale_issuer_only_what_is_revoked_for_good_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let (catalog, _) = opened(folder.path());
+    let freshness = |stale| Publication::Freshness {
+        issuer: ISSUER,
+        stale,
+    };
+    // Told before anything else, as at a start.
+    catalog.publish(&[freshness(true)]).unwrap();
+    assert_eq!(
+        find(&catalog, 1),
+        Found::CatchingUp,
+        "the live signer knows"
+    );
+    let at = revoked(time(5));
+    let old = base(folder.path(), 10, &[(1, GOOD), (2, ON_HOLD), (3, at)]);
+    catalog.publish(&[published(&old), caught_up(10)]).unwrap();
+    let changes = [
+        mask(4, 11, GOOD),
+        mask(5, 12, at),
+        fresh(6, 13, GOOD, 100),
+        fresh(7, 14, at, 100),
+    ];
+    catalog.publish(&changes).unwrap();
+    let all = |catalog: &Catalog| [1, 2, 3, 4, 5, 6, 7, 8].map(|number| find(catalog, number));
+    let stale = Found::Stale;
+    assert_eq!(
+        all(&catalog),
+        [
+            stale,
+            stale,
+            Found::Segment(at),
+            stale,
+            Found::Masked(at),
+            stale,
+            Found::Fresh(at),
+            stale,
+        ]
+    );
+    let view = catalog.snapshot();
+    assert!(view.issuer_by_id(&ISSUER).unwrap().is_stale());
+    // A revocation that comes meanwhile is seen at once.
+    catalog.publish(&[mask(1, 15, at)]).unwrap();
+    assert_eq!(find(&catalog, 1), Found::Masked(at));
+    // Revoked as a whole, nothing of it can become good.
+    catalog.publish(&[freshness(false)]).unwrap();
+    assert_eq!(find(&catalog, 4), Found::Masked(GOOD));
+    assert_eq!(find(&catalog, 8), Found::Absent);
+    let whole = revoked(time(7));
+    catalog
+        .publish(&[freshness(true), issuer_revoked(16, whole)])
+        .unwrap();
+    assert_eq!(find(&catalog, 4), Found::Masked(whole));
+    assert_eq!(find(&catalog, 8), Found::Stale);
 }
 
 /// What the model test does.

@@ -1,6 +1,7 @@
 //! `estelam check`: judges the configuration and the keys before anything is started.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -8,7 +9,8 @@ use super::{Common, Exit, Failure, output};
 use crate::authority::{Issuer, Issuers, with_causes};
 use crate::catalog::NotIssued;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Evidence};
+use crate::config::{Config, Evidence, Feed};
+use crate::feed::live::FeedError;
 use crate::signer::Role;
 
 /// One issuer's verdict.
@@ -24,6 +26,8 @@ struct Verdict {
     evidence: &'static str,
     /// Who may sign its CRLs beside itself, by the id of name and key.
     crl_signers: Vec<String>,
+    /// Where the status of its certificates comes from.
+    feeds: Vec<String>,
     problems: Vec<String>,
     warnings: Vec<String>,
 }
@@ -38,6 +42,9 @@ pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
             let mut verdict = judge(issuer);
             if settings.ca.is_some() {
                 judge_ca(common, &mut verdict);
+            }
+            for feed in &settings.feeds {
+                judge_feed(feed, &mut verdict);
             }
             verdict
         })
@@ -61,6 +68,55 @@ fn judge_ca(common: &Common, verdict: &mut Verdict) {
     match super::ca::open(common, &verdict.issuer, SystemClock.now()) {
         Ok(_) => verdict.ca_key = Some("opens, and is the certificate's".to_owned()),
         Err(failure) => verdict.problems.push(failure.message),
+    }
+}
+
+/// Whether what a feed names can be read, and is of its kind. What is not there now may come: the server
+/// starts without it, and so this is a warning.
+fn judge_feed(feed: &Feed, verdict: &mut Verdict) {
+    let watched = match feed {
+        Feed::Index(feed) => Some((&feed.path, false)),
+        Feed::Csv(feed) => Some((&feed.path, false)),
+        Feed::CrlFolder(feed) => Some((&feed.path, true)),
+        Feed::CertificateFolder(feed) => Some((&feed.path, true)),
+        _ => None,
+    };
+    let mut told = format!("{} ({})", feed.name(), feed.kind());
+    if let Some(interval) = feed.interval() {
+        told.push_str(&format!(", every {interval:?}"));
+    }
+    if let Some((path, is_folder)) = watched {
+        told.push_str(&format!(": {}", path.display()));
+        if let Some(why) = unreadable(path, is_folder) {
+            verdict
+                .warnings
+                .push(format!("feed {:?}: {why}", feed.name()));
+        }
+    }
+    if feed.stale_after().is_none() {
+        verdict.warnings.push(format!(
+            "feed {:?} has no stale_after: should it fall silent, what was known last is served for as long \
+             as nobody looks at `estelam stats`",
+            feed.name()
+        ));
+    }
+    verdict.feeds.push(told);
+}
+
+/// Why a path is not a file or folder that can be read.
+fn unreadable(path: &Path, is_folder: bool) -> Option<String> {
+    let shown = path.display();
+    let of_path = |error: &std::io::Error| FeedError::of_path(path, error).message;
+    match std::fs::metadata(path) {
+        Err(error) => Some(of_path(&error)),
+        Ok(metadata) if is_folder && !metadata.is_dir() => {
+            Some(format!("{shown} is no folder: name the folder"))
+        }
+        Ok(metadata) if !is_folder && !metadata.is_file() => {
+            Some(format!("{shown} is no file: name the file"))
+        }
+        Ok(_) if is_folder => std::fs::read_dir(path).err().map(|error| of_path(&error)),
+        Ok(_) => std::fs::File::open(path).err().map(|error| of_path(&error)),
     }
 }
 
@@ -129,6 +185,7 @@ fn judge(issuer: &Issuer) -> Verdict {
             .iter()
             .map(|signer| signer.issuer_id().to_string())
             .collect(),
+        feeds: Vec::new(),
         problems,
         warnings,
     }
@@ -159,7 +216,8 @@ fn text(common: &Common, config: &Config, verdicts: &[Verdict]) -> String {
             .crl_signers
             .iter()
             .map(|id| format!("its CRLs may also be signed by: {id}"));
-        let facts = std::iter::once(evidence).chain(crl_signers);
+        let feeds = verdict.feeds.iter().map(|feed| format!("feed: {feed}"));
+        let facts = std::iter::once(evidence).chain(crl_signers).chain(feeds);
         for line in signer
             .chain(ca_key)
             .chain(facts)

@@ -7,6 +7,7 @@ mod clock;
 mod connection;
 mod demo;
 mod exit;
+mod feed;
 mod import;
 mod init;
 mod output;
@@ -66,6 +67,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Release(arguments) => revocation::release(&common, arguments),
         Command::Status(arguments) => status::run(&common, &arguments),
         Command::Stats => stats::run(&common),
+        Command::Feed(arguments) => feed::run(&common, &arguments),
         Command::Clock(arguments) => clock::run(&common, &arguments),
         Command::Push(arguments) => push::run(&common, &arguments),
         Command::Ca(arguments) => ca::run(&common, &arguments),
@@ -117,6 +119,7 @@ enum Command {
     /// What happens now: answers by kind, freshness, signers, ledger
     #[command(after_help = "Example:\n  estelam stats --json")]
     Stats,
+    Feed(feed::FeedArguments),
     Clock(clock::ClockArguments),
     Push(push::PushArguments),
     Ca(ca::CaArguments),

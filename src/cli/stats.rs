@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::connection::Server;
 use super::{Common, Exit, Failure, output};
-use crate::authority::{AuthorityStats, EvidenceStats, IssuerStats, ServerStats, SignerState};
+use crate::authority::{
+    AuthorityStats, EvidenceStats, FeedState, IssuerStats, ServerStats, SignerState,
+};
 use crate::http::admin::Query;
 
 pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
@@ -94,6 +96,16 @@ fn issuer_text(text: &mut String, issuer: &IssuerStats) {
     ] {
         line(text, format_args!("  {name:<28}{value}"));
     }
+    for feed in &issuer.feeds {
+        line(
+            text,
+            format_args!(
+                "  {:<28}{}",
+                format!("feed {}", feed.name),
+                super::feed::summary(feed)
+            ),
+        );
+    }
     if let Some(evidence) = &issuer.evidence {
         line(
             text,
@@ -143,6 +155,23 @@ fn problems(stats: &ServerStats) -> Vec<String> {
                  signed on demand meanwhile"
             ));
         }
+        let stale = issuer
+            .feeds
+            .iter()
+            .filter(|feed| feed.state == FeedState::Stale);
+        let stale: Vec<&str> = stale.map(|feed| feed.name.as_str()).collect();
+        if !stale.is_empty() {
+            let effect = if issuer.held_back {
+                "every answer but \"revoked\" is tryLater until it works again"
+            } else {
+                "what was known last is served on"
+            };
+            problems.push(format!(
+                "issuer {name:?}: feed {} was without success for longer than its stale_after; {effect}",
+                stale.join(", ")
+            ));
+        }
+        problems.extend(issuer.feeds.iter().flat_map(super::feed::problems));
         if let Some(evidence) = &issuer.evidence
             && evidence.required
             && evidence.stale

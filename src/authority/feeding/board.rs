@@ -12,7 +12,7 @@ use crate::asn1::UnixTime;
 use crate::authority::Issuers;
 use crate::clock::Clock;
 use crate::feed::ImportReport;
-use crate::feed::live::{FeedError, FeedErrorKind, FeedKey, Polled, PolledChange};
+use crate::feed::live::{FeedError, FeedErrorKind, FeedKey, LeftOut, Polled, PolledChange};
 use crate::identity::IssuerId;
 
 use super::health::{FeedFault, FeedHealth, FeedState};
@@ -26,9 +26,19 @@ pub struct FeedBoard {
     on_fresh: Box<dyn Fn() + Send + Sync>,
 }
 
+/// How often a feed was polled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Polls {
+    /// Polls that came to their end, whichever.
+    pub(super) ended: u64,
+    /// Whether another is under way.
+    pub(super) is_running: bool,
+}
+
 /// One feed.
 #[derive(Clone, Debug)]
 struct Row {
+    polls: u64,
     issuer: IssuerId,
     kind: crate::config::FeedKind,
     interval: Option<Duration>,
@@ -48,8 +58,7 @@ struct Row {
     unchanged: u64,
     reconciled: u64,
     missing: u64,
-    left_out: u64,
-    first_left_out: Option<String>,
+    left_out: LeftOut,
     notes: Vec<String>,
 }
 
@@ -73,6 +82,7 @@ impl FeedBoard {
                 };
                 let trusted = known.last_success.unwrap_or(known.since);
                 let row = Row {
+                    polls: 0,
                     issuer: issuer.id,
                     kind: feed.kind(),
                     interval: feed.interval(),
@@ -97,8 +107,7 @@ impl FeedBoard {
                     unchanged: 0,
                     reconciled: 0,
                     missing: 0,
-                    left_out: 0,
-                    first_left_out: None,
+                    left_out: LeftOut::default(),
                     notes: Vec::new(),
                 };
                 rows.insert(key, row);
@@ -137,6 +146,7 @@ impl FeedBoard {
         }
         row.last_attempt = Some(now);
         row.polling_since = None;
+        row.polls = row.polls.saturating_add(1);
         row.last_success = Some(now);
         row.stale_at = (row.stale_after).map(|after| monotonic.saturating_add(after));
         row.next = next;
@@ -151,6 +161,9 @@ impl FeedBoard {
         if !polled.notes.is_empty() {
             row.notes.clone_from(&polled.notes);
             row.notes.truncate(NOTES_MAX);
+        }
+        if let Some(left_out) = &polled.left_out {
+            row.leave_out(key, left_out);
         }
         match &polled.change {
             PolledChange::Unchanged => row.unchanged = row.unchanged.saturating_add(1),
@@ -176,7 +189,10 @@ impl FeedBoard {
         row.applied = row.applied.saturating_add(applied);
         row.unchanged = row.unchanged.saturating_add(unchanged);
         // As of a poll: those of the last batch.
-        row.left_out = refused;
+        row.left_out = LeftOut {
+            count: refused,
+            first: None,
+        };
         drop(rows);
         if was_stale {
             (self.on_fresh)();
@@ -190,6 +206,7 @@ impl FeedBoard {
         let Some(row) = rows.get_mut(key) else { return };
         row.last_attempt = Some(now);
         row.polling_since = None;
+        row.polls = row.polls.saturating_add(1);
         if error.kind == FeedErrorKind::Stopped {
             return;
         }
@@ -212,6 +229,14 @@ impl FeedBoard {
             kind: error.kind,
             message: error.message.clone(),
         });
+    }
+
+    /// Polls of a feed since the start.
+    pub(super) fn polls(&self, key: &FeedKey) -> Polls {
+        self.rows().get(key).map_or(Polls::default(), |row| Polls {
+            ended: row.polls,
+            is_running: row.polling_since.is_some(),
+        })
     }
 
     /// How many polls of a feed failed since the last one that worked.
@@ -285,18 +310,6 @@ impl Row {
                 "taken from the feed"
             );
         }
-        let left_out = report.bad.saturating_add(report.refused);
-        let first = report.errors.first().map(ToString::to_string);
-        if left_out > 0 && (left_out != self.left_out || first != self.first_left_out) {
-            tracing::warn!(
-                issuer,
-                feed,
-                left_out,
-                first = first.as_deref().unwrap_or_default(),
-                "some of the feed cannot be used and was left out; the rest was taken"
-            );
-        }
-        (self.left_out, self.first_left_out) = (left_out, first);
         if report.missing > 0 && report.missing != self.missing {
             tracing::warn!(
                 issuer,
@@ -316,6 +329,21 @@ impl Row {
             );
         }
         self.reconciled = self.reconciled.saturating_add(reconciled);
+    }
+
+    /// Notes what of the source cannot be used, and tells it when it is something else than before.
+    fn leave_out(&mut self, key: &FeedKey, left_out: &LeftOut) {
+        let FeedKey { issuer, feed } = key;
+        if left_out.count > 0 && *left_out != self.left_out {
+            tracing::warn!(
+                issuer,
+                feed,
+                left_out = left_out.count,
+                first = left_out.first.as_deref().unwrap_or_default(),
+                "some of the feed cannot be used and is left out; the rest is taken"
+            );
+        }
+        self.left_out.clone_from(left_out);
     }
 
     fn health(&self, key: &FeedKey, now: UnixTime, monotonic: Duration) -> FeedHealth {
@@ -346,8 +374,8 @@ impl Row {
             evidence_age_secs: self.evidence.map(age),
             applied: self.applied,
             unchanged: self.unchanged,
-            left_out: self.left_out,
-            first_left_out: self.first_left_out.clone(),
+            left_out: self.left_out.count,
+            first_left_out: self.left_out.first.clone(),
             reconciled: self.reconciled,
             missing: self.missing,
             notes: self.notes.clone(),

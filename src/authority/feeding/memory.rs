@@ -5,8 +5,8 @@
 //! | `ISSUER.FEED.json` | what one feed remembers: a cursor, an `ETag`; ISSUER is the issuer's id in hexadecimal |
 //! | `freshness.json` | of each feed with `stale_after`, when it was configured first and its last success |
 //!
-//! Both are JSON, replaced as a whole, and name the ledger's state at that time: its epoch, its last
-//! sequence and the digest of that entry. In a ledger that has not that entry (it was restored from a
+//! Both are JSON, replaced as a whole, and name the ledger's state at that time: its last sequence and the
+//! digest of that entry. In a ledger that has not that entry (it was restored from a
 //! backup) what is remembered is not true: cursors are forgotten, so that all is read again, and no
 //! success is believed, so that nothing is good before each feed has succeeded. A file that is damaged
 //! is treated alike. One that is missing is that of a new installation.
@@ -28,7 +28,6 @@ use crate::segment::names::hexadecimal;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LedgerMark {
-    epoch: u64,
     last_sequence: u64,
     /// SHA-256 of that entry's octets, in hexadecimal; empty for a ledger without entries.
     entry_sha256: String,
@@ -39,7 +38,6 @@ impl LedgerMark {
     pub(super) fn of(ledger: &Ledger) -> Result<Self, LedgerError> {
         let last_sequence = ledger.last_sequence()?;
         Ok(Self {
-            epoch: EPOCH,
             last_sequence,
             entry_sha256: entry_sha256(ledger, last_sequence)?,
         })
@@ -47,8 +45,7 @@ impl LedgerMark {
 
     /// Whether the ledger has all that it had then.
     fn is_in(&self, ledger: &Ledger) -> Result<bool, LedgerError> {
-        Ok(self.epoch == EPOCH
-            && self.last_sequence <= ledger.last_sequence()?
+        Ok(self.last_sequence <= ledger.last_sequence()?
             && self.entry_sha256 == entry_sha256(ledger, self.last_sequence)?)
     }
 }
@@ -62,9 +59,6 @@ fn entry_sha256(ledger: &Ledger, sequence: u64) -> Result<String, LedgerError> {
     };
     Ok(octets.map(hex).unwrap_or_default())
 }
-
-/// Until ledgers have epochs, all is of the first.
-const EPOCH: u64 = 1;
 
 /// What one feed remembers.
 #[derive(Deserialize, Serialize)]

@@ -201,6 +201,31 @@ impl Feeding {
         Ok(())
     }
 
+    /// The same, and waits until that poll is through; how the feed is then. Gives up waiting after a while:
+    /// the poll goes on.
+    ///
+    /// # Errors
+    /// As [`Feeding::poll`].
+    pub fn poll_and_wait(&self, key: &FeedKey, accept: bool) -> Result<FeedHealth, OperationError> {
+        let board = self.board();
+        let before = board.polls(key);
+        // One that is under way began before it was asked for.
+        let enough = before
+            .ended
+            .saturating_add(if before.is_running { 2 } else { 1 });
+        self.poll(key, accept)?;
+        let mut waited = Duration::ZERO;
+        while board.polls(key).ended < enough && waited < POLL_WAIT && !self.room.stopping() {
+            std::thread::park_timeout(POLL_LOOK);
+            waited = waited.saturating_add(POLL_LOOK);
+        }
+        let health = board.health().into_iter();
+        let mut health = health.filter(|feed| feed.issuer == key.issuer && feed.name == key.feed);
+        let gone =
+            || OperationError::new(ErrorClass::Internal, format!("{key} is not on the board"));
+        health.next().ok_or_else(gone)
+    }
+
     /// Stops the threads and waits for them.
     pub(super) fn stop(&self) {
         let room = &self.room;
@@ -464,6 +489,9 @@ fn spawn(
 const FILE_THREADS: usize = 4;
 /// Each may wait for another machine that does not answer.
 const REMOTE_THREADS: usize = 16;
+/// How long an operator waits for a poll, and how often it is looked at meanwhile.
+const POLL_WAIT: Duration = Duration::from_secs(60);
+const POLL_LOOK: Duration = Duration::from_millis(20);
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 /// Nobody waits longer without a look around.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

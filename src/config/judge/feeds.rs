@@ -110,7 +110,6 @@ const STALE_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::{judge::judge, load::parse, place::Map};
 
     fn found(feeds: &str) -> Vec<String> {

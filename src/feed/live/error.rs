@@ -29,6 +29,8 @@ pub enum FeedErrorKind {
     Malformed,
     /// It was read and judged, and refused: of another issuer, a wrong signature, an older number.
     Rejected,
+    /// What it says last has ended, and nothing newer came.
+    Ended,
     /// It is older than what was taken before: there is nothing to do.
     Older,
     /// It is well formed, but so much of it is gone that an operator has to say that this is right.
@@ -50,6 +52,7 @@ impl FeedErrorKind {
             Self::Refused => "refused",
             Self::Malformed => "malformed",
             Self::Rejected => "rejected",
+            Self::Ended => "ended",
             Self::Older => "older",
             Self::Quarantined => "quarantined",
             Self::Ledger => "ledger",

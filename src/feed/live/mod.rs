@@ -12,6 +12,8 @@
 //!   was much, or that lost much, is refused whole.
 //! - What a source remembers only saves reading: lost, it reads everything again.
 
+mod certificate_folder;
+mod crl_folder;
 mod csv;
 mod error;
 mod index;
@@ -30,6 +32,8 @@ use crate::identity::IssuerId;
 
 use super::{ImportReport, ImportRequest};
 
+pub use certificate_folder::CertificateFolderSource;
+pub use crl_folder::CrlFolderSource;
 pub use csv::CsvSource;
 pub use error::{FeedError, FeedErrorKind};
 pub use index::IndexSource;
@@ -61,8 +65,19 @@ pub struct Polled {
     /// How old what the source says can be at most: thisUpdate of a CRL, the time of the newest row.
     /// `None` where it does not say.
     pub evidence: Option<UnixTime>,
+    /// What of the source cannot be used; `None` for as before.
+    pub left_out: Option<LeftOut>,
     /// What the operator should know, once: logged when it is new.
     pub notes: Vec<String>,
+}
+
+/// What of a source, as it is now, cannot be used.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LeftOut {
+    /// How many lines, rows, entries or files.
+    pub count: u64,
+    /// The first of them: where it is, and what is wrong with it.
+    pub first: Option<String>,
 }
 
 impl Polled {
@@ -75,7 +90,14 @@ impl Polled {
     /// Something was brought in.
     #[must_use]
     pub fn imported(report: ImportReport) -> Self {
-        Self::new(PolledChange::Imported(Box::new(report)))
+        let left_out = LeftOut {
+            count: report.bad.saturating_add(report.refused),
+            first: report.errors.first().map(ToString::to_string),
+        };
+        Self {
+            left_out: Some(left_out),
+            ..Self::new(PolledChange::Imported(Box::new(report)))
+        }
     }
 
     const fn new(change: PolledChange) -> Self {
@@ -83,6 +105,7 @@ impl Polled {
             change,
             next: None,
             evidence: None,
+            left_out: None,
             notes: Vec::new(),
         }
     }

@@ -21,7 +21,7 @@ use crate::feed::ImportRequest;
 
 use super::known_lines::{Extent, KnownLines, LineForm, NewLines};
 use super::stamp::{Stamp, UNSETTLED_SECS};
-use super::{FeedDesk, FeedError, FeedErrorKind, FeedKey, LiveSource, Polled};
+use super::{FeedDesk, FeedError, FeedErrorKind, FeedKey, LeftOut, LiveSource, Polled};
 
 /// A watched file of one form. 8 octets of memory a line; 16 while it is read, and some 60 (100 for CSV)
 /// for each line that is new.
@@ -164,7 +164,10 @@ impl WatchedFile {
             (Some(End::NothingNew), _) => {
                 // Lines may have gone.
                 self.known.replace(digests, &[]);
-                Polled::unchanged()
+                Polled {
+                    left_out: Some(LeftOut::default()),
+                    ..Polled::unchanged()
+                }
             }
             (Some(End::Refused(error)), _) | (None, Err(error)) => return Err(error),
         };
@@ -285,7 +288,7 @@ impl LiveSource for WatchedFile {
 }
 
 /// Opens a file. A pipe that took its place is not waited for.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
