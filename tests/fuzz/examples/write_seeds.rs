@@ -24,6 +24,7 @@ fn main() {
     get_path();
     index_txt();
     csv();
+    push();
     certificates();
     segment();
     template();
@@ -267,6 +268,35 @@ fn index_txt() {
         "V\t301231235959Z\t\t01\tunknown\t/CN=a\nE\t301231235959Z\t\t01\tunknown\t/CN=a\n\
          R\t301231235959Z\t260105120000Z,AACompromise\t02\tunknown\t/CN=b\n\
          V\t301231235959Z\t\t0002\tunknown\t/CN=b\\\tc\nV\t",
+    );
+}
+
+/// The first octet: 0 lines, 1 JSON; 2 and 3 the same with two issuers.
+fn push() {
+    let issued = "{\"serial\":\"0F80\",\"status\":\"issued\",\"not_before\":\"2026-01-01T00:00:00Z\",\
+                  \"not_after\":\"2028-01-01T00:00:00Z\",\"certificate_sha256\":null}";
+    let revoked = "{\"issuer\":\"a\",\"serial\":\"0F7E\",\"status\":\"revoked\",\"reason\":\"keyCompromise\",\
+                   \"revocation_time\":\"2026-03-21T08:30:00Z\",\"invalidity_date\":\"2026-03-01T00:00:00Z\"}";
+    let hold =
+        "{\"serial\":\"01\",\"status\":\"hold\"}\n{\"serial\":\"01\",\"status\":\"released\"}";
+    write(
+        "push",
+        "lines",
+        format!("\0{issued}\r\n\n{revoked}\n{hold}\n"),
+    );
+    write("push", "array", format!("\x01 [{issued}, {revoked}]"));
+    write("push", "object", format!("\x03{{\"entries\":[{revoked}]}}"));
+    let pem = include_str!("../src/issued.pem").replace('\n', "\\n");
+    let leaf = pem.rfind("-----BEGIN").map_or("", |start| &pem[start..]);
+    write(
+        "push",
+        "certificate",
+        format!("\x02{{\"certificate\":\"{leaf}\",\"status\":\"issued\"}}"),
+    );
+    write(
+        "push",
+        "escaped",
+        "\0{\"serial\":\"\\u0030F\",\"status\":\"issued\"}".to_owned(),
     );
 }
 
