@@ -51,7 +51,7 @@ struct Room {
     memory: Memory,
     board: Arc<FeedBoard>,
     clock: Arc<dyn Clock>,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
     feeds: Vec<Configured>,
     files: Desk,
     remote: Desk,
@@ -112,12 +112,13 @@ impl Feeding {
             let on_fresh = move || freshness.notify();
             Arc::new(FeedBoard::new(rows, clock, &kept, on_fresh))
         };
+        let stop = Arc::new(AtomicBool::new(false));
         let room = Arc::new(Room {
             shared: Arc::clone(shared),
-            clerk,
+            clerk: clerk.until(&stop),
             memory,
             board,
-            stop: AtomicBool::new(false),
+            stop,
             feeds,
             files: Desk::default(),
             remote: Desk::default(),
