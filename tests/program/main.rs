@@ -20,6 +20,7 @@ mod cli;
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
+mod crl_feed;
 mod custom_vectors;
 mod demo;
 mod evidence;

@@ -322,7 +322,7 @@ impl Errand<'_> {
             .within(BODY_WAIT, "nothing more came", body.frame())
             .await?
         {
-            let frame = frame.map_err(|error| match error.is_incomplete_message() {
+            let frame = frame.map_err(|error| match is_cut(&error) {
                 true => malformed(format!(
                     "it was cut short after {octets} octets: fetched again at the next poll"
                 )),
@@ -490,6 +490,14 @@ fn malformed(message: String) -> FeedError {
     FeedError::new(FeedErrorKind::Malformed, message)
 }
 
+/// Whether a body ended before its length was reached.
+fn is_cut(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let cause = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    error.is_incomplete_message()
+        || cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::UnexpectedEof)
+}
+
 /// Hyper's words with those of what caused it.
 fn http_error(error: &hyper::Error) -> FeedError {
     let mut message = error.to_string();
@@ -516,7 +524,8 @@ const HEAD_WAIT: Duration = Duration::from_secs(30);
 const BODY_WAIT: Duration = Duration::from_secs(30);
 /// How often a wait looks whether the server is stopping.
 const LOOK: Duration = Duration::from_millis(100);
-/// A head with cookies and policies has a few thousand; hyper takes no less than 8 KiB.
+/// A head with cookies and policies has a few thousand; hyper takes no less than 8 KiB, and may read
+/// twice as much before it counts.
 const HEAD_OCTETS_MAX: usize = 64 << 10;
 const VALIDATOR_OCTETS_MAX: usize = 1024;
 /// Characters of what a server says that are shown.

@@ -270,7 +270,7 @@ fn whatever_else_a_server_says_is_one_clear_line() {
         assert!(!error.message.contains('\n'), "{error}");
         assert_eq!(error.retry_after, retry_after.map(Duration::from_secs));
     }
-    let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(400_000));
     let error = Scripted::new([say(&long)]).refusal();
     assert!(error.message.contains("HTTP rightly"), "{error}");
 }
