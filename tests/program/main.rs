@@ -25,6 +25,7 @@ mod custom_vectors;
 mod demo;
 mod evidence;
 mod faults;
+mod feeds;
 mod http;
 mod import;
 mod import_certs;
