@@ -1,5 +1,6 @@
 //! The ledger as a [`StatusSink`]: alone, or behind a running server's group commit.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::{
@@ -25,6 +26,8 @@ pub struct LedgerSink<'a, Now> {
     commits: Option<&'a GroupCommit>,
     source: Source,
     now_ms: Now,
+    /// Whether to leave it at what was applied.
+    stop: Option<&'a AtomicBool>,
 }
 
 impl<'a, Now: Fn() -> u64> LedgerSink<'a, Now> {
@@ -37,6 +40,7 @@ impl<'a, Now: Fn() -> u64> LedgerSink<'a, Now> {
             commits: None,
             source,
             now_ms,
+            stop: None,
         }
     }
 
@@ -54,11 +58,27 @@ impl<'a, Now: Fn() -> u64> LedgerSink<'a, Now> {
             commits: Some(commits),
             source,
             now_ms,
+            stop: None,
         }
     }
 }
 
-impl<Now: Fn() -> u64> LedgerSink<'_, Now> {
+impl<'a, Now: Fn() -> u64> LedgerSink<'a, Now> {
+    /// The same, which judges and applies no more batches once `stop` is set: whoever reads the source
+    /// again goes on from there.
+    #[must_use]
+    pub const fn until(mut self, stop: Option<&'a AtomicBool>) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    fn go_on(&self) -> Result<(), LedgerSinkError> {
+        match self.stop {
+            Some(stop) if stop.load(Ordering::Relaxed) => Err(LedgerSinkError::Stopping),
+            _ => Ok(()),
+        }
+    }
+
     /// Revokes an issuer as a whole: the outcome of the order, then those of the changes that belong to
     /// it.
     ///
@@ -85,10 +105,12 @@ impl<Now: Fn() -> u64> StatusSink for LedgerSink<'_, Now> {
     type Error = LedgerSinkError;
 
     fn judge(&mut self, changes: &[Change]) -> Result<Vec<Verdict>, LedgerSinkError> {
+        self.go_on()?;
         Ok(self.ledger.judge(changes, (self.now_ms)())?)
     }
 
     fn apply(&mut self, changes: &[Change]) -> Result<Vec<Outcome>, LedgerSinkError> {
+        self.go_on()?;
         let Some(commits) = self.commits else {
             return Ok(self.ledger.record(changes, &self.source, (self.now_ms)())?);
         };
@@ -236,6 +258,9 @@ pub enum LedgerSinkError {
     /// The server did not take the batch.
     #[error(transparent)]
     Submit(#[from] SubmitError),
+    /// The server is stopping, and begins no batch any more.
+    #[error("the server is stopping")]
+    Stopping,
     /// The server took the batch and could not finish it.
     #[error(transparent)]
     Commit(#[from] CommitError),

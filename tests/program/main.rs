@@ -30,6 +30,7 @@ mod demo;
 mod evidence;
 mod faults;
 mod history;
+mod feeds;
 mod http;
 mod import;
 mod import_certs;
