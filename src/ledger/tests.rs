@@ -847,6 +847,7 @@ fn what_cannot_be_a_ledger_is_named() {
             "revoked",
             "issuers",
             "tree",
+            "pushes",
             "checkpoints",
             "meta",
             "later",
