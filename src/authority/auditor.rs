@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -258,7 +258,7 @@ impl From<VerifyStep> for VerifyProgress {
 /// # Errors
 /// [`OperationError`] of class key.
 pub fn open_ledger_key(
-    path: &PathBuf,
+    path: &Path,
     origin: Option<&str>,
 ) -> Result<Arc<LedgerKey>, OperationError> {
     let key = LedgerKey::open_or_create(path, origin)

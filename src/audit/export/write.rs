@@ -43,10 +43,8 @@ pub fn write(
             let last = size
                 .checked_sub(1)
                 .and_then(|last| epochs.sequence_of(last));
-            leaf.ok_or(AuditError::NoSuchSequence {
-                sequence,
-                last: last.unwrap_or(0),
-            })?
+            let last = last.unwrap_or(0);
+            leaf.ok_or(AuditError::NoSuchSequence { sequence, last })?
         }
     };
     let first_leaf = leaf / BLOCK_ENTRIES * BLOCK_ENTRIES;

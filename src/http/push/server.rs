@@ -232,7 +232,7 @@ async fn renew<B: PushBackend>(server: Arc<Shared<B>>, mut stamps: Stamps) {
         stamps = seen;
         match renewed {
             Renewed::Unchanged => {}
-            Renewed::Renewed => tracing::info!("the push listener's certificate was read again"),
+            Renewed::ReadAgain => tracing::info!("the push listener's certificate was read again"),
             Renewed::Failed(error) => tracing::error!(
                 %error,
                 "the push listener's files have changed and cannot be used: it goes on with those it had"

@@ -49,7 +49,7 @@ impl Tls {
         match load(&self.files) {
             Ok(config) => {
                 self.current.store(config);
-                Renewed::Renewed
+                Renewed::ReadAgain
             }
             Err(error) => Renewed::Failed(error),
         }
@@ -59,7 +59,7 @@ impl Tls {
 /// What came of looking at the files again.
 pub(super) enum Renewed {
     Unchanged,
-    Renewed,
+    ReadAgain,
     Failed(TlsError),
 }
 

@@ -314,7 +314,10 @@ fn what_a_ca_may_not_issue_is_refused_before_a_serial_is_recorded() {
             "ends before it begins",
         ),
         (of(intermediate(None), a_year()), "pathLenConstraint is 1"),
-        (of(intermediate(Some(1)), a_year()), "pathLenConstraint is 1"),
+        (
+            of(intermediate(Some(1)), a_year()),
+            "pathLenConstraint is 1",
+        ),
         (
             of(Profile::Root { path_len: None }, a_year()),
             "signs itself",
