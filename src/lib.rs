@@ -10,6 +10,7 @@
 //! - [`change`] is what a source says about a certificate; [`feed`] reads sources;
 //! - [`ledger`] keeps every status change, durably, and the status that follows;
 //! - [`backup`] copies it, and goes on from a copy;
+//! - [`audit`] proves that what it keeps was not altered;
 //! - [`ocsp`] is the wire: requests, templates, responses;
 //! - [`signer`] holds keys, and judges which may speak for whom;
 //! - [`segment`] is the mapped file of presigned answers;
@@ -23,6 +24,8 @@
 //! - [`observe`], [`clock`], [`config`] and [`cli`] are what the name says.
 
 pub mod asn1;
+#[cfg(feature = "rocksdb")]
+pub mod audit;
 #[cfg(feature = "rocksdb")]
 pub mod authority;
 #[cfg(feature = "rocksdb")]

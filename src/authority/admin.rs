@@ -7,6 +7,8 @@ use std::sync::{Arc, PoisonError};
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
+use super::admin_audit;
+use super::auditor::Auditor;
 use super::clerk::{
     BackupRequest, ChangeRequest, Clerk, HistoryRequest, ImportOrder, PastBy, PastRequest,
     RevokeAllRequest, StatusRequest,
@@ -27,25 +29,31 @@ pub struct Admin {
     clerk: Clerk,
     counters: Arc<Counters>,
     questions: QuestionQueue,
+    auditor: Auditor,
 }
 
 impl Admin {
-    /// The commands over this authority; `counters` and `questions` are the responder's.
+    /// The commands over this authority and its ledger; `counters` and `questions` are the responder's.
     #[must_use]
     pub fn new(
         authority: Arc<Authority>,
         counters: Arc<Counters>,
         questions: QuestionQueue,
+        auditor: Auditor,
     ) -> Self {
         Self {
             clerk: authority.clerk(),
             authority,
             counters,
             questions,
+            auditor,
         }
     }
 
     async fn route(&self, request: AdminRequest) -> Result<AdminReply, OperationError> {
+        if request.path.starts_with("/audit/") {
+            return admin_audit::route(&self.auditor, request).await;
+        }
         let AdminRequest {
             peer,
             method,

@@ -116,7 +116,8 @@ impl From<&LedgerError> for ErrorClass {
             | LedgerError::NotADirectory { .. }
             | LedgerError::Io { .. }
             | LedgerError::Reopening { .. } => Self::Storage,
-            LedgerError::LabelTaken { .. }
+            LedgerError::NoLedger { .. }
+            | LedgerError::LabelTaken { .. }
             | LedgerError::LabelDiffers { .. }
             | LedgerError::UnknownIssuer { .. } => Self::Config,
             _ => Self::Internal,

@@ -9,6 +9,8 @@
 //! Signing stops while the clock is not trusted or the key is missing; masks do not need either.
 
 mod admin;
+mod admin_audit;
+mod auditor;
 mod bustle;
 mod catch_up;
 mod clerk;
@@ -27,6 +29,11 @@ mod scrub;
 mod signing;
 
 pub use admin::{Admin, ClockReply, ServerStats};
+pub use admin_audit::ExportPiece;
+pub use auditor::{
+    Auditor, CheckpointReply, ExportReply, ExportRequest, ProveRequest, VerifyProgress,
+    VerifyRequest, open_ledger_key, verify_snapshot,
+};
 pub use clerk::{
     BackupReply, BackupRequest, CaCertificate, CaCertificateState, CertificateState, ChangeOutcome,
     ChangeReply, ChangeRequest, Clerk, ClerkAction, ImportOrder, ImportRequest, IssuedReply,

@@ -97,15 +97,15 @@ pub(super) fn open_ledger_in_turn(config: &Config, issuers: &Issuers) -> Result<
 
 /// Patience with a ledger in use. A command is through with it in a moment, and a server takes it a
 /// moment before it answers on its socket.
-struct Turn(Instant);
+pub(super) struct Turn(Instant);
 
 impl Turn {
-    fn begin() -> Self {
+    pub(super) fn begin() -> Self {
         Self(Instant::now())
     }
 
     /// Waits a little; gives the failure back when it is another one or lasts too long.
-    fn wait(&self, failure: Failure) -> Result<(), Failure> {
+    pub(super) fn wait(&self, failure: Failure) -> Result<(), Failure> {
         if failure.exit != Exit::Busy || self.0.elapsed() >= TURN_WAIT {
             return Err(failure);
         }
@@ -149,6 +149,35 @@ impl Server {
     ) -> Result<T, Failure> {
         let upload = Upload::Json(to_json(value)?);
         let reply = self.0.post(path, &Query::default(), upload, &mut |_| {});
+        decode(reply.map_err(|error| failure(&error))?)
+    }
+
+    /// The server of a configuration, if it runs.
+    pub(super) fn running(config: &Config) -> Option<Self> {
+        let server = Self(AdminClient::new(config.admin_socket()));
+        server.is_running().then_some(server)
+    }
+
+    /// A GET whose reply tells of progress.
+    pub(super) fn get_with_progress<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &Query,
+        on_progress: &mut dyn FnMut(&Value),
+    ) -> Result<T, Failure> {
+        let reply = self.0.get_with_progress(path, query, on_progress);
+        decode(reply.map_err(|error| failure(&error))?)
+    }
+
+    /// A POST whose reply tells of progress.
+    pub(super) fn post_with_progress<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        value: &impl Serialize,
+        on_progress: &mut dyn FnMut(&Value),
+    ) -> Result<T, Failure> {
+        let upload = Upload::Json(to_json(value)?);
+        let reply = self.0.post(path, &Query::default(), upload, on_progress);
         decode(reply.map_err(|error| failure(&error))?)
     }
 

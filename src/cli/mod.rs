@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, no logic of its own.
 
+mod audit;
 mod backup;
 mod ca;
 mod check;
@@ -70,6 +71,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Restore(arguments) => restore::run(&common, &arguments),
         Command::Clock(arguments) => clock::run(&common, &arguments),
         Command::Ca(arguments) => ca::run(&common, &arguments),
+        Command::Audit(arguments) => audit::run(&common, &arguments),
     }
 }
 
@@ -121,6 +123,7 @@ enum Command {
     Backup(backup::BackupArguments),
     Restore(restore::RestoreArguments),
     Ca(ca::CaArguments),
+    Audit(audit::AuditArguments),
 }
 
 const CONFIG_DEFAULT: &str = "estelam.toml";

@@ -13,8 +13,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::connection::{create_state_dir, open_ledger_in_turn};
 use super::{Exit, Failure};
+use crate::audit::CheckpointKeeper;
 use crate::authority::{
-    Admin, Authority, AuthorityError, AuthorityStats, Issuers, OperationError, with_causes,
+    Admin, Auditor, Authority, AuthorityError, AuthorityStats, Issuers, OperationError,
+    open_ledger_key, with_causes,
 };
 use crate::catalog::{Catalog, ManifestState, OpenReport};
 use crate::clock::{Clock, SystemClock};
@@ -83,6 +85,8 @@ impl Service {
         let mounts = Mounts::new(&config.http.ocsp_paths)
             .map_err(|error| Failure::new(Exit::Config, with_causes(&error)))?;
         create_state_dir(&config.state_dir)?;
+        let origin = config.ledger.origin.as_deref();
+        let ledger_key = open_ledger_key(&config.ledger_key(), origin)?;
         let ledger = Arc::new(open_ledger_in_turn(&config, &issuers)?);
         let (catalog, report) =
             Catalog::open(&config.state_dir.join("catalog"), clock.now_millis())
@@ -110,6 +114,7 @@ impl Service {
             )
             .map_err(|error| authority_failure(&error))?,
         );
+        let signing_clock = Arc::clone(&clock);
         let responder = Arc::new(Responder::new(
             catalog,
             clock,
@@ -121,7 +126,16 @@ impl Service {
             Arc::clone(&authority),
             Arc::clone(&counters),
             questions,
+            Auditor::new(
+                Arc::clone(&ledger),
+                Arc::clone(&ledger_key),
+                Arc::clone(&signing_clock),
+            ),
         ));
+        let checkpoints = CheckpointKeeper::start(Arc::clone(&ledger), ledger_key, signing_clock)
+            .map_err(|error| {
+            Failure::new(Exit::Internal, format!("cannot start a thread: {error}"))
+        })?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -177,6 +191,8 @@ impl Service {
             Ok(Exit::Success)
         });
         authority.stop();
+        // After the last entry.
+        drop(checkpoints);
         tracing::info!("stopped");
         outcome
     }

@@ -191,6 +191,14 @@ pub enum Problem {
         /// The most octets.
         max: usize,
     },
+    /// No name for the ledger's log.
+    #[error(
+        "{origin:?} is no name for a log: 1 to 255 octets without spaces and plus, as example.org/log"
+    )]
+    Origin {
+        /// The name.
+        origin: String,
+    },
     /// A passphrase from two places.
     #[error(
         "set only one of passphrase_file, passphrase_env and passphrase_credential: which one is meant?"

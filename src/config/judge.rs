@@ -6,7 +6,7 @@ use super::{
     ca::Ca,
     error::{Finding, Problem},
     place::{Map, Step},
-    settings::{Config, Evidence, Http, Issuer, Limits, NotIssued, Signer},
+    settings::{Config, Evidence, Http, Issuer, LedgerSettings, Limits, NotIssued, Signer},
 };
 
 /// Everything that is wrong with `config`, whose text is `map`; its paths are resolved already.
@@ -35,6 +35,7 @@ impl Judge<'_> {
         self.key("admin", |judge| {
             judge.key("socket", |judge| judge.admin_socket(config));
         });
+        self.key("ledger", |judge| judge.ledger(&config.ledger));
         self.key("listen", |judge| judge.listeners(config));
         self.key("http", |judge| judge.http(&config.http));
         self.key("limits", |judge| judge.limits(&config.limits));
@@ -49,6 +50,23 @@ impl Judge<'_> {
                 path,
                 octets,
                 max: SOCKET_PATH_MAX,
+            });
+        }
+    }
+
+    fn ledger(&mut self, ledger: &LedgerSettings) {
+        if let Some(key) = &ledger.key {
+            self.key("key", |judge| judge.not_empty(key.as_os_str().is_empty()));
+        }
+        // C2SP signed-note: the name stands in a line, between spaces.
+        let unfit = |sign: char| sign.is_whitespace() || sign.is_control() || sign == '+';
+        if let Some(origin) = &ledger.origin
+            && (origin.is_empty() || origin.len() > 255 || origin.contains(unfit))
+        {
+            self.key("origin", |judge| {
+                judge.report(Problem::Origin {
+                    origin: origin.clone(),
+                });
             });
         }
     }
@@ -676,6 +694,15 @@ mod tests {
         ));
         let top = format!("state_dir = \"/{long}\"\nadmin.socket = \"/run/estelam/admin.sock\"");
         assert_eq!(found(&top, "", ""), []);
+    }
+
+    #[test]
+    fn the_name_of_a_log_fits_a_line() {
+        for origin in ["", "two words", "a+b", "a\u{a0}b"] {
+            let found = found(&format!("ledger.origin = \"{origin}\""), "", "");
+            assert!(matches!(&found[..], [Problem::Origin { .. }]), "{found:?}");
+        }
+        assert_eq!(found("ledger.origin = \"example.org/log\"", "", ""), []);
     }
 
     #[test]

@@ -55,6 +55,7 @@ impl Config {
         };
         under(&mut self.state_dir);
         self.admin.socket.as_mut().map(under);
+        self.ledger.key.as_mut().map(under);
         for issuer in &mut self.issuers {
             under(&mut issuer.certificate);
             issuer.crl_signers.iter_mut().for_each(under);
@@ -168,6 +169,10 @@ mod tests {
                 admin: crate::config::Admin {
                     socket: Some("state/admin.sock".into())
                 },
+                ledger: crate::config::LedgerSettings {
+                    key: Some("state/keys/ledger.key".into()),
+                    origin: Some("example.org/revocations".to_owned()),
+                },
                 issuers: vec![issuer],
                 ..Config::default()
             }
@@ -219,6 +224,7 @@ mod tests {
         let at = |name| folder.path().join(name);
         assert_eq!(config.state_dir, at("state"));
         assert_eq!(config.admin_socket(), at("state/admin.sock"));
+        assert_eq!(config.ledger_key(), at("state/keys/ledger.key"));
         assert_eq!(config.issuers[0].certificate, at("ca.pem"));
         assert_eq!(config.issuers[0].signers[0].key, at("keys/s.key"));
         let signer = &config.issuers[1].signers[0];

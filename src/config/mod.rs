@@ -26,8 +26,8 @@ pub use file::{CertificateFileError, FileError, read_certificate};
 pub(crate) use judge::SOCKET_PATH_MAX;
 pub use place::Place;
 pub use settings::{
-    Admin, CertIdHash, Config, Evidence, Http, Issuer, Limits, Listen, NotIssued, PassphraseSource,
-    ResponderId, Signer,
+    Admin, CertIdHash, Config, Evidence, Http, Issuer, LedgerSettings, Limits, Listen, NotIssued,
+    PassphraseSource, ResponderId, Signer,
 };
 
 /// A commented configuration that states every setting at its default, as `estelam init` writes it.

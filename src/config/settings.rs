@@ -19,6 +19,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The operator's door.
     pub admin: Admin,
+    /// What signs for the ledger.
+    pub ledger: LedgerSettings,
     /// Where OCSP requests are taken. Default: one listener at 127.0.0.1, port 8080.
     #[serde(rename = "listen")]
     pub listeners: Vec<Listen>,
@@ -40,6 +42,15 @@ impl Config {
             .clone()
             .unwrap_or_else(|| self.state_dir.join("admin.sock"))
     }
+
+    /// Where the ledger's key lies: as configured, else `keys/ledger.key` in the state folder.
+    #[must_use]
+    pub fn ledger_key(&self) -> PathBuf {
+        self.ledger
+            .key
+            .clone()
+            .unwrap_or_else(|| self.state_dir.join("keys/ledger.key"))
+    }
 }
 
 impl Default for Config {
@@ -47,6 +58,7 @@ impl Default for Config {
         Self {
             state_dir: PathBuf::from("state"),
             admin: Admin::default(),
+            ledger: LedgerSettings::default(),
             listeners: vec![Listen {
                 address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             }],
@@ -64,6 +76,20 @@ pub struct Admin {
     /// The Unix socket that `revoke`, `status`, `stats` and the like use while a server runs.
     /// Default: `admin.sock` in the state folder. Who can connect to it can revoke.
     pub socket: Option<PathBuf>,
+}
+
+/// `[ledger]`
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct LedgerSettings {
+    /// The key that signs checkpoints of the ledger: an Ed25519 key, PKCS#8 PEM, not encrypted. Made
+    /// where there is none. Default: `keys/ledger.key` in the state folder. Who can read it can sign a
+    /// ledger of their own in this one's name.
+    pub key: Option<PathBuf>,
+    /// The name that the ledger's log goes by in checkpoints, for instance `example.org/revocations`:
+    /// no spaces, no plus. Others verify under it, so it is chosen once. Default: `estelam/` and 16
+    /// hexadecimal digits of the hash of its key.
+    pub origin: Option<String>,
 }
 
 /// `[[listen]]`

@@ -80,6 +80,22 @@ impl AdminClient {
         self.request(Method::GET, path, query, Upload::Nothing, &mut |_| {})
     }
 
+    /// The same; `on_progress` sees each line of progress as it arrives.
+    ///
+    /// # Errors
+    /// As [`AdminClient::get`].
+    ///
+    /// # Panics
+    /// Within a tokio runtime, which it would block.
+    pub fn get_with_progress(
+        &self,
+        path: &str,
+        query: &Query,
+        on_progress: &mut dyn FnMut(&Value),
+    ) -> Result<Value, AdminClientError> {
+        self.request(Method::GET, path, query, Upload::Nothing, on_progress)
+    }
+
     /// Posts `upload` to `path`. `on_progress` sees each line of progress as it arrives.
     ///
     /// # Errors

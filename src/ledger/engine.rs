@@ -87,6 +87,19 @@ impl Engine {
         Ok((engine, closed))
     }
 
+    /// Opens a ledger that is there for reading alone, with as little as possible looked at before.
+    pub(super) fn inspect(dir: &Path, lock: Arc<OwnerLock>) -> Result<Self, LedgerError> {
+        let high_water =
+            HighWater::open(dir).map_err(|error| LedgerError::from_system(dir, error))?;
+        match check(dir, &high_water)? {
+            Checked::Whole => Ok(Self::open_read_only(dir, lock)?.0),
+            Checked::Nothing => {
+                let path = dir.to_owned();
+                Err(LedgerError::NoLedger { path })
+            }
+        }
+    }
+
     /// Opens what is there for reading, while it cannot be opened for writing.
     pub(super) fn open_read_only(
         dir: &Path,
@@ -107,7 +120,7 @@ impl Engine {
 
     /// Opens what is there for reading alone, and leaves no trace in the folder: a backup, or a ledger
     /// that was set aside. Nobody may be writing to it.
-    pub(super) fn inspect(dir: &Path) -> Result<Self, LedgerError> {
+    pub(super) fn of_copy(dir: &Path) -> Result<Self, LedgerError> {
         let engine_error = |error| LedgerError::from_engine(dir, error);
         if !dir.join("CURRENT").is_file() {
             return Err(LedgerError::damaged(dir, Damage::NoCurrent));
@@ -183,6 +196,7 @@ impl Engine {
             keys::REVOKED,
             keys::ISSUERS,
             keys::TREE,
+            keys::CHECKPOINTS,
             keys::META,
         ];
         let families = families

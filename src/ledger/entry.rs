@@ -246,6 +246,20 @@ pub(super) fn encode_certificate(
     Ok(())
 }
 
+/// The issuer's number and the serial's content octets in a certificate's entry, looked up without
+/// reading all of it; `None` for an entry of another kind, or what is none.
+pub(super) fn certificate_named(octets: &[u8]) -> Option<(u32, &[u8])> {
+    let mut octets = Octets::new(octets);
+    let (_, kind) = (octets.u8()?, octets.u8()?);
+    if !matches!(kind, ISSUED | REVOKED | RELEASED | CORRECTED) {
+        return None;
+    }
+    let (_, _) = (octets.u64()?, octets.u64()?);
+    let (_, _) = (octets.counted_u8()?, octets.counted_u16()?);
+    let (number, _) = (octets.u32()?, octets.u64()?);
+    Some((number, octets.counted_u8()?))
+}
+
 impl Entry {
     /// Appends the canonical form.
     ///

@@ -51,6 +51,12 @@ pub enum LedgerError {
         /// The one that this program reads.
         supported: u32,
     },
+    /// There is none.
+    #[error("there is no ledger in {}: `estelam serve` or `estelam import` begins one", path.display())]
+    NoLedger {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// Its files contradict themselves. Nothing was changed in them.
     #[error(
         "the ledger {} is damaged: go on from a backup (estelam restore BACKUP)", path.display()

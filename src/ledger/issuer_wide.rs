@@ -84,7 +84,7 @@ pub(super) struct IssuerWide {
 }
 
 impl IssuerWide {
-    fn new(sequence: u64, claim: RevocationClaim, recorded_ms: u64) -> Self {
+    pub(super) fn new(sequence: u64, claim: RevocationClaim, recorded_ms: u64) -> Self {
         Self {
             sequence,
             revocation: Revocation {
@@ -104,7 +104,7 @@ impl IssuerWide {
         Some(Self::new(record.sequence, claim, recorded_ms))
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let record = StatusRecord {
             sequence: self.sequence,
             recorded_ms: self.revocation.recorded_ms,

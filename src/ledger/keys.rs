@@ -8,6 +8,7 @@
 //! revoked   the certificate's key in `status`                → revoked value (`record`)
 //! issuers   issuer number u32                                → its canonical entry (`entry`)
 //! tree      level of tiles u8 ‖ index u64                    → hash (`log`)
+//! checkpoints   how many entries u64                       → recorded time u64, signed note (`checkpoints`)
 //! meta      "format"                                         → u32, format version
 //!           "last_sequence"                                  → u64, number of the last entry
 //!           "writes"                                         → u64, number of the last batch
@@ -36,6 +37,7 @@ pub(super) const STATUS: &str = "status";
 pub(super) const REVOKED: &str = "revoked";
 pub(super) const ISSUERS: &str = "issuers";
 pub(super) const TREE: &str = "tree";
+pub(super) const CHECKPOINTS: &str = "checkpoints";
 pub(super) const META: &str = "meta";
 
 pub(super) const FORMAT: &[u8] = b"format";
@@ -43,8 +45,8 @@ pub(super) const LAST_SEQUENCE: &[u8] = b"last_sequence";
 pub(super) const WRITES: &[u8] = b"writes";
 pub(super) const FRONTIER: &[u8] = b"frontier";
 pub(super) const SIGNING_HIGH_WATER: &[u8] = b"signing_high_water";
-const COUNT: &[u8] = b"count";
-const EVIDENCE: &[u8] = b"evidence";
+pub(super) const COUNT: &[u8] = b"count";
+pub(super) const EVIDENCE: &[u8] = b"evidence";
 const EVIDENCE_AT: &[u8] = b"crl at";
 /// What the keys of epochs begin with.
 pub(super) const EPOCH: &[u8] = b"epoch";

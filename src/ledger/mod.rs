@@ -15,6 +15,7 @@
 //! It knows no HTTP, no signing and no clock: whoever writes says what time it is.
 
 mod batch;
+mod checkpoints;
 mod copy;
 mod engine;
 mod entry;
@@ -35,10 +36,12 @@ mod revoked;
 mod snapshot;
 mod store;
 mod transition;
+mod verify;
 
 #[cfg(test)]
 mod tests;
 
+pub use checkpoints::KeptCheckpoint;
 pub use copy::{LedgerFacts, OwnedFolder};
 pub use engine::FORMAT_VERSION;
 pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, Statement};
@@ -54,3 +57,4 @@ pub use record::{Revocation, RevokedRecord, StatusRecord};
 pub use revoked::RevokedRows;
 pub use snapshot::{LedgerSnapshot, Rows, StatusRow};
 pub use store::{AppliedEntry, CHANGES_MAX, Committed, Ledger, Submission};
+pub use verify::{FINDINGS_MAX, Finding, RowFault, Verified, VerifyOptions, VerifyStep};

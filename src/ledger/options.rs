@@ -53,7 +53,7 @@ pub(super) fn database(create: bool) -> Options {
 }
 
 /// The column families, sharing one block cache.
-pub(super) fn families() -> [ColumnFamilyDescriptor; 7] {
+pub(super) fn families() -> [ColumnFamilyDescriptor; 8] {
     let cache = Cache::new_lru_cache(BLOCK_CACHE_OCTETS);
     let family = |name, options| ColumnFamilyDescriptor::new(name, options);
     [
@@ -64,6 +64,7 @@ pub(super) fn families() -> [ColumnFamilyDescriptor; 7] {
         family(keys::REVOKED, revoked(&cache)),
         family(keys::ISSUERS, small(&cache)),
         family(keys::TREE, small(&cache)),
+        family(keys::CHECKPOINTS, small(&cache)),
         family(keys::META, small(&cache)),
     ]
 }

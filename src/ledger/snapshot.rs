@@ -1,6 +1,6 @@
 //! The ledger at one moment: every read of a presigning or CRL pass sees the same entries.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, path::Path, sync::Arc};
 
 use rocksdb::{DB, DBRawIteratorWithThreadMode, ReadOptions, SnapshotWithThreadMode};
 use self_cell::self_cell;
@@ -8,7 +8,7 @@ use self_cell::self_cell;
 use crate::identity::{IssuerId, SerialNumber};
 
 use super::{
-    engine::{Count, Engine, be_u64},
+    engine::{Count, Engine, OwnerLock, be_u64},
     entry::{Entry, EntryKind},
     error::{Damage, LedgerError},
     issuer_wide::IssuerWide,
@@ -70,6 +70,20 @@ impl LedgerSnapshot {
         };
         snapshot.whole = snapshot.read_whole()?;
         Ok(snapshot)
+    }
+
+    /// A ledger that nobody has open, for reading alone. What is damaged is not looked for here: that
+    /// is for [`LedgerSnapshot::verify`], which names all of it.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; [`LedgerError::NoLedger`] when there is none.
+    pub fn inspect(dir: &Path) -> Result<Self, LedgerError> {
+        if !dir.is_dir() {
+            let path = dir.to_owned();
+            return Err(LedgerError::NoLedger { path });
+        }
+        let lock = Arc::new(OwnerLock::take(dir)?);
+        Self::new(Arc::new(Engine::inspect(dir, lock)?))
     }
 
     /// The number of the last entry in it, 0 for none: what an answer or CRL made from it speaks for.
@@ -271,6 +285,46 @@ impl LedgerSnapshot {
         }
     }
 
+    /// Gives the canonical octets of each entry from number `first` on, in order, until `each` says
+    /// false.
+    ///
+    /// # Errors
+    /// What `each` gives, and [`LedgerError`] when an entry is missing or reading fails.
+    pub fn each_entry_from<E: From<LedgerError>>(
+        &self,
+        first: u64,
+        each: &mut dyn FnMut(&[u8]) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let mut rows = self.raw_rows(keys::ENTRIES)?;
+        rows.seek(first.to_be_bytes());
+        let mut expected = first;
+        while expected <= self.last_sequence {
+            self.engine().check_open()?;
+            let Some((key, value)) = rows.item() else {
+                rows.status().map_err(|error| self.engine().error(error))?;
+                break;
+            };
+            if be_u64(key) != Some(expected) {
+                break;
+            }
+            if !each(value)? {
+                return Ok(());
+            }
+            let Some(next) = self.epochs.next_after(expected) else {
+                return Ok(());
+            };
+            expected = next;
+            rows.next();
+        }
+        match expected <= self.last_sequence {
+            true => Err(self
+                .engine()
+                .damaged(Damage::MissingEntry { sequence: expected })
+                .into()),
+            false => Ok(()),
+        }
+    }
+
     /// One entry; `None` when there is none with this number.
     ///
     /// # Errors
@@ -305,6 +359,20 @@ impl LedgerSnapshot {
             .map_err(|error| engine.error(error))
     }
 
+    /// All rows of a family, not sought to any yet.
+    pub(super) fn raw_rows(
+        &self,
+        family: &'static str,
+    ) -> Result<DBRawIteratorWithThreadMode<'_, DB>, LedgerError> {
+        let engine = self.engine();
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        options.set_readahead_size(READAHEAD_OCTETS);
+        let family = engine.family(family)?;
+        let view = self.view.borrow_dependent();
+        Ok(view.raw_iterator_cf_opt(family, options))
+    }
+
     /// The rows between two keys; none when `range` is.
     pub(super) fn rows<T>(
         &self,
@@ -314,7 +382,7 @@ impl LedgerSnapshot {
         let engine = self.engine();
         let mut options = ReadOptions::default();
         options.fill_cache(false);
-        options.set_readahead_size(1 << 20);
+        options.set_readahead_size(READAHEAD_OCTETS);
         if let Some((_, Some(end))) = range {
             options.set_iterate_upper_bound(end.as_ref());
         }
@@ -346,6 +414,9 @@ impl std::fmt::Debug for LedgerSnapshot {
             .finish_non_exhaustive()
     }
 }
+
+/// What is read ahead of a scan.
+const READAHEAD_OCTETS: usize = 1 << 20;
 
 /// A certificate and what is known of it.
 pub type StatusRow = (SerialNumber, StatusRecord);

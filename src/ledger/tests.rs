@@ -24,6 +24,7 @@ use super::{
 mod history;
 mod issuer_wide;
 mod log;
+mod verify;
 
 const NOW_MS: u64 = 1_790_000_000_500;
 
@@ -838,7 +839,15 @@ fn what_cannot_be_a_ledger_is_named() {
         let mut options = rocksdb::Options::default();
         options.create_missing_column_families(true);
         let families = [
-            "default", "entries", "status", "revoked", "issuers", "tree", "meta", "later",
+            "default",
+            "entries",
+            "status",
+            "revoked",
+            "issuers",
+            "tree",
+            "checkpoints",
+            "meta",
+            "later",
         ];
         let db = rocksdb::DB::open_cf(&options, &path, families).unwrap();
         let meta = db.cf_handle("meta").unwrap();

@@ -90,6 +90,14 @@ impl Epochs {
         self.0.last().copied().unwrap_or(Epoch::FIRST)
     }
 
+    /// The one that the leaf with this index is in.
+    #[must_use]
+    pub fn of_leaf(&self, leaf: u64) -> Epoch {
+        let place = self.0.partition_point(|epoch| epoch.first_leaf <= leaf);
+        let epoch = place.checked_sub(1).and_then(|place| self.0.get(place));
+        epoch.copied().unwrap_or(Epoch::FIRST)
+    }
+
     /// The index of the leaf of the entry with this sequence; `None` for a number in a gap between
     /// epochs. Of the last epoch, whether there are that many leaves is for the caller to know.
     #[must_use]

@@ -100,8 +100,16 @@ impl Frontier {
     }
 }
 
-/// The root over complete subtrees, the largest first; `None` for none.
-pub(super) fn join(peaks: &[Hash]) -> Option<Hash> {
+/// The root of the tree that has these complete subtrees, and behind them those of its last tile.
+pub(in crate::ledger) fn joined_root(tiles: &[Hash], last: &[Hash]) -> Hash {
+    let peaks = [tiles, last].concat();
+    join(&peaks).unwrap_or_else(empty_root)
+}
+
+/// The root over subtrees that follow one another, the largest first; `None` for none. All but the
+/// last are complete.
+#[must_use]
+pub fn join(peaks: &[Hash]) -> Option<Hash> {
     peaks
         .iter()
         .rev()

@@ -13,14 +13,26 @@ mod edge;
 mod epochs;
 mod frontier;
 mod hash;
+mod nodes;
+mod proof;
 mod tiles;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use tests::naive_root;
 
 pub use epochs::{Epoch, Epochs};
-pub use frontier::{Frontier, TreeHead};
+pub use frontier::{Frontier, TreeHead, join as joined_peaks};
 pub use hash::{HASH_OCTETS, Hash, empty_root, leaf_hash, node_hash};
+pub use nodes::SnapshotNodes;
+pub use proof::{
+    Nodes, consistency_proof, head_at, inclusion_proof, peaks_at, proves_consistency,
+    proves_inclusion,
+};
 
 pub(super) use append::Appender;
 pub(super) use edge::check as check_edge;
+pub(super) use frontier::joined_root;
+pub(super) use hash::{LEAF_PREFIX, prefixed_leaf_hash};
+pub(super) use tiles::{TILE_HEIGHT, TILE_WIDTH, key as tile_key};

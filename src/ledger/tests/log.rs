@@ -28,7 +28,14 @@ fn head_of_entries(ledger: &Ledger) -> TreeHead {
 /// The families of a closed ledger, to be tampered with.
 pub(in crate::ledger) fn raw(path: &Path) -> DB {
     let families = [
-        "default", "entries", "status", "revoked", "issuers", "tree", "meta",
+        "default",
+        "entries",
+        "status",
+        "revoked",
+        "issuers",
+        "tree",
+        "checkpoints",
+        "meta",
     ];
     DB::open_cf(&rocksdb::Options::default(), path, families).unwrap()
 }
@@ -215,4 +222,29 @@ fn an_epoch_jumps_in_the_sequence_and_not_in_the_log() {
     let ledger = Ledger::open(dir.path()).unwrap();
     assert_eq!(ledger.tree_head().unwrap(), committed.head);
     assert_eq!(ledger.snapshot().unwrap().epochs().last().number, 2);
+}
+
+#[test]
+fn proofs_come_from_kept_tiles() {
+    use crate::ledger::log::{
+        SnapshotNodes, consistency_proof, head_at, inclusion_proof, proves_consistency,
+        proves_inclusion,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let head = filled(dir.path());
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let snapshot = ledger.snapshot().unwrap();
+    let mut nodes = SnapshotNodes::new(&snapshot).unwrap();
+    let mut frontier = Frontier::default();
+    for leaf in 0..600 {
+        let octets = snapshot.entry_octets(leaf + 1).unwrap().unwrap();
+        let hash = leaf_hash(&octets);
+        let path = inclusion_proof(&mut nodes, leaf, 600).unwrap();
+        assert!(proves_inclusion(&path, &hash, leaf, &head), "leaf {leaf}");
+        let old = frontier.head();
+        assert_eq!(head_at(&mut nodes, leaf).unwrap(), old);
+        let path = consistency_proof(&mut nodes, leaf, 600).unwrap();
+        assert!(proves_consistency(&path, &old, &head), "size {leaf}");
+        frontier.push(hash, |_, _, _| {});
+    }
 }

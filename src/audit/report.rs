@@ -1,0 +1,157 @@
+//! The whole ledger, judged: its entries, what follows from them, and the checkpoints that were signed.
+
+use std::ops::ControlFlow;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+
+use super::{AuditError, Checkpoint, VerifierKey};
+use crate::ledger::{
+    Finding, LedgerSnapshot, VerifyOptions, VerifyStep,
+    log::{Epochs, TreeHead},
+};
+
+/// What a verification found.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AuditReport {
+    /// Whether nothing was found that is not as it was recorded.
+    pub sound: bool,
+    /// The log's name.
+    pub log: String,
+    /// How many entries the log has.
+    pub entries: u64,
+    /// The root over them, in base64.
+    pub root: String,
+    /// The number of the last entry.
+    pub last_sequence: u64,
+    /// How many entries the checkpoint covered that it began from; `None` for all of the ledger.
+    pub from: Option<u64>,
+    /// How many entries were read.
+    pub read: u64,
+    /// How many certificates' statuses were derived anew.
+    pub certificates: u64,
+    /// How many kept checkpoints were compared.
+    pub checkpoints: usize,
+    /// How many entries the last checkpoint covers that fits: nobody has signed for those after it yet.
+    pub covered: u64,
+    /// What does not fit, the first 1,000 of it.
+    pub problems: Vec<Problem>,
+    /// How many problems there are beside those.
+    pub more_problems: u64,
+}
+
+/// Something that is not as it was recorded.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Problem {
+    /// One word for programs.
+    pub kind: String,
+    /// What it is, for people.
+    pub message: String,
+    /// The sequence of the first entry that it is about.
+    pub first: Option<u64>,
+    /// That of the last.
+    pub last: Option<u64>,
+}
+
+impl From<&Finding> for Problem {
+    fn from(finding: &Finding) -> Self {
+        let sequences = finding.sequences();
+        Self {
+            kind: finding.kind().to_owned(),
+            message: finding.to_string(),
+            first: sequences.map(|(first, _)| first),
+            last: sequences.map(|(_, last)| last),
+        }
+    }
+}
+
+impl Problem {
+    fn checkpoint(message: String) -> Self {
+        Self {
+            kind: "checkpoint".to_owned(),
+            message,
+            first: None,
+            last: None,
+        }
+    }
+}
+
+/// Verifies a ledger with the key that signs for its log, whole or from a checkpoint. `progress` is
+/// told now and then, and may stop it: then there is no report.
+///
+/// # Errors
+/// [`AuditError`] when the ledger cannot be read to its end.
+pub fn verify_ledger(
+    snapshot: &LedgerSnapshot,
+    key: &VerifierKey,
+    from: Option<&Checkpoint>,
+    progress: &mut dyn FnMut(VerifyStep) -> ControlFlow<()>,
+) -> Result<Option<AuditReport>, AuditError> {
+    let mut problems = Vec::new();
+    let kept = snapshot.checkpoints()?;
+    let mut heads = Vec::new();
+    for kept in &kept {
+        let size = kept.size;
+        let judged = Checkpoint::verified(&kept.note, key)
+            .map_err(|error| format!("the kept checkpoint of {size} entries is refused: {error}"))
+            .and_then(|checkpoint| match checkpoint.head.size == size {
+                true => head_of(&checkpoint, snapshot.epochs()),
+                false => Err(format!(
+                    "the kept checkpoint of {size} entries is that of others"
+                )),
+            });
+        match judged {
+            Ok(head) => heads.push(head),
+            Err(message) => problems.push(Problem::checkpoint(message)),
+        }
+    }
+    let from_head = match from.map(|from| head_of(from, snapshot.epochs())) {
+        None => None,
+        Some(Ok(head)) => Some(head),
+        Some(Err(message)) => {
+            problems.push(Problem::checkpoint(message));
+            None
+        }
+    };
+    let options = VerifyOptions {
+        heads: &heads,
+        from: from_head,
+        log_only: false,
+    };
+    let Some(verified) = snapshot.verify(&options, progress)? else {
+        return Ok(None);
+    };
+    problems.extend(verified.findings.iter().map(Problem::from));
+    Ok(Some(AuditReport {
+        sound: problems.is_empty(),
+        log: key.name().to_owned(),
+        entries: verified.head.size,
+        root: STANDARD.encode(verified.head.root),
+        last_sequence: snapshot.last_sequence(),
+        from: from_head.map(|head| head.size),
+        read: verified.entries,
+        certificates: verified.certificates,
+        checkpoints: heads.len(),
+        covered: verified.covered,
+        problems,
+        more_problems: verified.more_findings,
+    }))
+}
+
+/// The head that a checkpoint says of the log as it is now. One that was signed before a backup was
+/// restored speaks for entries that may be lost: then it says why.
+fn head_of(checkpoint: &Checkpoint, epochs: &Epochs) -> Result<TreeHead, String> {
+    let head = checkpoint.head;
+    let lost = epochs
+        .as_slice()
+        .iter()
+        .find(|epoch| epoch.number > checkpoint.epoch && epoch.first_leaf < head.size);
+    match lost {
+        None => Ok(head),
+        Some(epoch) => Err(format!(
+            "a checkpoint of {} entries was signed in epoch {}; the ledger was restored from a backup \
+             that had {} of them (epoch {}), and those after it are lost",
+            head.size, checkpoint.epoch, epoch.first_leaf, epoch.number
+        )),
+    }
+}

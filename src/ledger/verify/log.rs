@@ -1,0 +1,397 @@
+//! The entries against the log: each is hashed again, and what is kept and signed compared.
+//!
+//! Two trees grow side by side: one from the entries' own hashes, one from the kept roots of tiles.
+//! Where a tile's two roots differ, the next head that is known tells which of them is true.
+
+use rocksdb::{DB, DBRawIteratorWithThreadMode};
+
+use super::{
+    Progress, VerifyStep,
+    finding::{Finding, Findings},
+};
+use crate::ledger::{
+    engine::be_u64,
+    entry::Entry,
+    error::LedgerError,
+    keys,
+    log::{
+        Epochs, Frontier, Hash, LEAF_PREFIX, SnapshotNodes, TILE_HEIGHT, TILE_WIDTH, TreeHead,
+        head_at, joined_root, prefixed_leaf_hash, tile_key,
+    },
+    snapshot::LedgerSnapshot,
+};
+
+/// What the entries were found to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogRead {
+    /// How many entries were read.
+    pub(super) entries: u64,
+    /// How many leaves are covered by the last signed head that the entries have.
+    pub(super) covered: u64,
+}
+
+/// Reads every entry from the tile that holds leaf `from`'s size on.
+pub(super) fn check(
+    snapshot: &LedgerSnapshot,
+    from: Option<&TreeHead>,
+    heads: &[TreeHead],
+    findings: &mut Findings,
+    progress: &mut Progress<'_>,
+) -> Result<LogRead, LedgerError> {
+    let edge = snapshot.frontier()?;
+    let mut check = Check {
+        snapshot,
+        epochs: snapshot.epochs(),
+        edge: &edge,
+        heads,
+        findings,
+        computed: Frontier::default(),
+        kept: Frontier::default(),
+        tile: Frontier::default(),
+        tile_state: TileState::default(),
+        leaf: 0,
+        covered: 0,
+        is_told_rewritten: false,
+        undecided: Vec::new(),
+        buffer: Vec::new(),
+    };
+    check.ends(findings_of_size(snapshot, &edge));
+    if let Some(from) = from {
+        check.begin_at(from)?;
+    }
+    let entries = check.read(progress)?;
+    check.compare_edge()?;
+    Ok(LogRead {
+        entries,
+        covered: check.covered,
+    })
+}
+
+fn findings_of_size(snapshot: &LedgerSnapshot, edge: &Frontier) -> Option<Finding> {
+    let expected = match edge.size().checked_sub(1) {
+        None => Some(0),
+        Some(last) => snapshot.epochs().sequence_of(last),
+    };
+    let found = snapshot.last_sequence();
+    let expected = expected.unwrap_or(u64::MAX);
+    (found != expected).then_some(Finding::LastSequence { found, expected })
+}
+
+struct Check<'a> {
+    snapshot: &'a LedgerSnapshot,
+    epochs: &'a Epochs,
+    edge: &'a Frontier,
+    /// Signed heads that are still ahead, in the order of their sizes.
+    heads: &'a [TreeHead],
+    findings: &'a mut Findings,
+    /// Over the roots of tiles as they follow from the entries.
+    computed: Frontier,
+    /// Over those that are kept.
+    kept: Frontier,
+    /// Over the leaves of the tile that is being read.
+    tile: Frontier,
+    tile_state: TileState,
+    /// The index of the next leaf.
+    leaf: u64,
+    covered: u64,
+    /// After one head that neither tree has, later ones say nothing new.
+    is_told_rewritten: bool,
+    /// Tiles whose two roots differ, until a head decides.
+    undecided: Vec<Undecided>,
+    buffer: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct TileState {
+    /// Some of its entries are missing: it has no root of its own.
+    has_hole: bool,
+    /// What is wrong with it is told already.
+    is_told: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Undecided {
+    tile: u64,
+    /// The first leaf after it.
+    end: u64,
+    is_told: bool,
+}
+
+impl<'a> Check<'a> {
+    fn ends(&mut self, finding: Option<Finding>) {
+        if let Some(finding) = finding {
+            self.findings.add(finding);
+        }
+    }
+
+    /// Begins at the tile that a trusted head ends in, with the kept roots before it.
+    fn begin_at(&mut self, from: &TreeHead) -> Result<(), LedgerError> {
+        let size = self.edge.size();
+        while let [head, later @ ..] = self.heads
+            && head.size <= from.size
+        {
+            self.heads = later;
+        }
+        if from.size > size {
+            let covers = *from;
+            self.findings.add(Finding::CutOff { size, covers });
+            return Ok(());
+        }
+        let mut nodes = SnapshotNodes::new(self.snapshot)?;
+        if head_at(&mut nodes, from.size)?.root != from.root {
+            let last = self.epochs.sequence_of(from.size.saturating_sub(1));
+            self.findings.add(Finding::Rewritten {
+                first: 1,
+                last: last.unwrap_or(u64::MAX),
+                size: from.size,
+            });
+            self.is_told_rewritten = true;
+        } else {
+            self.covered = from.size;
+        }
+        let tiles = from.size / TILE_WIDTH;
+        self.leaf = tiles.saturating_mul(TILE_WIDTH);
+        for tile in 0..tiles {
+            // 32 octets for 256 entries: a scan of all of them is a moment.
+            if let Some(root) = self.kept_root(1, tile)? {
+                self.kept.push(root, |_, _, _| {});
+            } else {
+                self.findings.add(Finding::KeptHash {
+                    level: 1,
+                    index: tile,
+                });
+                self.kept.push([0; 32], |_, _, _| {});
+            }
+        }
+        self.computed = self.kept.clone();
+        Ok(())
+    }
+
+    fn read(&mut self, progress: &mut Progress<'_>) -> Result<u64, LedgerError> {
+        let size = self.edge.size();
+        let begin = self.leaf;
+        let mut rows = self.snapshot.raw_rows(keys::ENTRIES)?;
+        match begin {
+            0 => rows.seek_to_first(),
+            leaf => rows.seek(self.sequence(leaf).to_be_bytes()),
+        }
+        let mut entries = 0_u64;
+        while let Some((key, value)) = rows.item() {
+            if self.leaf.is_multiple_of(PROGRESS_ENTRIES) {
+                self.snapshot.engine().check_open()?;
+                let done = self.leaf.saturating_sub(begin);
+                let of = size.saturating_sub(begin);
+                progress.tell(VerifyStep::Entries { done, of })?;
+            }
+            // A key of another length is no number: what it is called then says so.
+            let found = be_u64(key).unwrap_or(u64::MAX);
+            let expected = (self.leaf < size).then(|| self.sequence(self.leaf));
+            if expected == Some(found) {
+                self.entry(found, value)?;
+                entries = entries.saturating_add(1);
+            } else {
+                let later = self.epochs.leaf_of(found);
+                match later.filter(|later| *later > self.leaf && *later < size) {
+                    Some(later) => {
+                        self.missing(later)?;
+                        continue;
+                    }
+                    None => self.findings.add(Finding::Extra { sequence: found }),
+                }
+            }
+            rows.next();
+        }
+        self.broken(&rows);
+        if self.leaf < size {
+            self.missing(size)?;
+        }
+        Ok(entries)
+    }
+
+    fn broken(&mut self, rows: &DBRawIteratorWithThreadMode<'_, DB>) {
+        if let Err(error) = rows.status() {
+            self.findings.add(Finding::Broken {
+                first: self.sequence(self.leaf),
+                message: error.into(),
+            });
+        }
+    }
+
+    fn sequence(&self, leaf: u64) -> u64 {
+        self.epochs.sequence_of(leaf).unwrap_or(u64::MAX)
+    }
+
+    fn entry(&mut self, sequence: u64, octets: &[u8]) -> Result<(), LedgerError> {
+        match Entry::decode(octets) {
+            Ok(entry) if entry.sequence == sequence => {}
+            Ok(entry) => {
+                self.tile_state.is_told = true;
+                let found = entry.sequence;
+                self.findings.add(Finding::Misplaced { sequence, found });
+            }
+            Err(source) => {
+                self.tile_state.is_told = true;
+                self.findings.add(Finding::Unreadable { sequence, source });
+            }
+        }
+        self.buffer.clear();
+        self.buffer.push(LEAF_PREFIX);
+        self.buffer.extend_from_slice(octets);
+        let leaf = prefixed_leaf_hash(&self.buffer);
+        self.tile.push(leaf, |_, _, _| {});
+        self.leaf = self.leaf.saturating_add(1);
+        self.passed()
+    }
+
+    /// The entries from here to before leaf `later` are not there.
+    fn missing(&mut self, later: u64) -> Result<(), LedgerError> {
+        self.findings.add(Finding::Missing {
+            first: self.sequence(self.leaf),
+            last: self.sequence(later.saturating_sub(1)),
+        });
+        while self.leaf < later {
+            let tile = self.leaf / TILE_WIDTH;
+            let end = tile.saturating_add(1).saturating_mul(TILE_WIDTH);
+            self.leaf = end.min(later);
+            self.tile_state.has_hole = true;
+            self.tile_state.is_told = true;
+            self.passed()?;
+        }
+        Ok(())
+    }
+
+    /// A leaf, or a hole, was passed.
+    fn passed(&mut self) -> Result<(), LedgerError> {
+        if self.leaf.is_multiple_of(TILE_WIDTH) {
+            self.end_tile()?;
+        }
+        while let [head, later @ ..] = self.heads
+            && head.size <= self.leaf
+        {
+            if head.size == self.leaf {
+                self.compare(head, true)?;
+            }
+            self.heads = later;
+        }
+        Ok(())
+    }
+
+    fn end_tile(&mut self) -> Result<(), LedgerError> {
+        let tile = (self.leaf / TILE_WIDTH).saturating_sub(1);
+        let TileState { has_hole, is_told } = std::mem::take(&mut self.tile_state);
+        let leaves = std::mem::take(&mut self.tile);
+        let own = match leaves.peaks() {
+            [root] if !has_hole => Some(*root),
+            _ => None,
+        };
+        let kept = self.kept_root(1, tile)?;
+        if own != kept && (own.is_some() || kept.is_none()) {
+            let end = self.leaf;
+            self.undecided.push(Undecided { tile, end, is_told });
+        }
+        // Where one is missing the other stands in, so that what comes later can be judged.
+        let (own, kept) = match (own, kept) {
+            (Some(own), kept) => (own, kept.unwrap_or(own)),
+            (None, Some(kept)) => (kept, kept),
+            (None, None) => ([0; 32], [0; 32]),
+        };
+        self.computed.push(own, |_, _, _| {});
+        let mut above = Vec::new();
+        self.kept.push(kept, |level, index, hash| {
+            if level > 0 && level.is_multiple_of(TILE_HEIGHT) {
+                above.push((level / TILE_HEIGHT, index, *hash));
+            }
+        });
+        for (level, index, hash) in above {
+            let level = u8::try_from(level.saturating_add(1)).unwrap_or(u8::MAX);
+            if self.kept_root(level, index)? != Some(hash) {
+                self.findings.add(Finding::KeptHash { level, index });
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares both trees with a head that is signed, or with the log's edge.
+    fn compare(&mut self, head: &TreeHead, is_signed: bool) -> Result<(), LedgerError> {
+        let root = |tiles: &Frontier| joined_root(tiles.peaks(), self.tile.peaks());
+        let has_entries = !self.tile_state.has_hole && root(&self.computed) == head.root;
+        let has_kept = !self.tile_state.has_hole && root(&self.kept) == head.root;
+        if has_entries || has_kept {
+            for undecided in std::mem::take(&mut self.undecided) {
+                self.decide(undecided, has_entries);
+            }
+        }
+        // Whichever is not true is put right, so that what comes later is judged by itself.
+        if has_entries {
+            self.kept.clone_from(&self.computed);
+            if is_signed {
+                self.covered = head.size;
+            }
+            return Ok(());
+        }
+        if has_kept {
+            self.computed.clone_from(&self.kept);
+        }
+        if has_kept || self.tile_state.has_hole || self.is_told_rewritten {
+            return Ok(());
+        }
+        if !is_signed {
+            // Entries in the last tile, or the edge itself.
+            let first = self.sequence(self.leaf / TILE_WIDTH * TILE_WIDTH);
+            if self.undecided.is_empty() && !self.tile_state.is_told {
+                match self.tile.size() {
+                    0 => self.findings.add(Finding::Edge),
+                    _ => self.findings.add(Finding::Altered {
+                        first,
+                        last: self.sequence(self.leaf.saturating_sub(1)),
+                    }),
+                }
+            }
+            return Ok(());
+        }
+        self.is_told_rewritten = true;
+        self.findings.add(Finding::Rewritten {
+            first: self.sequence(self.covered),
+            last: self.sequence(head.size.saturating_sub(1)),
+            size: head.size,
+        });
+        Ok(())
+    }
+
+    /// Whether the entries of a tile or its kept root were altered.
+    fn decide(&mut self, undecided: Undecided, entries_are_true: bool) {
+        let Undecided { tile, end, is_told } = undecided;
+        if entries_are_true {
+            let (level, index) = (1, tile);
+            self.findings.add(Finding::KeptHash { level, index });
+        } else if !is_told {
+            self.findings.add(Finding::Altered {
+                first: self.sequence(tile.saturating_mul(TILE_WIDTH)),
+                last: self.sequence(end.saturating_sub(1)),
+            });
+        }
+    }
+
+    fn compare_edge(&mut self) -> Result<(), LedgerError> {
+        let head = self.edge.head();
+        if self.leaf == head.size {
+            self.compare(&head, false)?;
+        }
+        for undecided in std::mem::take(&mut self.undecided) {
+            self.decide(undecided, false);
+        }
+        if let Some(covers) = self.heads.first().copied() {
+            let size = head.size;
+            self.findings.add(Finding::CutOff { size, covers });
+        }
+        Ok(())
+    }
+
+    fn kept_root(&self, level: u8, index: u64) -> Result<Option<Hash>, LedgerError> {
+        let value = self.snapshot.get(keys::TREE, &tile_key(level, index))?;
+        Ok(value.and_then(|value| Hash::try_from(value).ok()))
+    }
+}
+
+/// How often progress is told.
+const PROGRESS_ENTRIES: u64 = 8_192;
