@@ -112,7 +112,23 @@ impl Restoring {
         }
         files::anew(&building)?;
         let lock = swap::lock(&building)?;
+        let prepared = Self::build(order, (manifest, manifest_sha256), lock, owned, told);
+        if prepared.is_err() {
+            // What stays is in nobody's way: the next command removes it.
+            let _result = files::remove(&building);
+        }
+        prepared
+    }
 
+    fn build(
+        order: &RestoreOrder,
+        (manifest, manifest_sha256): (BackupManifest, [u8; 32]),
+        lock: File,
+        owned: Option<OwnedFolder>,
+        told: &mut dyn FnMut(Step),
+    ) -> Result<Self, BackupError> {
+        let state_dir = &order.state_dir;
+        let (present, building) = (state_dir.join(LEDGER), state_dir.join(swap::BUILDING));
         let traces = Traces::read(&state_dir.join(CATALOG), &present)?;
         copy(order, &manifest, &building, told)?;
         let (ledger, opened, highest) = open(order, &manifest, &traces, &building)?;

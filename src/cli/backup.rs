@@ -60,7 +60,9 @@ fn take(common: &Common, to: &Path, with_key: bool) -> Result<Exit, Failure> {
         Failure::new(Exit::Usage, format!("{name}: the path is not UTF-8"))
     })?;
     let key = with_key.then(|| load_config(common).map(|config| config.ledger_key()));
-    let key = key.transpose()?.and_then(|key| std::path::absolute(key).ok());
+    let key = key
+        .transpose()?
+        .and_then(|key| std::path::absolute(key).ok());
     let desk = Desk::open(common)?;
     let request = BackupRequest {
         to: path.to_owned(),
