@@ -9,8 +9,8 @@
 //! - [`crl`] reads revocation lists as they are on the wire;
 //! - [`change`] is what a source says about a certificate; [`feed`] reads sources;
 //! - [`ledger`] keeps every status change, durably, and the status that follows;
-//! - [`audit`] proves that what it keeps was not altered;
 //! - [`backup`] copies it, and goes on from a copy;
+//! - [`audit`] proves that what it keeps was not altered;
 //! - [`ocsp`] is the wire: requests, templates, responses;
 //! - [`signer`] holds keys, and judges which may speak for whom;
 //! - [`segment`] is the mapped file of presigned answers;

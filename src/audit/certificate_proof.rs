@@ -84,9 +84,8 @@ pub fn prove(
     serial: &SerialNumber,
 ) -> Result<CertificateProof, AuditError> {
     let size = signed.checkpoint.head.size;
-    let mut history = snapshot
-        .history(&issuer.id, serial)?
-        .collect::<Result<Vec<Entry>, _>>()?;
+    let history = snapshot.history(&issuer.id, serial)?;
+    let mut history = history.collect::<Result<Vec<_>, _>>()?;
     history.reverse();
     let is_own = |entry: &Entry| matches!(entry.kind, EntryKind::Certificate(_));
     let own = history.iter().filter(|entry| is_own(entry));
@@ -245,7 +244,7 @@ fn statement(entry: &Entry) -> ProvenStatement {
             ),
             Statement::Released => "released from hold".to_owned(),
             Statement::Corrected(claim) => format!(
-                "corrected to revoked at {}{}",
+                "its revocation corrected: at {}{}",
                 at(claim.revocation_time),
                 because(claim.reason)
             ),

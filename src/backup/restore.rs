@@ -31,6 +31,8 @@ pub struct RestoreOrder {
     pub backup: PathBuf,
     /// The state folder, which no server uses.
     pub state_dir: PathBuf,
+    /// Where the ledger's key belongs.
+    pub key: PathBuf,
     /// The issuers of the configuration.
     pub issuers: Vec<IssuerIdentity>,
     /// Number and SHA-256 of the newest entry that the catalog says it speaks for.
@@ -84,7 +86,8 @@ pub enum Step {
 pub struct Restoring {
     state_dir: PathBuf,
     backup: PathBuf,
-    with_key: bool,
+    /// Where the ledger's key belongs, if the backup has it.
+    key: Option<PathBuf>,
     restored: Restored,
     report: RestoreReport,
     /// Held until the end: the folder that is built, and the ledger in force.
@@ -109,7 +112,23 @@ impl Restoring {
         }
         files::anew(&building)?;
         let lock = swap::lock(&building)?;
+        let prepared = Self::build(order, (manifest, manifest_sha256), lock, owned, told);
+        if prepared.is_err() {
+            // What stays is in nobody's way: the next command removes it.
+            let _result = files::remove(&building);
+        }
+        prepared
+    }
 
+    fn build(
+        order: &RestoreOrder,
+        (manifest, manifest_sha256): (BackupManifest, [u8; 32]),
+        lock: File,
+        owned: Option<OwnedFolder>,
+        told: &mut dyn FnMut(Step),
+    ) -> Result<Self, BackupError> {
+        let state_dir = &order.state_dir;
+        let (present, building) = (state_dir.join(LEDGER), state_dir.join(swap::BUILDING));
         let traces = Traces::read(&state_dir.join(CATALOG), &present)?;
         copy(order, &manifest, &building, told)?;
         let (ledger, opened, highest) = open(order, &manifest, &traces, &building)?;
@@ -155,7 +174,7 @@ impl Restoring {
         Ok(Self {
             state_dir: state_dir.clone(),
             backup: order.backup.clone(),
-            with_key: manifest.with_key,
+            key: manifest.with_key.then(|| order.key.clone()),
             restored,
             report,
             _building: lock,
@@ -176,9 +195,9 @@ impl Restoring {
     /// it.
     pub fn put_in_force(mut self) -> Result<RestoreReport, BackupError> {
         swap::mark_ready(&self.state_dir.join(swap::BUILDING), &self.restored)?;
-        if self.with_key {
+        if let Some(path) = &self.key {
             let key = self.backup.join(KEYS).join(KEY);
-            self.report.key_installed = install_key(&key, &self.state_dir.join(KEYS))?;
+            self.report.key_installed = install_key(&key, path)?;
         }
         swap::swap(&self.state_dir, &self.restored)?;
         Ok(self.report)
@@ -210,7 +229,7 @@ fn copy(
             .map(|name| building.join(name));
         files::checked(&order.backup, file, to.as_deref(), &mut done, &mut told)?;
     }
-    let snapshot = LedgerSnapshot::inspect(building)?;
+    let snapshot = LedgerSnapshot::of_copy(building)?;
     agrees(&order.backup, manifest, &snapshot)
 }
 
@@ -243,7 +262,7 @@ fn notes(order: &RestoreOrder, traces: &Traces) -> Result<Vec<String>, BackupErr
     let mut notes = Vec::new();
     if let Some(aside) = &traces.aside {
         let (manifest, _) = BackupManifest::read(&order.backup)?;
-        let copy = LedgerSnapshot::inspect(&order.backup.join(LEDGER))?;
+        let copy = LedgerSnapshot::of_copy(&order.backup.join(LEDGER))?;
         let both = manifest.last_sequence.min(aside.facts.last_sequence);
         if both > 0 && !agree_on(&copy, &aside.snapshot, both)? {
             notes.push(
@@ -257,11 +276,10 @@ fn notes(order: &RestoreOrder, traces: &Traces) -> Result<Vec<String>, BackupErr
 }
 
 /// Puts the ledger's key where it belongs, unless there is one.
-fn install_key(key: &Path, folder: &Path) -> Result<bool, BackupError> {
-    let path = folder.join(KEY);
-    if path.exists() {
+fn install_key(key: &Path, path: &Path) -> Result<bool, BackupError> {
+    let Some(folder) = path.parent().filter(|_| !path.exists()) else {
         return Ok(false);
-    }
+    };
     let octets = disk::read(key)?;
     disk::create_folder(folder)?;
     let temporary = folder.join("ledger.key.tmp");
@@ -272,7 +290,7 @@ fn install_key(key: &Path, folder: &Path) -> Result<bool, BackupError> {
     disk::write_at(&file, &temporary, &octets, 0)?;
     disk::make_read_only(&file, &temporary)?;
     disk::sync(&file, &temporary)?;
-    disk::rename(&temporary, &path)?;
+    disk::rename(&temporary, path)?;
     disk::sync_folder(folder)?;
     Ok(true)
 }

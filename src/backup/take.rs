@@ -107,7 +107,7 @@ fn fill(
     fs::set_permissions(&copy, only_ours)
         .map_err(|error| BackupError::system("set the mode of", &copy, error))?;
     // What it came to is read from the copy: the ledger has gone on.
-    let snapshot = LedgerSnapshot::inspect(&copy)?;
+    let snapshot = LedgerSnapshot::of_copy(&copy)?;
     let facts = snapshot.facts()?;
     let issuers = snapshot
         .issuers()

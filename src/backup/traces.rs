@@ -117,7 +117,7 @@ impl Traces {
 
 impl Aside {
     fn read(ledger: &Path) -> Result<Self, crate::ledger::LedgerError> {
-        let snapshot = LedgerSnapshot::inspect(ledger)?;
+        let snapshot = LedgerSnapshot::of_copy(ledger)?;
         let facts = snapshot.facts()?;
         Ok(Self { snapshot, facts })
     }

@@ -27,7 +27,7 @@ pub fn verify(dir: &Path, told: &mut dyn FnMut(u64)) -> Result<BackupManifest, B
             return Err(BackupError::damaged(dir, why));
         }
     }
-    let snapshot = LedgerSnapshot::inspect(&dir.join(LEDGER))?;
+    let snapshot = LedgerSnapshot::of_copy(&dir.join(LEDGER))?;
     agrees(dir, &manifest, &snapshot)?;
     let mut log = Frontier::default();
     let mut octets = Vec::new();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::connection::Desk;
+use super::connection::{Desk, load_config};
 use super::{Common, Exit, Failure, output};
 use crate::authority::{BackupReply, BackupRequest, OperationError};
 use crate::backup::{self, BackupManifest};
@@ -59,10 +59,14 @@ fn take(common: &Common, to: &Path, with_key: bool) -> Result<Exit, Failure> {
         let name = to.display();
         Failure::new(Exit::Usage, format!("{name}: the path is not UTF-8"))
     })?;
+    let key = with_key.then(|| load_config(common).map(|config| config.ledger_key()));
+    let key = key
+        .transpose()?
+        .and_then(|key| std::path::absolute(key).ok());
     let desk = Desk::open(common)?;
     let request = BackupRequest {
         to: path.to_owned(),
-        with_key,
+        key: key.map(|key| key.display().to_string()),
     };
     let bar = bar();
     let reply = desk.backup(&request, &mut |octets| bar.set_position(octets));

@@ -15,7 +15,8 @@ use crate::authority::{
     BackupReply, BackupRequest, ChangeReply, ChangeRequest, Clerk, ErrorClass, HistoryReply,
     HistoryRequest, IssuedReply, IssuedRequest, Issuer, Issuers, OperationError, PastBy, PastReply,
     PastRequest, PublishCrlReply, PublishCrlRequest, ReserveReply, ReserveRequest,
-    RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest, with_causes,
+    RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest,
+    remembered_by_catalog, with_causes,
 };
 use crate::backup::{self, Unfinished};
 use crate::change::Source;
@@ -37,6 +38,7 @@ pub(super) fn open_ledger(config: &Config, issuers: &Issuers) -> Result<Ledger, 
     let refused = |error: LedgerError| Failure::from(OperationError::from(&error));
     create_state_dir(&config.state_dir)?;
     finish_restore(&config.state_dir)?;
+    is_not_lost(&config.state_dir)?;
     let ledger = Ledger::open(&config.state_dir.join("ledger")).map_err(refused)?;
     let source = Source::new("config", "")
         .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
@@ -52,6 +54,25 @@ pub(super) fn open_ledger(config: &Config, issuers: &Issuers) -> Result<Ledger, 
             .map_err(refused)?;
     }
     Ok(ledger)
+}
+
+/// Begins no empty ledger where answers were signed from one that is gone.
+fn is_not_lost(state_dir: &Path) -> Result<(), Failure> {
+    let (ledger, catalog) = (state_dir.join("ledger"), state_dir.join("catalog"));
+    let remembered = remembered_by_catalog(&catalog)
+        .map_err(|error| Failure::new(Exit::Storage, with_causes(&error)))?;
+    if ledger.join("CURRENT").exists() || remembered.is_none() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Damaged,
+        format!(
+            "there is no ledger in {}, though the answers in {} were signed from one: go on from a backup \
+             with `estelam restore BACKUP`; to begin with an empty ledger, move the catalog's folder away",
+            ledger.display(),
+            catalog.display()
+        ),
+    ))
 }
 
 /// Brings a restore that was interrupted to its end, and says so.

@@ -77,6 +77,7 @@ pub(super) fn run(common: &Common, arguments: &RestoreArguments) -> Result<Exit,
     let order = RestoreOrder {
         backup,
         state_dir: config.state_dir.clone(),
+        key: config.ledger_key(),
         issuers: issuers
             .iter()
             .map(|issuer| IssuerIdentity {

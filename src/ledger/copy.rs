@@ -66,8 +66,8 @@ impl LedgerSnapshot {
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn inspect(dir: &Path) -> Result<Self, LedgerError> {
-        Self::new(Arc::new(Engine::inspect(dir)?))
+    pub fn of_copy(dir: &Path) -> Result<Self, LedgerError> {
+        Self::new(Arc::new(Engine::of_copy(dir)?))
     }
 
     /// What it comes to.

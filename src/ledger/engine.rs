@@ -120,7 +120,7 @@ impl Engine {
 
     /// Opens what is there for reading alone, and leaves no trace in the folder: a backup, or a ledger
     /// that was set aside. Nobody may be writing to it.
-    pub(super) fn inspect(dir: &Path) -> Result<Self, LedgerError> {
+    pub(super) fn of_copy(dir: &Path) -> Result<Self, LedgerError> {
         let engine_error = |error| LedgerError::from_engine(dir, error);
         if !dir.join("CURRENT").is_file() {
             return Err(LedgerError::damaged(dir, Damage::NoCurrent));

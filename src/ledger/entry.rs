@@ -270,7 +270,7 @@ pub(super) fn encode_certificate(
 pub(super) fn certificate_named(octets: &[u8]) -> Option<(u32, &[u8])> {
     let mut octets = Octets::new(octets);
     let (_, kind) = (octets.u8()?, octets.u8()?);
-    if !matches!(kind, ISSUED | REVOKED | RELEASED) {
+    if !matches!(kind, ISSUED | REVOKED | RELEASED | CORRECTED) {
         return None;
     }
     let (_, _) = (octets.u64()?, octets.u64()?);

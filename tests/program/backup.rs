@@ -55,7 +55,7 @@ fn what_clients_were_shown_is_revoked_again_before_the_first_signature() {
     // Nobody may begin an empty one in its place.
     let refused = site.start_fails(site.command(&["serve"])).expect(8);
     refused.says(&["estelam restore"]);
-    fs::remove_dir_all(site.path("state/ledger")).unwrap();
+    site.run(&["status", &good[0].serial]).expect(8);
     // Without a terminal and a word nothing is done.
     let asked = site.run(&["restore", text(&backup)]).expect(2);
     assert!(asked.stdout.contains("Nothing has been changed"), "{asked}");
@@ -211,6 +211,33 @@ fn a_backup_that_is_not_whole_is_refused() {
     site.run(&["backup", "verify", text(&backup)])
         .expect(5)
         .says(&["more", "does not belong"]);
+}
+
+#[test]
+fn the_ledgers_key_goes_with_a_backup_on_demand_alone() {
+    let site = site(20);
+    site.serve().terminate().expect(0);
+    let key = site.path("state/keys/ledger.key");
+    let secret = fs::read(&key).unwrap();
+    let (without, with) = (site.path("without"), site.path("with"));
+    site.run(&["backup", text(&without)]).expect(0);
+    assert_eq!(names(&without, "keys"), BTreeSet::new());
+    site.run(&["backup", text(&with), "--with-key"]).expect(0);
+    site.run(&["backup", "verify", text(&with)]).expect(0);
+    // Whoever has a key keeps it, and whoever has none gets the backup's.
+    let restore = |backup: &Path| {
+        let words = ["restore", text(backup), "--yes", "--json"];
+        site.run(&words).expect(0).json()["key_installed"].clone()
+    };
+    assert_eq!(restore(&with), false);
+    fs::remove_dir_all(site.path("state/keys")).unwrap();
+    assert_eq!(restore(&without), false);
+    assert_eq!(restore(&with), true);
+    assert_eq!(fs::read(&key).unwrap(), secret);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&key).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o400);
+    site.serve().terminate().expect(0);
+    site.run(&["audit", "verify"]).expect(0);
 }
 
 #[test]

@@ -877,9 +877,12 @@ fn a_ledger_that_the_catalog_was_not_signed_from_is_refused() {
             "backup",
         ]);
     };
-    // As from a backup of before the import, and then gone on with to the same numbers.
+    // Lost; and as from a backup of before the import, and then gone on with to the same numbers.
     refused();
+    site.import_index().expect(8).says(&["estelam restore"]);
+    fs::rename(site.path("state/catalog"), site.path("away")).unwrap();
     site.import_index().expect(0);
+    fs::rename(site.path("away"), site.path("state/catalog")).unwrap();
     refused();
 
     fs::rename(site.path("state/ledger"), site.path("other")).unwrap();

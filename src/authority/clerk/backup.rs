@@ -1,6 +1,6 @@
 //! A backup of the ledger.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ impl Clerk {
                 ),
             ));
         }
-        let key = request.with_key.then(|| self.ledger_key()).transpose()?;
+        let key = request.key.as_deref().map(ledger_key).transpose()?;
         let order = BackupOrder {
             to,
             key,
@@ -41,21 +41,17 @@ impl Clerk {
             manifest,
         })
     }
+}
 
-    fn ledger_key(&self) -> Result<PathBuf, OperationError> {
-        let state_dir = self.ledger.dir().parent().unwrap_or_else(|| Path::new(""));
-        let key = state_dir.join("keys").join("ledger.key");
-        if key.is_file() {
-            return Ok(key);
-        }
-        Err(OperationError::new(
-            ErrorClass::Key,
-            format!(
-                "there is no ledger key at {}: leave out --with-key",
-                key.display()
-            ),
-        ))
+fn ledger_key(path: &str) -> Result<PathBuf, OperationError> {
+    let key = PathBuf::from(path);
+    if key.is_file() {
+        return Ok(key);
     }
+    Err(OperationError::new(
+        ErrorClass::Key,
+        format!("there is no ledger key at {path}: leave out --with-key"),
+    ))
 }
 
 /// A backup that is asked for.
@@ -63,9 +59,8 @@ impl Clerk {
 pub struct BackupRequest {
     /// The folder that it becomes, an absolute path.
     pub to: String,
-    /// Whether the ledger's key goes with it.
-    #[serde(default)]
-    pub with_key: bool,
+    /// The ledger's key, an absolute path, if it is to go with it.
+    pub key: Option<String>,
 }
 
 /// A backup that was made.

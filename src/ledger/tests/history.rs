@@ -260,7 +260,7 @@ fn a_checkpoint_is_the_ledger_at_one_moment() {
         names.collect::<BTreeSet<_>>()
     };
     let before = names();
-    let snapshot = LedgerSnapshot::inspect(&copy).unwrap();
+    let snapshot = LedgerSnapshot::of_copy(&copy).unwrap();
     let facts = snapshot.facts().unwrap();
     assert_eq!((facts.last_sequence, facts.epoch, facts.head), (2, 1, head));
     assert_eq!(facts.signing_high_water, at(77));
