@@ -23,6 +23,7 @@ use super::{
 
 mod issuer_wide;
 mod log;
+mod pushes;
 mod verify;
 
 const NOW_MS: u64 = 1_790_000_000_500;
@@ -841,7 +842,8 @@ fn what_cannot_be_a_ledger_is_named() {
             "status",
             "revoked",
             "issuers",
-            "tree",
+            "pushes",
+            "checkpoints",
             "checkpoints",
             "meta",
             "later",

@@ -34,6 +34,7 @@ pub(in crate::ledger) fn raw(path: &Path) -> DB {
         "revoked",
         "issuers",
         "tree",
+        "pushes",
         "checkpoints",
         "meta",
     ];
