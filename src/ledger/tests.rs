@@ -24,6 +24,7 @@ use super::{
 mod history;
 mod issuer_wide;
 mod log;
+mod pushes;
 mod verify;
 
 const NOW_MS: u64 = 1_790_000_000_500;
