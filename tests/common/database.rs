@@ -189,11 +189,6 @@ impl Database {
         self.folder.path().join(name)
     }
 
-    /// Where it listens on 127.0.0.1.
-    pub const fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Makes a database and gives its address for the configuration: on the Unix socket, as the server's
     /// own superuser.
     pub fn create(&self, name: &str) -> String {

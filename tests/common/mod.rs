@@ -20,7 +20,6 @@ pub mod tools;
 pub use answer::{Answer, Status};
 pub use ask::{Hash, request_of};
 pub use ca::{Certificate, KeyType, OpensslCa, Plan, SHARED};
-pub use database::{Database, Make};
 pub use demo::Demo;
 pub use http::Connection;
 pub use random::Random;

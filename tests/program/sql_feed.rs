@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::common::clock::{generalized_time, now};
-use crate::common::database::{Database, Make, sqlite};
+use crate::common::database::{Database, Make, fixture_text, sqlite};
 use crate::common::judge::ask_with_openssl;
 use crate::common::tools::{run, text, tool};
 use crate::common::{Answer, Hash, OpensslCa, SHARED, Server, Settings, Site, Status};
@@ -66,7 +66,7 @@ fn wait_for_status(server: &Server, serial: &str, wanted: impl Fn(&Status) -> bo
 fn status(server: &Server, serial: &str) -> Option<Status> {
     let response = server.ask(Hash::Sha1, serial);
     // An OCSPResponse of nothing but its status has five octets.
-    (response.len() > 5).then(|| Answer::of(&response).single().status)
+    (response.len() > 5).then(|| Answer::of(&response).single().status.clone())
 }
 
 const fn is_good(status: &Status) -> bool {
@@ -195,7 +195,7 @@ fn ejbca(make: Make) {
     );
     let own = ca_fingerprint(&ca);
     let other = "00112233445566778899aabbccddeeff00112233";
-    let row = |fingerprint, serial, ca, status, reason, revoked_ms| {
+    let row = |fingerprint: &str, serial: &str, ca: &str, status, reason, revoked_ms| {
         let updated_ms = THEN_MS;
         Row {
             fingerprint,
@@ -224,7 +224,9 @@ fn ejbca(make: Make) {
         ("b3", 6_010, &own, 40, 1, -1),
         ("b4", 6_011, &own, 40, 1, THEN_MS + 31_536_000_000_000),
     ] {
-        sql += &row(fingerprint, &digits(number), ca, status, reason, revoked_ms);
+        let serial = digits(number);
+        let inserted = row(fingerprint, &serial, ca, status, reason, revoked_ms);
+        sql += &inserted;
     }
     let too_long = "730750818665451459101842416358141509827966271488";
     for (fingerprint, serial) in [("b5", "-5"), ("b6", "1A2B"), ("b7", ""), ("b8", too_long)] {
@@ -655,10 +657,7 @@ fn a_cfssl_on_mariadb_is_followed() {
 fn a_cfssl_on_sqlite_is_followed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("certs.db");
-    sqlite(
-        &file,
-        &crate::common::database::fixture_text("cfssl-sqlite.sql"),
-    );
+    sqlite(&file, &fixture_text("cfssl-sqlite.sql"));
     let execute = |sql: &str| drop(sqlite(&file, sql));
     // Go's driver puts text into columns of octets.
     let address = format!("sqlite:{}", text(&file));

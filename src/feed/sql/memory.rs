@@ -7,10 +7,12 @@
 //!   "settings": "…",                  SHA-256 of what is read and how; another forgets all of it
 //!   "parts": { "rows": {
 //!     "changes": { "seen_us": 1767614400000000,   the newest change that was seen, at most the clock's now
+//!                  "since": 1767614405,           since when it is, by this host's clock
 //!                  "is_number": true,             how SQLite writes times
 //!                  "paging": { "from_us": …, "change": VALUE, "key": VALUE } },  a poll not done yet
 //!     "sweep": { "after": VALUE, "rows": 20000 },  one that is under way
-//!     "swept": { "at": 1767614400, "rows": 1000000, "count": 1000000 } } } }  the last one
+//!     "swept": { "at": 1767614400, "rows": 1000000, "count": 1000000 },    the last one
+//!     "is_short": false } } }          whether one after it met far fewer rows
 //! ```
 //!
 //! A VALUE is `{"number": 17}`, `{"text": "…"}` or `{"octets": "hexadecimal"}`.
@@ -40,12 +42,16 @@ pub(super) struct PartMemory {
     pub(super) sweep: Option<Sweep>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) swept: Option<Swept>,
+    /// Whether the last sweep met far fewer rows than the one before.
+    pub(super) is_short: bool,
 }
 
 /// How far changes were followed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Changes {
     pub(super) seen_us: u64,
+    /// Since when that is the newest, by this host's clock: seconds since 1970.
+    pub(super) since: u64,
     pub(super) is_number: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) paging: Option<Paging>,

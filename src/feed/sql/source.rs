@@ -3,8 +3,9 @@
 //! Two ways lead through a table, and both read it page by page, so that memory does not grow with it:
 //!
 //! - **By change**, at each poll: the rows whose time of change is not older than the newest one that
-//!   was seen, less the overlap. That newest one is never taken to be later than this host's clock: one
-//!   row that is dated in the year 2099 would hide all others.
+//!   was seen, less the overlap; once that has been the newest for long, those that are newer. It is
+//!   never taken to be later than this host's clock: one row that is dated in the year 2099 would hide
+//!   all others.
 //! - **By key**, a *sweep*: every row. The first poll is one. After that one begins each time
 //!   `full_sweep` has passed, a page or a few at each poll. A table without a column of changes knows no
 //!   other way; one whose rows are added and never changed is swept when their number is another.
@@ -126,10 +127,10 @@ impl LiveSource for SqlSource {
             remembered: Instant::now(),
             report: None,
             of_others: 0,
-            newest: None,
             is_unfinished: false,
         };
-        let polled = poll.all(&mut state.memory).map(|()| poll.polled());
+        let polled = poll.all(&mut state.memory);
+        let polled = polled.map(|()| poll.polled(&state.memory));
         // Also after a failure: what was taken before it is in the ledger.
         let kept = match state.memory == before {
             true => Ok(()),
@@ -154,7 +155,6 @@ struct Poll<'a> {
     remembered: Instant,
     report: Option<ImportReport>,
     of_others: u64,
-    newest: Option<Moment>,
     is_unfinished: bool,
 }
 
@@ -182,9 +182,8 @@ impl Poll<'_> {
         let Some(mut changes) = kept.changes.clone() else {
             return self.begin_changes(part, plan, kept);
         };
-        let overlap = self.source.settings.overlap;
         let mut after = None;
-        let mut from = Moment::from_micros(changes.seen_us).earlier(overlap);
+        let mut from = self.from(part, &changes);
         if let Some(paging) = changes.paging.take()
             && let Some(place) = paging.change.value().zip(paging.key.value())
         {
@@ -208,9 +207,11 @@ impl Poll<'_> {
             let page = self.page(part, plan, Order::Change, &statement)?;
             self.take(part, &page)?;
             let seen = page.newest.map_or(0, Moment::as_micros);
-            let now = Moment::of(self.now).as_micros();
-            changes.seen_us = changes.seen_us.max(seen.min(now));
-            self.newest = self.newest.max(page.newest);
+            let seen = seen.min(Moment::of(self.now).as_micros());
+            if seen > changes.seen_us {
+                changes.seen_us = seen;
+                changes.since = self.now.as_secs();
+            }
             changes.paging = None;
             let Some(next) = page.next else {
                 memory.part(part.name).changes = Some(changes);
@@ -230,6 +231,21 @@ impl Poll<'_> {
         }
     }
 
+    /// Where among the changes to begin: the overlap before the newest that was seen. Once that is the
+    /// newest for twice the overlap, whoever was late or had a clock that differs by no more than that
+    /// has come, and only what is newer can be new: else a table that was filled at once would be read
+    /// again and again.
+    fn from(&self, part: &Part, changes: &Changes) -> Moment {
+        let overlap = self.source.settings.overlap;
+        let seen = Moment::from_micros(changes.seen_us);
+        let since = UnixTime::from_secs(changes.since).unwrap_or(UnixTime::MAX);
+        if self.now >= since && self.now.since(since) >= overlap.saturating_mul(2).max(SAME_INSTANT)
+        {
+            return seen.next(changes.is_number, part.rules.numbers());
+        }
+        seen.earlier(overlap)
+    }
+
     /// From now on changes are followed; what was before is for a sweep, which begins after this.
     fn begin_changes(
         &mut self,
@@ -243,6 +259,7 @@ impl Poll<'_> {
             let newest = newest.unwrap_or(Moment::EPOCH).min(Moment::of(self.now));
             kept.changes = Some(Changes {
                 seen_us: newest.as_micros(),
+                since: self.now.as_secs(),
                 is_number,
                 paging: None,
             });
@@ -254,6 +271,10 @@ impl Poll<'_> {
     /// Reads every row of a table, or goes on with that.
     fn sweep(&mut self, part: &Part, plan: &Plan, memory: &mut Memory) -> Result<(), FeedError> {
         let kept = memory.part(part.name);
+        if kept.is_short && self.desk.is_accepted() {
+            kept.is_short = false;
+            kept.swept.iter_mut().for_each(|swept| swept.rows = 0);
+        }
         if kept.sweep.is_none() {
             let Some(sweep) = self.begin_sweep(part, plan, kept)? else {
                 return Ok(());
@@ -311,11 +332,8 @@ impl Poll<'_> {
     /// The load of a sweep is spread over a quarter of the time until the next; but the first one, and
     /// one that is the only way to see changes, is made as fast as it goes.
     fn pages_a_poll(&self, plan: &Plan, kept: &PartMemory) -> u64 {
-        let Some(swept) = kept
-            .swept
-            .as_ref()
-            .filter(|_| plan.selection.updated.is_some())
-        else {
+        let is_slow = plan.selection.updated.is_some() && !kept.is_short;
+        let Some(swept) = kept.swept.as_ref().filter(|_| is_slow) else {
             return u64::MAX;
         };
         let polls =
@@ -334,15 +352,15 @@ impl Poll<'_> {
         self.left_out.end_sweep();
         let before = kept.swept.as_ref().map_or(0, |swept| swept.rows);
         let now = sweep.rows;
-        if !self.desk.is_accepted() {
-            if now == 0 && before == 0 && !part.may_be_empty {
-                let looked_for = part.looked_for();
-                return Err(self.failure(&SqlError::NoRows { looked_for }));
-            }
-            if before >= ROWS_THAT_COUNT && now < before / 2 {
-                return Err(self.failure(&SqlError::RowsLost { before, now }));
-            }
+        if now == 0 && before == 0 && !part.may_be_empty && !self.desk.is_accepted() {
+            let looked_for = part.looked_for();
+            return Err(self.failure(&SqlError::NoRows { looked_for }));
         }
+        if before >= ROWS_THAT_COUNT && now < before / 2 {
+            kept.is_short = true;
+            return Err(self.failure(&SqlError::RowsLost { before, now }));
+        }
+        kept.is_short = false;
         kept.swept = Some(Swept {
             at: self.now.as_secs(),
             rows: now,
@@ -427,7 +445,7 @@ impl Poll<'_> {
         Ok(false)
     }
 
-    fn polled(&mut self) -> Polled {
+    fn polled(&mut self, memory: &Memory) -> Polled {
         let mut polled = match self.report.take() {
             None => Polled::unchanged(),
             Some(mut report) => {
@@ -436,8 +454,15 @@ impl Poll<'_> {
             }
         };
         polled.next = self.is_unfinished.then_some(Duration::ZERO);
-        let newest = self.newest.map(Moment::to_unix);
-        polled.evidence = newest.map(|newest| newest.min(self.now));
+        let seen = memory
+            .parts
+            .values()
+            .filter_map(|part| part.changes.as_ref());
+        let newest = seen
+            .map(|changes| changes.seen_us)
+            .max()
+            .filter(|us| *us > 0);
+        polled.evidence = newest.map(|us| Moment::from_micros(us).to_unix());
         if self.of_others > 0 {
             let note = "rows of other issuers are passed over: is the certificate of the issuer the \
                         one that this database is about?";
@@ -492,6 +517,9 @@ fn add(all: &mut ImportReport, page: ImportReport) {
 
 /// How long a poll works before it lets others.
 const SLICE: Duration = Duration::from_secs(10);
+
+/// However short the overlap is, rows of one second may be committed one after another.
+const SAME_INSTANT: Duration = Duration::from_secs(10);
 
 /// How often a poll that works on remembers where it is.
 const REMEMBER: Duration = Duration::from_secs(2);

@@ -37,6 +37,16 @@ impl Moment {
         Self(self.0.saturating_sub(micros))
     }
 
+    /// The next one that a column can tell from this.
+    pub(super) const fn next(self, is_number: bool, numbers: SqlTimes) -> Self {
+        let step = match (is_number, numbers) {
+            (false, _) => 1,
+            (true, SqlTimes::UnixMs) => 1_000,
+            (true, SqlTimes::Unix | SqlTimes::None) => 1_000_000,
+        };
+        Self(self.0.saturating_add(step))
+    }
+
     /// `2026-01-05 12:00:00.000000`, in UTC.
     pub(super) fn civil(self) -> String {
         let text = self.to_unix().to_string();
