@@ -70,7 +70,7 @@ fn main() {
         highest()
     );
 
-    let snapshot = LedgerSnapshot::inspect(&path).unwrap();
+    let snapshot = LedgerSnapshot::inspect_owned(&path).unwrap();
     let started = Instant::now();
     for index in 0..200 {
         let leaf = (index * 48_271) % entries;
@@ -120,7 +120,7 @@ fn bare_scan(path: &Path) -> u64 {
 }
 
 fn verify(path: &Path, log_only: bool) -> u64 {
-    let snapshot = LedgerSnapshot::inspect(path).unwrap();
+    let snapshot = LedgerSnapshot::inspect_owned(path).unwrap();
     let options = VerifyOptions {
         log_only,
         ..VerifyOptions::default()
