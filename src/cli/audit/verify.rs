@@ -88,14 +88,17 @@ fn text(report: &AuditReport) -> String {
     if !report.sound {
         return text;
     }
-    let begun = report.from.map_or_else(String::new, |from| {
-        format!(" after the {from} of the checkpoint")
-    });
+    let (count, begun) = match report.from {
+        None => (report.entries, String::new()),
+        Some(from) => (
+            report.entries.saturating_sub(from),
+            format!(" after the {from} of the checkpoint"),
+        ),
+    };
     let _infallible = write!(
         text,
-        "{} entries{begun} are as they were recorded, the last is number {}\n  log               {}\n  \
+        "{count} entries{begun} are as they were recorded, the last is number {}\n  log               {}\n  \
          root              {}\n  certificates      {} derived anew\n  checkpoints       {}",
-        report.read,
         report.last_sequence,
         report.log,
         report.root,

@@ -340,7 +340,7 @@ impl<'a> Check<'a> {
             self.doubt.get_or_insert(*head);
         } else if is_signed {
             self.rewritten(head);
-        } else if self.tile.size() == 0 {
+        } else if self.tile.size() == 0 || self.covered == self.leaf {
             if self.undecided.is_empty() {
                 self.findings.add(Finding::Edge);
             }
