@@ -119,7 +119,7 @@ mod tests {
         }
         let kept = ledger.snapshot().unwrap().checkpoints().unwrap();
         let sizes: Vec<_> = kept.iter().map(|kept| kept.size).collect();
-        let expected: Vec<_> = [23, 47, 71].into_iter().chain(73..100).collect();
+        let expected: Vec<_> = [23, 47, 71].into_iter().chain(74..100).collect();
         assert_eq!(sizes, expected);
         assert_eq!(kept[0].note, "note 23");
         assert_eq!(kept[0].recorded_ms, 23 * hour);

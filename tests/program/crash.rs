@@ -435,6 +435,7 @@ impl Round {
     fn check(self, death: Death) {
         let Self { site, changes, .. } = self;
         let changes = changes.into_inner().unwrap();
+        site.run(&["audit", "verify"]).expect(0);
         let server = site.serve();
         let ca = &site.ca;
         let mut revoked = Vec::new();

@@ -15,6 +15,7 @@
     reason = "helpers are public to the other modules, and nobody else is there"
 )]
 
+mod audit;
 mod backup;
 mod ca;
 mod cli;

@@ -15,8 +15,8 @@ use crate::ledger::{
     error::LedgerError,
     keys,
     log::{
-        Epochs, Frontier, Hash, LEAF_PREFIX, SnapshotNodes, TILE_HEIGHT, TILE_WIDTH, TreeHead,
-        head_at, joined_root, prefixed_leaf_hash, tile_key,
+        Epochs, Frontier, Hash, LEAF_PREFIX, TILE_HEIGHT, TILE_WIDTH, TreeHead, joined_root,
+        prefixed_leaf_hash, tile_key,
     },
     snapshot::LedgerSnapshot,
 };
@@ -39,11 +39,14 @@ pub(super) fn check(
     progress: &mut Progress<'_>,
 ) -> Result<LogRead, LedgerError> {
     let edge = snapshot.frontier()?;
+    let begin = from.map_or(0, |from| from.size);
+    let later = heads.iter().filter(|head| head.size > begin);
+    let heads: Vec<TreeHead> = from.into_iter().chain(later).copied().collect();
     let mut check = Check {
         snapshot,
         epochs: snapshot.epochs(),
         edge: &edge,
-        heads,
+        heads: &heads,
         findings,
         computed: Frontier::default(),
         kept: Frontier::default(),
@@ -52,6 +55,7 @@ pub(super) fn check(
         leaf: 0,
         covered: 0,
         is_told_rewritten: false,
+        doubt: None,
         undecided: Vec::new(),
         buffer: Vec::new(),
     };
@@ -96,6 +100,8 @@ struct Check<'a> {
     covered: u64,
     /// After one head that neither tree has, later ones say nothing new.
     is_told_rewritten: bool,
+    /// A signed head within the tile that is being read, which neither tree has.
+    doubt: Option<TreeHead>,
     /// Tiles whose two roots differ, until a head decides.
     undecided: Vec<Undecided>,
     buffer: Vec<u8>,
@@ -112,7 +118,8 @@ struct TileState {
 #[derive(Clone, Copy)]
 struct Undecided {
     tile: u64,
-    /// The first leaf after it.
+    /// The leaves that can be the altered ones: from the first to before the last.
+    first: u64,
     end: u64,
     is_told: bool,
 }
@@ -124,47 +131,28 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Begins at the tile that a trusted head ends in, with the kept roots before it.
+    /// Begins at the tile that a trusted head ends in, with the kept roots before it. The head itself
+    /// is the first that is compared.
     fn begin_at(&mut self, from: &TreeHead) -> Result<(), LedgerError> {
-        let size = self.edge.size();
-        while let [head, later @ ..] = self.heads
-            && head.size <= from.size
-        {
-            self.heads = later;
-        }
-        if from.size > size {
-            let covers = *from;
-            self.findings.add(Finding::CutOff { size, covers });
+        if from.size > self.edge.size() {
+            // Told at the end, as of every head that is not reached.
             return Ok(());
-        }
-        let mut nodes = SnapshotNodes::new(self.snapshot)?;
-        if head_at(&mut nodes, from.size)?.root != from.root {
-            let last = self.epochs.sequence_of(from.size.saturating_sub(1));
-            self.findings.add(Finding::Rewritten {
-                first: 1,
-                last: last.unwrap_or(u64::MAX),
-                size: from.size,
-            });
-            self.is_told_rewritten = true;
-        } else {
-            self.covered = from.size;
         }
         let tiles = from.size / TILE_WIDTH;
         self.leaf = tiles.saturating_mul(TILE_WIDTH);
         for tile in 0..tiles {
-            // 32 octets for 256 entries: a scan of all of them is a moment.
-            if let Some(root) = self.kept_root(1, tile)? {
-                self.kept.push(root, |_, _, _| {});
-            } else {
+            // 32 octets for 256 entries: reading all of them is a moment.
+            let root = self.kept_root(1, tile)?;
+            if root.is_none() {
                 self.findings.add(Finding::KeptHash {
                     level: 1,
                     index: tile,
                 });
-                self.kept.push([0; 32], |_, _, _| {});
             }
+            self.kept.push(root.unwrap_or_default(), |_, _, _| {});
         }
         self.computed = self.kept.clone();
-        Ok(())
+        self.compare_heads()
     }
 
     fn read(&mut self, progress: &mut Progress<'_>) -> Result<u64, LedgerError> {
@@ -265,6 +253,11 @@ impl<'a> Check<'a> {
         if self.leaf.is_multiple_of(TILE_WIDTH) {
             self.end_tile()?;
         }
+        self.compare_heads()
+    }
+
+    /// Compares the signed heads that are reached.
+    fn compare_heads(&mut self) -> Result<(), LedgerError> {
         while let [head, later @ ..] = self.heads
             && head.size <= self.leaf
         {
@@ -285,9 +278,16 @@ impl<'a> Check<'a> {
             _ => None,
         };
         let kept = self.kept_root(1, tile)?;
+        let doubt = self.doubt.take();
         if own != kept && (own.is_some() || kept.is_none()) {
-            let end = self.leaf;
-            self.undecided.push(Undecided { tile, end, is_told });
+            self.undecided.push(Undecided {
+                tile,
+                first: self.covered.max(tile.saturating_mul(TILE_WIDTH)),
+                end: doubt.map_or(self.leaf, |head| head.size),
+                is_told,
+            });
+        } else if let Some(head) = doubt {
+            self.rewritten(&head);
         }
         // Where one is missing the other stands in, so that what comes later can be judged.
         let (own, kept) = match (own, kept) {
@@ -335,39 +335,45 @@ impl<'a> Check<'a> {
         if has_kept || self.tile_state.has_hole || self.is_told_rewritten {
             return Ok(());
         }
-        if !is_signed {
-            // Entries in the last tile, or the edge itself.
-            let first = self.sequence(self.leaf / TILE_WIDTH * TILE_WIDTH);
-            if self.undecided.is_empty() && !self.tile_state.is_told {
-                match self.tile.size() {
-                    0 => self.findings.add(Finding::Edge),
-                    _ => self.findings.add(Finding::Altered {
-                        first,
-                        last: self.sequence(self.leaf.saturating_sub(1)),
-                    }),
-                }
+        if is_signed && self.tile.size() > 0 {
+            // The rest of the tile tells whether the log was made to fit.
+            self.doubt.get_or_insert(*head);
+        } else if is_signed {
+            self.rewritten(head);
+        } else if self.tile.size() == 0 {
+            if self.undecided.is_empty() {
+                self.findings.add(Finding::Edge);
             }
-            return Ok(());
+        } else if !self.tile_state.is_told {
+            let tile_first = self.leaf / TILE_WIDTH * TILE_WIDTH;
+            let end = self.doubt.take().map_or(self.leaf, |head| head.size);
+            self.findings.add(Finding::Altered {
+                first: self.sequence(self.covered.max(tile_first)),
+                last: self.sequence(end.saturating_sub(1)),
+            });
         }
-        self.is_told_rewritten = true;
-        self.findings.add(Finding::Rewritten {
-            first: self.sequence(self.covered),
-            last: self.sequence(head.size.saturating_sub(1)),
-            size: head.size,
-        });
         Ok(())
+    }
+
+    fn rewritten(&mut self, head: &TreeHead) {
+        if !std::mem::replace(&mut self.is_told_rewritten, true) {
+            self.findings.add(Finding::Rewritten {
+                first: self.sequence(self.covered),
+                last: self.sequence(head.size.saturating_sub(1)),
+                size: head.size,
+            });
+        }
     }
 
     /// Whether the entries of a tile or its kept root were altered.
     fn decide(&mut self, undecided: Undecided, entries_are_true: bool) {
-        let Undecided { tile, end, is_told } = undecided;
         if entries_are_true {
-            let (level, index) = (1, tile);
+            let (level, index) = (1, undecided.tile);
             self.findings.add(Finding::KeptHash { level, index });
-        } else if !is_told {
+        } else if !undecided.is_told {
             self.findings.add(Finding::Altered {
-                first: self.sequence(tile.saturating_mul(TILE_WIDTH)),
-                last: self.sequence(end.saturating_sub(1)),
+                first: self.sequence(undecided.first),
+                last: self.sequence(undecided.end.saturating_sub(1)),
             });
         }
     }
@@ -376,6 +382,12 @@ impl<'a> Check<'a> {
         let head = self.edge.head();
         if self.leaf == head.size {
             self.compare(&head, false)?;
+        }
+        // What is still in doubt fits the edge, and not what was signed.
+        if let Some(head) = self.doubt.take()
+            && !self.tile_state.is_told
+        {
+            self.rewritten(&head);
         }
         for undecided in std::mem::take(&mut self.undecided) {
             self.decide(undecided, false);
