@@ -352,7 +352,7 @@ impl<'a> Comparison<'a> {
         };
         // Of a hold that had ended: the hold that is in force again.
         let own = known.and_then(|known| known.revocation);
-        let claim = fact.revocation.or_else(|| own.map(|own| as_signed(&own)));
+        let claim = fact.revocation.or_else(|| own.as_ref().map(as_signed));
         let evidence = evidence();
         let told = Reentered {
             issuer: label.to_string(),

@@ -39,8 +39,11 @@ fn issuing(not_before: Option<u64>) -> Action {
     })
 }
 
+/// Since when, and why.
+type Claimed = (u64, Option<CrlReason>);
+
 /// What a past comes to: since when and why, where it is revoked.
-type Told = Option<Option<(u64, Option<CrlReason>)>>;
+type Told = Option<Option<Claimed>>;
 
 fn told(past: Past) -> Told {
     match past {
@@ -285,7 +288,7 @@ struct Model {
     /// Recorded second, and what was known from then on.
     known: Vec<(u64, Told)>,
     /// For each stretch of being revoked or on hold: what was claimed, in order, and its end.
-    episodes: Vec<(Vec<(u64, Option<CrlReason>)>, Option<u64>)>,
+    episodes: Vec<(Vec<Claimed>, Option<u64>)>,
     /// For each entry that says it was issued: since when.
     issued: Vec<(u64, Option<u64>)>,
     not_before: Option<u64>,
