@@ -11,8 +11,8 @@ use super::error::with_causes;
 use super::{ErrorClass, OperationError};
 use crate::audit::export::{ExportSummary, write};
 use crate::audit::{
-    AuditError, AuditReport, CertificateProof, Checkpoint, LedgerKey, SignedCheckpoint,
-    VerifierKey, prove, sign_head, verify_ledger,
+    AuditError, AuditReport, CertificateProof, Checkpoint, LedgerKey, LedgerKeyError,
+    SignedCheckpoint, VerifierKey, prove, sign_head, verify_ledger,
 };
 use crate::clock::Clock;
 use crate::identity::SerialNumber;
@@ -261,8 +261,13 @@ pub fn open_ledger_key(
     path: &Path,
     origin: Option<&str>,
 ) -> Result<Arc<LedgerKey>, OperationError> {
-    let key = LedgerKey::open_or_create(path, origin)
-        .map_err(|error| OperationError::new(ErrorClass::Key, with_causes(&error)))?;
+    let key = LedgerKey::open_or_create(path, origin).map_err(|error| {
+        let class = match error {
+            LedgerKeyError::Create { .. } => ErrorClass::Storage,
+            _ => ErrorClass::Key,
+        };
+        OperationError::new(class, with_causes(&error))
+    })?;
     if key.is_open_to_others() {
         tracing::warn!(
             "{}: others than its owner may read the ledger's key: chmod 0400",

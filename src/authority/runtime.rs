@@ -154,13 +154,14 @@ impl Authority {
             signing,
             ..
         } = &*self.shared;
-        let shared = Arc::clone(&self.shared);
+        let (shared, dated) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
         Clerk::of_authority(
             issuers.clone(),
             Arc::clone(ledger),
             Arc::clone(&self.commits),
             Arc::clone(signing.clock()),
         )
+        .and_signing_time(move || dated.signing.now().map_err(|paused| paused.to_string()))
         .and_after_evidence(move || shared.evidence_came())
     }
 

@@ -58,6 +58,12 @@ pub enum PublishError {
         /// What another reading of it found.
         found: String,
     },
+    /// Signing is paused.
+    #[error("nothing is signed now: {why}")]
+    ClockNotTrusted {
+        /// Why, and what to do.
+        why: String,
+    },
     /// The clock is behind the last CRL.
     #[error(
         "it is {now} by this machine's clock, and the last CRL was made at {last}: set the clock, or wait"

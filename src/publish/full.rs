@@ -91,13 +91,16 @@ impl Unfinished {
     }
 
     fn create(&self) -> io::Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o644)
-            .open(&self.path)
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o644);
+        match options.open(&self.path) {
+            // Left by a process of the same number that was killed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&self.path)?;
+                options.open(&self.path)
+            }
+            opened => opened,
+        }
     }
 }
 

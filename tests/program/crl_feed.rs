@@ -315,7 +315,7 @@ fn a_crl_is_followed_and_what_goes_wrong_is_told() {
     let line = wait_fault(
         &site,
         "quarantined",
-        &["lacks 201 of the 201", "feed accept"],
+        &["lacks 200 of the 200", "feed accept"],
     );
     let kept = line.split_once("It is kept as ").unwrap().1;
     let kept = kept.split_once(';').unwrap().0;
@@ -470,7 +470,7 @@ fn https_servers_are_trusted_by_the_configured_certificates() {
     ca.new_key("web.key");
     ca.openssl(
         "req -x509 -new -key web.key -subj /CN=web -days 2 -out web.pem \
-         -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:TRUE",
+         -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE",
     );
     let crl = CrlParts::new(1).with(&[(1, KEY)]).sign(&ca, "ca.key");
     std::fs::write(ca.path("web.crl"), crl).unwrap();

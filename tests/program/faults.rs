@@ -507,7 +507,7 @@ fn state_of_a_newer_version_is_left_alone() {
     server.terminate().expect(0);
     let manifest = site.path("state/catalog/catalog.manifest");
     let ours = fs::read_to_string(&manifest).unwrap();
-    let newer = ours.replacen("estelam-catalog 1 ", "estelam-catalog 2 ", 1);
+    let newer = ours.replacen("estelam-catalog 2 ", "estelam-catalog 3 ", 1);
     assert_ne!(ours, newer);
     fs::write(&manifest, &newer).unwrap();
     site.start_fails(site.command(&["serve"]))

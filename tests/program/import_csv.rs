@@ -283,7 +283,7 @@ fn every_fault_is_named_and_nothing_is_applied() {
         drop(server);
     }
     site.run(&["import", "csv", "/nonexistent.csv"])
-        .expect(11)
+        .expect(2)
         .says(&["/nonexistent.csv"]);
     site.run(&["import", "csv", text(&site.path("state"))])
         .expect(2)

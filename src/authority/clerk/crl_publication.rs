@@ -1,5 +1,7 @@
 //! Making an issuer's CRL.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde::{Deserialize, Serialize};
 
 use super::Clerk;
@@ -10,6 +12,9 @@ use crate::crl::writer::RevokedEntry;
 use crate::ledger::{LastCrl, LedgerError, RevokedRecord};
 use crate::publish::{CrlOrder, PublishError, SortedEntries, publish};
 use crate::signer::{LoadError, open_key};
+
+/// Held while a CRL is made.
+static PUBLISHING: Mutex<()> = Mutex::new(());
 
 impl Clerk {
     /// Makes a full CRL of an issuer from the ledger as it is now, and puts it into its place.
@@ -35,6 +40,14 @@ impl Clerk {
                 ErrorClass::Config,
                 "it is known from the CRLs of its CA alone, so that one made here would say less; set \
                  evidence = \"ledger\", or leave the CRL to its CA"
+                    .to_owned(),
+            ));
+        }
+        if issuer.is_held_back() {
+            return Err(refused(
+                ErrorClass::Refused,
+                "one of its feeds has been silent for too long, so that nobody knows what a CRL would \
+                 lack: see `estelam stats`"
                     .to_owned(),
             ));
         }
@@ -70,11 +83,16 @@ impl Clerk {
         settings: &config::Crl,
         signer: &dyn crate::signer::Signer,
     ) -> Result<PublishCrlReply, PublishError> {
+        // One after another: a higher number must not be given to an older list.
+        let _alone = PUBLISHING.lock().unwrap_or_else(PoisonError::into_inner);
         let last = self.ledger.last_crl(id)?;
         let snapshot = self.ledger.snapshot()?;
         let as_of = snapshot.last_sequence();
         // After the snapshot: no revocation in it is later.
-        let now = self.clock.now();
+        let now = match &self.signing_time {
+            Some(time) => time().map_err(|why| PublishError::ClockNotTrusted { why })?,
+            None => self.clock.now(),
+        };
         if now < last.this_update {
             let last = last.this_update;
             return Err(PublishError::ClockBehind { now, last });
@@ -170,7 +188,9 @@ fn class(error: &PublishError) -> ErrorClass {
             ErrorClass::Storage
         }
         PublishError::Sign(_) | PublishError::TooLongToSign { .. } => ErrorClass::Key,
-        PublishError::ClockBehind { .. } => ErrorClass::Refused,
+        PublishError::ClockBehind { .. } | PublishError::ClockNotTrusted { .. } => {
+            ErrorClass::Refused
+        }
         _ => ErrorClass::Internal,
     }
 }

@@ -17,6 +17,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::error::with_causes;
 use super::{ErrorClass, Issuer, Issuers, OperationError};
+use crate::asn1::UnixTime;
 use crate::audit::Checkpoint;
 use crate::change::Source;
 use crate::clock::Clock;
@@ -42,6 +43,9 @@ pub(super) use push::{
 };
 pub use status::{CertificateState, StatusReply, StatusRequest};
 
+/// Tells the time to sign with, or why it is not trusted.
+type SigningTime = dyn Fn() -> Result<UnixTime, String> + Send + Sync;
+
 /// Carries changes to the ledger and statuses back.
 #[derive(Clone)]
 pub struct Clerk {
@@ -51,6 +55,8 @@ pub struct Clerk {
     /// The running authority's, so that changes are visible before they are acknowledged; `None` when
     /// nobody serves.
     commits: Option<Arc<GroupCommit>>,
+    /// The time to sign with, or why there is none now; `None` when nobody serves.
+    signing_time: Option<Arc<SigningTime>>,
     /// Called when evidence was recorded; `None` when nobody serves.
     after_evidence: Option<Arc<dyn Fn() + Send + Sync>>,
     /// Set when imports are to be left at what was applied; `None` for those of operators, who wait.
@@ -66,6 +72,7 @@ impl Clerk {
             ledger,
             clock,
             commits: None,
+            signing_time: None,
             after_evidence: None,
             stop: None,
         }
@@ -84,9 +91,20 @@ impl Clerk {
             ledger,
             clock,
             commits: Some(commits),
+            signing_time: None,
             after_evidence: None,
             stop: None,
         }
+    }
+
+    /// The same, which signs by the clock that everything else is signed by.
+    #[must_use]
+    pub fn and_signing_time(
+        mut self,
+        time: impl Fn() -> Result<UnixTime, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.signing_time = Some(Arc::new(time));
+        self
     }
 
     /// The same, which calls somebody when it has recorded evidence.

@@ -98,8 +98,8 @@ impl FeedBoard {
         let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
         let mut rows = self.rows();
         let Some(row) = rows.get_mut(key) else { return };
-        let was_stale = row.is_stale(monotonic);
-        if row.failures > 0 {
+        let was_stale = !polled.is_partial && row.is_stale(monotonic);
+        if row.failures > 0 && !polled.is_partial {
             tracing::info!(
                 issuer = key.issuer,
                 feed = key.feed,
@@ -110,11 +110,14 @@ impl FeedBoard {
         row.last_attempt = Some(now);
         row.polling_since = None;
         row.polls = row.polls.saturating_add(1);
-        row.last_success = Some(now);
-        row.stale_at = (row.stale_after).map(|after| monotonic.saturating_add(after));
         row.next = next;
-        row.failures = 0;
-        row.fault = None;
+        // With more to read, what is still to come may be the revocation that somebody asks about.
+        if !polled.is_partial {
+            row.last_success = Some(now);
+            row.stale_at = (row.stale_after).map(|after| monotonic.saturating_add(after));
+            row.failures = 0;
+            row.fault = None;
+        }
         row.evidence = polled.evidence.or(row.evidence);
         for note in &polled.notes {
             if !row.notes.contains(note) {

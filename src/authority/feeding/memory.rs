@@ -139,6 +139,13 @@ impl Memory {
     /// What was known of all feeds when the server stopped.
     pub(super) fn kept(&self, ledger: &Ledger, now: UnixTime) -> Result<Kept, LedgerError> {
         let Some(octets) = read(&self.folder.join(FRESHNESS)) else {
+            if ledger.snapshot()?.epochs().last().number > 1 {
+                tracing::warn!(
+                    "the ledger was restored, and nobody knows what it lacks: no feed is fresh before \
+                     it has succeeded"
+                );
+                return Ok(Kept::nothing_believed());
+            }
             return Ok(Kept::new(now));
         };
         let kept = serde_json::from_slice::<KeptFile>(&octets).ok();
@@ -201,8 +208,10 @@ impl Memory {
     }
 }
 
+/// What a file holds, nothing where it cannot be read; `None` only where there is none.
 fn read(path: &Path) -> Option<Vec<u8>> {
-    path.exists().then(|| disk::read(path).unwrap_or_default())
+    let is_absent = path.try_exists().is_ok_and(|exists| !exists);
+    (!is_absent).then(|| disk::read(path).unwrap_or_default())
 }
 
 fn failed(error: &LedgerError) -> FeedError {

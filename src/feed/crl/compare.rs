@@ -66,9 +66,10 @@ impl Comparison {
         let same_scope = known.crl_scope == Some(reach.scope);
         let from_elsewhere = known.crl_scope.is_none();
         if is_hold(&known.claim) {
-            // One that was made otherwise since then the CRL does not know.
-            let ended =
-                same_scope || from_elsewhere && reach.speaks_of_all && known.recorded < reach.made;
+            // One that was made otherwise since then the CRL does not know, by our clock or its own.
+            let is_earlier =
+                known.recorded < reach.made && known.claim.revocation_time < reach.made;
+            let ended = same_scope || from_elsewhere && reach.speaks_of_all && is_earlier;
             if ended {
                 self.releases.serials.push(known.serial);
             }
@@ -292,6 +293,14 @@ impl Crl {
             .min(comparison.unlisted.saturating_add(holds));
         if lost > LOST_MAX && lost.saturating_mul(10) > listed {
             return Err(CrlRefusal::Shrunk { lost, listed });
+        }
+        // The first CRL of a scope ends holds that others made: a CA that lost its database ends all.
+        let all = comparison.kept.saturating_add(holds);
+        if holds > LOST_MAX && holds.saturating_mul(10) > all {
+            return Err(CrlRefusal::Shrunk {
+                lost: holds,
+                listed: all,
+            });
         }
         Ok(())
     }

@@ -223,6 +223,12 @@ impl CrlFolderSource {
         error
     }
 
+    /// Whether a CRL with a later thisUpdate was taken from here.
+    fn is_overtaken(&self, candidate: &Candidate) -> bool {
+        self.newest
+            .is_some_and(|newest| candidate.this_update.as_secs() < newest.this_update)
+    }
+
     /// Notes that this is the newest CRL, if it is.
     fn note_newest(&mut self, candidate: &Candidate, desk: &dyn FeedDesk) -> Result<(), FeedError> {
         let newest = Newest {
@@ -286,9 +292,10 @@ impl LiveSource for CrlFolderSource {
                     self.note_newest(&candidate, desk)?;
                     None
                 }
-                // The ledger has a newer one, so it has all that this says.
-                Err(error) if error.kind == FeedErrorKind::Older => {
-                    self.note_newest(&candidate, desk)?;
+                // A newer one was taken here, so that the ledger has all that this says.
+                Err(error)
+                    if error.kind == FeedErrorKind::Older && self.is_overtaken(&candidate) =>
+                {
                     Some((error, now))
                 }
                 Err(error)
@@ -296,7 +303,11 @@ impl LiveSource for CrlFolderSource {
                 {
                     return Err(error);
                 }
-                Err(error) => {
+                Err(mut error) => {
+                    // It is the newest here, and its number or its time has fallen: the CA went backwards.
+                    if error.kind == FeedErrorKind::Older {
+                        error.kind = FeedErrorKind::Rejected;
+                    }
                     polled.notes.push(error.message.clone());
                     Some((error, now))
                 }

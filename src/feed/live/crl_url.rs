@@ -321,7 +321,8 @@ impl CrlUrlSource {
 }
 
 impl CrlUrlSource {
-    /// What has ended without a successor, if anything has. A full CRL that has deltas ends with them.
+    /// What has ended without a successor, if anything has. A full CRL that has deltas ends with them, and a
+    /// delta that ended is told unless a full CRL came since it was made.
     fn ended(&self, now: UnixTime) -> Option<FeedError> {
         let end = |crl: &Fetchable| {
             crl.known
@@ -333,9 +334,19 @@ impl CrlUrlSource {
             let crls = self.crls.iter().filter(|crl| crl.scope == *scope);
             crls.filter_map(end).max()
         };
-        let complete = self.crls.iter().filter(|crl| !crl.is_delta);
-        let mut ended = complete.filter_map(|crl| {
-            let end = of_scope(&crl.scope).filter(|end| *end <= now)?;
+        // A full CRL that is at least as new says all that the delta did.
+        let is_covered = |delta: &Fetchable| {
+            let made = |crl: &Fetchable| crl.known.as_ref().map_or(0, |known| known.this_update);
+            let mut full = self.crls.iter().filter(|crl| !crl.is_delta);
+            full.any(|crl| crl.scope == delta.scope && made(crl) >= made(delta))
+        };
+        let mut ended = self.crls.iter().filter_map(|crl| {
+            let end = if crl.is_delta {
+                end(crl).filter(|_| !is_covered(crl))
+            } else {
+                of_scope(&crl.scope)
+            };
+            let end = end.filter(|end| *end <= now)?;
             Some((crl, end))
         });
         let (crl, end) = ended.next()?;
@@ -480,4 +491,4 @@ const JITTER_MAX: Duration = Duration::from_secs(60);
 /// Between two tries of a URL that fails, at most, unless the interval is longer.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
 /// The longest that a server may tell us to wait.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3_600);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);

@@ -63,6 +63,8 @@ pub trait LiveSource: Send {
 pub struct Polled {
     /// Whether there was anything to bring in.
     pub change: PolledChange,
+    /// Whether there is more to read: the source is not as fresh yet as it will be then.
+    pub is_partial: bool,
     /// When to look again, if not after the interval: earlier or later.
     pub next: Option<Duration>,
     /// How old what the source says can be at most: thisUpdate of a CRL, the time of the newest row.
@@ -106,6 +108,7 @@ impl Polled {
     const fn new(change: PolledChange) -> Self {
         Self {
             change,
+            is_partial: false,
             next: None,
             evidence: None,
             left_out: None,

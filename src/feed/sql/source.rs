@@ -453,6 +453,7 @@ impl Poll<'_> {
                 Polled::imported(report)
             }
         };
+        polled.is_partial = self.is_unfinished;
         polled.next = self.is_unfinished.then_some(Duration::ZERO);
         let seen = memory
             .parts

@@ -6,7 +6,9 @@ use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, SERVER},
+    header::{
+        AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, SERVER,
+    },
     http::request::Parts,
 };
 
@@ -74,11 +76,14 @@ impl<B: PushBackend> Asked<'_, B> {
             "/v1/health" => {
                 is_method(&head, &Method::GET, "GET")?;
                 let health = self.within(self.server.backend.health()).await?;
-                Ok(response(JSON, health))
+                Ok(closing(response(JSON, health)))
             }
             "/v1/openapi.json" => {
                 is_method(&head, &Method::GET, "GET")?;
-                Ok(response(JSON, Bytes::from_static(OPENAPI.as_bytes())))
+                Ok(closing(response(
+                    JSON,
+                    Bytes::from_static(OPENAPI.as_bytes()),
+                )))
             }
             "/v1/checkpoint" => {
                 is_method(&head, &Method::GET, "GET")?;
@@ -178,6 +183,13 @@ fn is_method(head: &Parts, method: &Method, allow: &'static str) -> Result<(), P
     } else {
         Err(Problem::method_not_allowed(allow))
     }
+}
+
+/// Ends the connection: whoever shows no credential does not hold one that a CA needs.
+fn closing(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
 }
 
 fn not_found() -> Problem {

@@ -81,7 +81,7 @@ const CRLS: &[(&str, Verdict, &str)] = &[
     ),
     (
         "crl_idp_fullname_only_user",
-        Refused(&["end-entity certificates alone"]),
+        Refused(&["partitioned", "end-entity certificates"]),
         SCOPE,
     ),
     (

@@ -1,7 +1,7 @@
 //! What each CRL of PKITS is good for, and the clause that says so. Written from RFC 5280 and from an
 //! independent look at the files, not from what the program says.
 
-use Verdict::{Imported, ImportedAndUnserved, NoIssuer, Refused};
+use Verdict::{Delta, Imported, ImportedAndUnserved, NoIssuer, Refused};
 
 /// A CRL offered to an issuer.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,8 @@ pub enum Verdict {
     Imported(&'static [Revoked]),
     /// It is taken, but no answer can be signed.
     ImportedAndUnserved,
+    /// It is taken after the full CRL of its issuer, and then certificates have these statuses.
+    Delta(&'static [(&'static str, &'static str)]),
     /// It is refused with these words, and nothing of it is applied.
     Refused(&'static [&'static str]),
     /// Nobody can be served under this certificate, which `check` says with these words.
@@ -251,8 +253,14 @@ pub const OTHERS: &[Row] = &[
         "deltaCRLCA1deltaCRL",
         "deltaCRLCA1Cert",
         &[],
-        Refused(&["delta"]),
-        "RFC 5280 §5.2.4: a delta says nothing of what did not change",
+        Delta(&[
+            ("02", "revoked"),
+            ("03", "revoked"),
+            ("04", "good"),
+            ("05", "revoked"),
+            ("06", "not_issued"),
+        ]),
+        "RFC 5280 §5.2.4, PKITS 4.15.2 to 4.15.7: with the full CRL before it, it is a full CRL",
     ),
     row(
         "deltaCRLCA2deltaCRL",

@@ -17,11 +17,11 @@ def ndjson(ctx, value):
 
 
 @schemathesis.hook
-def map_headers(ctx, headers):
-    name = next((name for name in headers or {} if name.lower() == "idempotency-key"), None)
+def before_call(context, case, kwargs):
+    headers = case.headers or {}
+    name = next((name for name in headers if name.lower() == "idempotency-key"), None)
     if name and re.fullmatch("[!-~]{1,255}", str(headers[name])):
         headers[name] = f"{os.getpid()}-{next(keys)}"
-    return headers
 
 
 @schemathesis.hook
