@@ -155,7 +155,7 @@ def values(number, fingerprint, now):
     revoked = number % 10 == 5
     status, date, reason = (40, now - 90_000_000, 1) if revoked else (20, -1, -1)
     row = (f"{number * 2654435761 % (1 << 32):08x}{number:032x}", BASE + number, "CN=bench", fingerprint, "CN=a")
-    return (*row, 1, 1, status, date, reason, now + 10**10, now - 80_000_000 + number // 1000, 0)
+    return (*row, 1, 1, status, date, reason, now + 10**10, now - 3 * 10**9 + 2000 * number, 0)
 
 
 def cpu(pids):

@@ -447,15 +447,39 @@ fn issued(ca: &OpensslCa, count: usize) -> Vec<(String, String, String)> {
     let with_pem = certificates.iter().filter_map(|certificate| {
         let pem = certificate.pem.as_ref()?;
         let serial = certificate.serial.clone();
-        let number = decimal(&serial)?;
+        let number = decimal(&serial);
         Some((serial, number, std::fs::read_to_string(pem).unwrap()))
     });
     with_pem.take(count).collect()
 }
 
-/// Decimal digits of what fits 128 bits.
-fn decimal(hex: &str) -> Option<String> {
-    Some(u128::from_str_radix(hex, 16).ok()?.to_string())
+/// The decimal digits of a number of any length.
+fn decimal(hex: &str) -> String {
+    // Lowest digit first.
+    let mut digits = vec![0];
+    for digit in hex.chars() {
+        let mut carry = digit.to_digit(16).expect("a hexadecimal digit");
+        for place in &mut digits {
+            let value = *place * 16 + carry;
+            (*place, carry) = (value % 10, value / 10);
+        }
+        while carry > 0 {
+            digits.push(carry % 10);
+            carry /= 10;
+        }
+    }
+    let digits = digits.into_iter().rev();
+    digits
+        .map(|digit| char::from_digit(digit, 10).expect("a digit"))
+        .collect()
+}
+
+#[test]
+fn decimal_digits_are_those_of_bc() {
+    assert_eq!(decimal("00FF"), "255");
+    // By bc(1).
+    let most = "730750818665451459101842416358141509827966271487";
+    assert_eq!(decimal(&format!("7F{}", "FF".repeat(19))), most);
 }
 
 /// The octets of a PEM block in hexadecimal.
