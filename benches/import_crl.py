@@ -11,6 +11,7 @@ In each round, one after the other so that both meet the same machine:
             then the signature does not hold. What reading and checking cost
   import    into a new state: the same and a million changes, durable
   again     the same CRL again: compared with the ledger, nothing changes
+  next      the next CRL, with 100 more entries: compared, and those applied
 
 CPU is user and system time of all threads of the process; memory is the most it ever held (VmHWM). The
 least of the rounds is given. Needs the built binary, Python and openssl.
@@ -61,6 +62,7 @@ def one_round(folder, binary):
         "refused": spend(folder, [*command, "altered.crl"], 5),
         "import": spend(folder, [*command, "big.crl"]),
         "again": spend(folder, [*command, "big.crl"]),
+        "next": spend(folder, [*command, "next.crl"]),
     }
 
 
@@ -129,20 +131,28 @@ key = "ca.key"
         tlv(0x30, tlv(2, bytes([0x10]) + os.urandom(15)) + date + (reason if number % 2 else b""))
         for number in range(entries)
     )
-    extensions = tlv(0x30, bytes.fromhex("0603551d23") + tlv(4, tlv(0x30, tlv(0x80, key_id))))
-    extensions += tlv(0x30, bytes.fromhex("0603551d14") + tlv(4, bytes([2, 1, 1])))
     now = time.time()
-    tbs = tlv(
-        0x30,
-        bytes([2, 1, 1]) + algorithm + name + utc_time(now - 60) + utc_time(now + 30 * DAY)
-        + tlv(0x30, listed) + tlv(0xA0, tlv(0x30, extensions)),
-    )  # fmt: skip
-    (folder / "tbs").write_bytes(tbs)
-    signature = openssl("dgst", "-sha256", "-sign", "ca.key", "tbs")
-    (folder / "tbs").unlink()
-    crl = tlv(0x30, tbs + algorithm + tlv(3, b"\0" + signature))
+
+    def sign(number, age, listed):
+        extensions = tlv(0x30, bytes.fromhex("0603551d23") + tlv(4, tlv(0x30, tlv(0x80, key_id))))
+        extensions += tlv(0x30, bytes.fromhex("0603551d14") + tlv(4, bytes([2, 1, number])))
+        tbs = tlv(
+            0x30,
+            bytes([2, 1, 1]) + algorithm + name + utc_time(now - age) + utc_time(now + 30 * DAY)
+            + tlv(0x30, listed) + tlv(0xA0, tlv(0x30, extensions)),
+        )  # fmt: skip
+        (folder / "tbs").write_bytes(tbs)
+        signature = openssl("dgst", "-sha256", "-sign", "ca.key", "tbs")
+        (folder / "tbs").unlink()
+        return tlv(0x30, tbs + algorithm + tlv(3, b"\0" + signature))
+
+    crl = sign(1, 60, listed)
     (folder / "big.crl").write_bytes(crl)
     (folder / "altered.crl").write_bytes(crl[:-1] + bytes([crl[-1] ^ 1]))
+    more = b"".join(
+        tlv(0x30, tlv(2, bytes([0x11]) + os.urandom(15)) + date + reason) for _ in range(100)
+    )
+    (folder / "next.crl").write_bytes(sign(2, 30, listed + more))
 
 
 def tlv(tag, content):

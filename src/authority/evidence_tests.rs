@@ -1,6 +1,8 @@
 //! The authority of an issuer that CRLs alone feed, from the ledger to the answer, under a clock that a
 //! test moves. What answers say is read by `x509-ocsp`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +16,9 @@ use x509_ocsp as theirs;
 use super::*;
 use crate::asn1::{CrlNumber, UnixTime};
 use crate::catalog::Catalog;
-use crate::change::{Action, Change, Evidence, Inventory, RevocationClaim, Source};
+use crate::change::{
+    Action, Change, CrlScope, Evidence, Inventory, RevocationClaim, ScopeTag, Source,
+};
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::config::{self, Config};
 use crate::identity::SerialNumber;
@@ -33,6 +37,8 @@ struct World {
     began: u64,
     settings: config::Issuer,
     running: Option<Running>,
+    /// The latest thisUpdate of the stored answers about each serial: it never falls.
+    stored: RefCell<HashMap<u8, u64>>,
 }
 
 struct Running {
@@ -101,6 +107,7 @@ impl World {
             began,
             settings,
             running: None,
+            stored: RefCell::default(),
         };
         world.start();
         world
@@ -182,6 +189,10 @@ impl World {
     }
 
     fn change(&self, number: u8, action: Action) {
+        self.change_by(number, action, source());
+    }
+
+    fn change_by(&self, number: u8, action: Action, source: Source) {
         let running = self.running();
         let issuer = running.issuers.by_name(None).unwrap();
         let change = Change {
@@ -190,7 +201,7 @@ impl World {
             action,
         };
         // As any change: visible before it is acknowledged.
-        let outcomes = running.clerk.apply_for_tests(&[change], source());
+        let outcomes = running.clerk.apply_for_tests(&[change], source);
         assert!(
             matches!(outcomes[..], [crate::change::Outcome::Applied { .. }]),
             "{outcomes:?}"
@@ -222,7 +233,13 @@ impl World {
     }
 
     fn crl(&self, number: u8, this_update: u64, next_update: u64) -> Recorded {
+        self.shard(CrlScope::FULL, number, this_update, next_update)
+    }
+
+    fn shard(&self, scope: CrlScope, number: u8, this_update: u64, next_update: u64) -> Recorded {
         let evidence = Evidence {
+            scope,
+            complete_sha256: None,
             this_update: at(this_update),
             next_update: at(next_update),
             crl_number: Some(CrlNumber::from_content(&[number]).unwrap()),
@@ -287,6 +304,14 @@ impl World {
             freshness,
         };
         self.judge(&told);
+        if told.kind != AnswerKind::Live {
+            let mut stored = self.stored.borrow_mut();
+            let before = stored.insert(number, told.this_update);
+            assert!(
+                before.is_none_or(|before| before <= told.this_update),
+                "{before:?} {told:?}"
+            );
+        }
         Ok(told)
     }
 
@@ -316,9 +341,10 @@ impl World {
             && told.kind == AnswerKind::Live
             && is_revoked.is_none()
         {
-            let evidence = self.running().ledger.evidence(&issuer.id).unwrap();
-            let evidence = evidence.expect("nothing is signed without a CRL");
-            assert!(at(told.next_update) <= evidence.next_update, "{told:?}");
+            let evidences = self.running().ledger.evidences(&issuer.id).unwrap();
+            let ends = evidences.iter().map(|entry| entry.evidence.next_update);
+            let ends = ends.min().expect("nothing is signed without a CRL");
+            assert!(at(told.next_update) <= ends, "{told:?}");
         }
     }
 
@@ -345,6 +371,37 @@ impl World {
             self.wake();
             std::thread::park_timeout(Duration::from_millis(5));
         }
+    }
+
+    /// Asks after the authority has had time to sign ahead of time, which it must not do.
+    #[track_caller]
+    fn live(&self, number: u8) -> Told {
+        let shared = self.running().authority.shared();
+        let settle = || {
+            shared.renewal_wake.notify();
+            shared.keeper_wake.notify();
+            std::thread::park_timeout(Duration::from_millis(50));
+        };
+        settle();
+        settle();
+        let told = self.ask(number).unwrap();
+        assert_eq!(told.kind, AnswerKind::Live, "{told:?}");
+        told
+    }
+
+    /// A revocation, or the end of a hold, that a full CRL brings.
+    fn by_crl(&self, number: u8, revoked: Option<(u64, crate::asn1::CrlReason)>) {
+        let action = revoked.map_or(Action::Release, |(revocation_time, reason)| {
+            Action::Revoke {
+                claim: RevocationClaim {
+                    revocation_time: at(revocation_time),
+                    reason: Some(reason),
+                    invalidity_date: None,
+                },
+                inventory: None,
+            }
+        });
+        self.change_by(number, action, source().with_crl_scope(ScopeTag::FULL));
     }
 
     #[track_caller]
@@ -449,34 +506,174 @@ fn what_the_operator_does_is_newer_than_the_crl_and_never_falls_back() {
     world.presigned(1, first);
     let by_hand = world.now();
     world.revoke(1, by_hand, None);
-    let told = world.wait(1, |told| {
-        told.as_ref()
-            .is_ok_and(|told| told.kind == AnswerKind::Overlay)
-    });
+    let told = world.live(1);
     assert_eq!(
         (told.status, told.this_update, told.revocation_time),
         ("revoked", by_hand, Some(by_hand))
     );
-    // One that the CRL should have had.
+    // One that the CRL should have had: it does not say so, and it is known since we were told.
+    world.clock.advance(Duration::from_secs(60));
+    let learned = world.now();
     world.revoke(3, first - DAY, None);
-    let told = world.wait(3, |told| {
-        told.as_ref()
-            .is_ok_and(|told| told.kind == AnswerKind::Overlay)
-    });
-    assert_eq!((told.status, told.this_update), ("revoked", first));
+    let told = world.live(3);
+    assert_eq!(
+        (told.status, told.this_update, told.revocation_time),
+        ("revoked", learned, Some(first - DAY))
+    );
 
     // Made before the revocation, taken after it.
     let second = by_hand - 60;
     world.crl(2, second, second + 10 * DAY);
     world.presigned(2, second);
-    let told = world.ask(1).unwrap();
-    assert_eq!(
-        (told.kind, told.status, told.this_update),
-        (AnswerKind::Live, "revoked", by_hand)
-    );
+    assert_eq!(world.live(1).this_update, by_hand);
+    // From now on a CRL says it: what was known before it was taken is dated by it.
+    assert_eq!(world.presigned(3, second).status, "revoked");
     let third = world.now();
     world.crl(3, third, third + 10 * DAY);
     assert_eq!(world.presigned(1, third).revocation_time, Some(by_hand));
+}
+
+/// Its answers were once kept ahead of time, dated by the hold, and those of the CRL that came next were
+/// dated before it.
+#[test]
+fn a_hold_made_and_ended_by_hand_within_the_life_of_one_crl_leaves_nothing_behind() {
+    let hold = Some(crate::asn1::CrlReason::CertificateHold);
+    let world = World::new(|_| {});
+    world.issue(&[1, 2]);
+    let first = world.now() - HOUR;
+    world.crl(1, first, first + 10 * DAY);
+    world.presigned(1, first);
+    world.advance(HOUR);
+    let held = world.now();
+    world.revoke(1, held, hold);
+    assert_eq!(world.live(1).this_update, held);
+    // Signed ahead of time, if at all, before this one.
+    world.revoke(2, first - HOUR, hold);
+    world.live(2);
+    assert_eq!(world.live(1).status, "revoked");
+    world.advance(HOUR);
+    let released = world.now();
+    world.change(1, Action::Release);
+    assert_eq!(world.live(1).this_update, released);
+    // Made before the hold: what it says of the certificate is older than the hold's end.
+    let second = held - 600;
+    world.crl(2, second, second + 10 * DAY);
+    world.presigned(2, second);
+    let told = world.live(1);
+    assert_eq!((told.status, told.this_update), ("good", released));
+    // Made between the two.
+    let third = held + 600;
+    world.crl(3, third, third + 10 * DAY);
+    world.presigned(2, third);
+    assert_eq!(world.live(1).this_update, released);
+    let fourth = released + 600;
+    world.advance(HOUR);
+    world.crl(4, fourth, fourth + 10 * DAY);
+    assert_eq!(world.presigned(1, fourth).status, "good");
+}
+
+#[test]
+fn what_a_crl_brought_is_dated_by_it_and_not_by_when_it_was_taken() {
+    let world = World::new(|_| {});
+    world.issue(&[1, 2]);
+    let first = world.now() - HOUR;
+    world.by_crl(
+        1,
+        Some((first - HOUR, crate::asn1::CrlReason::CertificateHold)),
+    );
+    world.by_crl(
+        2,
+        Some((first - HOUR, crate::asn1::CrlReason::KeyCompromise)),
+    );
+    world.crl(1, first, first + 10 * DAY);
+    assert_eq!(world.presigned(1, first).status, "revoked");
+    // What becomes known of the certificate later changes nothing of that.
+    let inventory = Inventory {
+        not_after: Some(at(world.now() + 20 * DAY)),
+        ..Inventory::default()
+    };
+    world.change(2, Action::Issue(inventory));
+    let told = world.wait(2, |told| {
+        told.as_ref()
+            .is_ok_and(|told| told.kind == AnswerKind::Overlay)
+    });
+    assert_eq!((told.status, told.this_update), ("revoked", first));
+    world.advance(HOUR);
+    let second = world.now() - 60;
+    world.by_crl(1, None);
+    // Until its CRL is whole, the end of the hold is known from elsewhere.
+    assert_eq!(world.live(1).status, "good");
+    world.crl(2, second, second + 10 * DAY);
+    assert_eq!(world.presigned(1, second).status, "good");
+    assert_eq!(world.presigned(2, second).status, "revoked");
+}
+
+#[test]
+fn several_crls_date_an_issuer_together() {
+    let shard = |number| CrlScope {
+        point: Some(format!("http://x.test/{number}.crl")),
+        ..CrlScope::FULL
+    };
+    let world = World::new(|issuer| {
+        issuer.crl_scopes = [1, 2]
+            .map(|number| shard(number).point.unwrap().parse().unwrap())
+            .to_vec();
+    });
+    world.issue(&[1]);
+    let first = world.now() - HOUR;
+    world.shard(shard(1), 1, first, first + DAY);
+    // A full one does not help: it is not what the operator listed.
+    world.crl(1, first, first + DAY);
+    assert_eq!(world.ask(1), Err(AnswerKind::TryLater));
+    let stats = world.running().authority.stats().unwrap();
+    let evidence = stats.issuers[0].evidence.clone().unwrap();
+    assert!(evidence.stale && evidence.lacking == ["http://x.test/2.crl"]);
+    world.shard(shard(2), 7, first + 60, first + 2 * DAY);
+    let told = world.presigned(1, first);
+    assert_eq!(told.next_update, first + DAY);
+    // A newer one of the one that is newer already changes nothing.
+    world.shard(shard(2), 8, first + 120, first + 3 * DAY);
+    world.advance(60);
+    world.shard(shard(1), 2, first + 90, first + 2 * DAY);
+    let again = world.presigned(1, first + 90);
+    assert_eq!(again.next_update, first + 2 * DAY);
+    assert!(again.produced_at > told.produced_at);
+    // A hold that one brought is dated as soon as that one is taken, as the oldest says.
+    let stats = world.running().authority.stats().unwrap();
+    let evidence = stats.issuers[0].evidence.clone().unwrap();
+    assert!(!evidence.stale && evidence.scopes.len() == 3);
+    // The first that ends ends it for all.
+    world.clock.advance(Duration::from_secs(2 * DAY));
+    assert_eq!(world.ask(1), Err(AnswerKind::TryLater));
+}
+
+/// The answers that were lost may be in somebody's hands.
+#[test]
+fn a_shard_that_was_lost_is_not_signed_again_from_before_what_it_said() {
+    let mut world = World::new(|issuer| issuer.evidence = config::Evidence::Ledger);
+    world.issue(&[1]);
+    let ours = world.wait(1, |told| {
+        told.as_ref()
+            .is_ok_and(|told| told.kind == AnswerKind::Presigned)
+    });
+    let first = world.now() - DAY;
+    world.crl(1, first, first + 20 * DAY);
+    world.stop();
+    for file in fs::read_dir(world.folder.path().join("catalog")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "seg") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    world.clock.advance(Duration::from_secs(60));
+    world.restart(|issuer| issuer.evidence = config::Evidence::Feed);
+    assert_eq!(world.live(1).this_update, first);
+    world.issue(&[2]);
+    assert_eq!(world.live(1).this_update, first);
+    // A CRL that is newer than what was lost, or the end of that, ends it.
+    let second = ours.this_update + 10;
+    world.crl(2, second, second + 20 * DAY);
+    world.presigned(1, second);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::asn1::{Certificate, UnixTime};
 use crate::catalog::{IssuerEntry, IssuerPolicy, NotIssued};
+use crate::change::ExpectedScope;
 use crate::config::{self, Config};
 use crate::identity::IssuerId;
 use crate::ocsp::{CertId, HashAlgorithm, IssuerHashes};
@@ -30,6 +31,8 @@ pub struct Issuer {
     pub crl_signers: Vec<Arc<Certificate>>,
     /// Whether its answers are as fresh as the ledger, or as the newest CRL taken for it.
     pub evidence: config::Evidence,
+    /// The scopes of its CRLs that together list all its certificates. At least one.
+    pub crl_scopes: Vec<ExpectedScope>,
     /// How its answers name their signer.
     pub responder_id: config::ResponderId,
     /// Its hashes under every algorithm that is signed ahead of time.
@@ -100,6 +103,7 @@ impl Issuer {
             when_stale: config.when_stale,
             crl_signers,
             evidence: config.evidence,
+            crl_scopes: config.crl_scopes(),
             responder_id: config.responder_id,
             certificate: Arc::new(certificate),
         })

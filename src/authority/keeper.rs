@@ -4,7 +4,6 @@
 //! is too much for that is sealed into a patch segment and left to the renewal of its shard. The
 //! overlay itself is the work list, so nothing is forgotten over an error or a restart.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use super::AuthorityError;
 use super::dating::{Basis, Undated};
 use super::issuer::Issuer;
 use super::runtime::{Shared, Wake};
-use crate::asn1::{CrlReason, UnixTime};
+use crate::asn1::CrlReason;
 use crate::catalog::{IssuerSnapshot, OVERLAY_ENTRIES_MAX, OverlayTruth, Publication};
 use crate::identity::{SerialHash, SerialNumber};
 use crate::presign::{AnswerSigner, ShardJob, ShardRecord, SigningWindow, sign_shard};
@@ -131,28 +130,13 @@ fn sign(
     let window = match basis.window(issuer, signer, now, None) {
         Ok(window) => window,
         // They stay masked until a CRL comes, and with it their shard's renewal.
-        Err(Undated::NoCrl | Undated::Stale { .. }) => return Ok(tended),
+        Err(Undated::NoCrl { .. } | Undated::Stale { .. }) => return Ok(tended),
         Err(Undated::Window(error)) => return Err(AuthorityError::Window(error)),
     };
-    // Answers of one thisUpdate share their templates. Where CRLs date them there may be several.
-    let mut by_time: BTreeMap<UnixTime, Vec<_>> = BTreeMap::new();
-    for (hash, record, sequence) in truths {
-        let this_update = kept_since(&basis, &window, &record);
-        let Some(this_update) = this_update.filter(|time| !would_fall(view, hash, *time)) else {
-            // Answered live until its shard's renewal.
-            continue;
-        };
-        let some = by_time.entry(this_update).or_default();
-        some.push((record, sequence));
-    }
+    let mut answers = AnswerSigner::new(&issuer.presigned, signer, window);
     let mut signed = Vec::new();
-    for (this_update, records) in by_time {
-        let window = SigningWindow {
-            this_update,
-            ..window
-        };
-        let mut answers = AnswerSigner::new(&issuer.presigned, signer, window);
-        for (record, sequence) in &records {
+    for (hash, record, sequence) in &truths {
+        if is_kept(view, *hash, record, &window) {
             signed.push(answers.sign(record, *sequence)?);
         }
     }
@@ -176,28 +160,24 @@ const fn is_final(status: RecordStatus) -> bool {
     }
 }
 
-/// thisUpdate of an answer that is kept ahead of time; `None` where it is to be signed live alone.
-fn kept_since(basis: &Basis, window: &SigningWindow, record: &ShardRecord) -> Option<UnixTime> {
-    let this_update = match (basis, record.status) {
-        // The CRL does not have it yet: it is known since it was revoked.
-        (
-            Basis::Crl(_),
-            RecordStatus::Revoked {
-                revocation_time, ..
-            },
-        ) => window.this_update.max(revocation_time),
-        _ => window.this_update,
-    };
-    (this_update <= window.produced_at && !record.live_only).then_some(this_update)
-}
-
-/// Whether thisUpdate would fall below that of the answer that the shard has: its issuer was dated by
-/// the ledger when it was signed, and is dated by CRLs since.
-fn would_fall(view: &IssuerSnapshot, hash: SerialHash, this_update: UnixTime) -> bool {
-    view.base(hash).is_some_and(|base| {
+/// Whether an answer of this window is signed ahead of time; else it is signed live until its shard's
+/// renewal.
+///
+/// Never one that is dated later than the window: a hold made by hand and ended again before the next CRL
+/// would leave it behind, and that CRL, dated before it, would follow. Nor one that would follow a later
+/// one of its shard, whose issuer was dated by the ledger when it was signed, and is dated by CRLs since.
+fn is_kept(
+    view: &IssuerSnapshot,
+    hash: SerialHash,
+    record: &ShardRecord,
+    window: &SigningWindow,
+) -> bool {
+    let this_update = window.this_update;
+    let would_fall = view.base(hash).is_some_and(|base| {
         let mut templates = base.templates().iter();
         templates.any(|template| template.this_update() > this_update)
-    })
+    });
+    record.may_be_signed(this_update) && !would_fall
 }
 
 /// Whether the changes of an import are better signed with their shard: more are coming and may be

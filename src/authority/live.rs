@@ -214,6 +214,7 @@ fn status_of(shared: &Shared, issuer: &Issuer, cert_id: &CertId<'_>) -> Result<K
             issued: None,
             revocation: Some(whole.revocation),
             released: false,
+            crl_scope: None,
         })
     }))
 }

@@ -10,8 +10,9 @@ use super::runtime::Shared;
 use super::{AuthorityError, WholeRevocation};
 use crate::asn1::UnixTime;
 use crate::catalog::OverlayTruth;
-use crate::change::Evidence;
+use crate::change::{Evidence, ExpectedScope};
 use crate::config;
+use crate::ledger::EvidenceEntry;
 use crate::ocsp::Template;
 use crate::segment::SegmentKind;
 
@@ -59,15 +60,24 @@ pub struct IssuerStats {
 pub struct EvidenceStats {
     /// Whether its answers are dated by CRLs alone, so that nothing is signed while it is stale.
     pub required: bool,
-    /// Whether there is no CRL in date.
+    /// Whether there is no CRL in date, of one of its scopes at least.
     pub stale: bool,
-    /// The newest CRL, if one was ever taken.
+    /// The newest CRL, if one was ever taken; of several scopes the one that ends first.
     pub crl: Option<CrlStats>,
+    /// The newest CRL of each scope, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<CrlStats>,
+    /// The configured scopes of which none was ever taken, of an issuer with several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<String>,
 }
 
 /// The newest CRL of an issuer.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CrlStats {
+    /// What it lists, if not all certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// thisUpdate, RFC 3339.
     pub this_update: String,
     /// nextUpdate, RFC 3339.
@@ -79,17 +89,38 @@ pub struct CrlStats {
 }
 
 impl EvidenceStats {
-    fn new(issuer: &Issuer, evidence: Option<&Evidence>, now: UnixTime) -> Option<Self> {
+    fn new(issuer: &Issuer, evidences: &[EvidenceEntry], now: UnixTime) -> Option<Self> {
         let required = issuer.evidence == config::Evidence::Feed;
-        (required || evidence.is_some()).then(|| Self {
+        if !required && evidences.is_empty() {
+            return None;
+        }
+        let expected = &issuer.crl_scopes;
+        let is_expected = |crl: &&Evidence| expected.iter().any(|one| one.includes(&crl.scope));
+        let all: Vec<&Evidence> = evidences.iter().map(|entry| &entry.evidence).collect();
+        let counted: Vec<&Evidence> = all.iter().copied().filter(is_expected).collect();
+        let lacks =
+            |expected: &&ExpectedScope| !all.iter().any(|crl| expected.includes(&crl.scope));
+        let stats = |crl: &Evidence| CrlStats {
+            scope: (!crl.scope.is_full()).then(|| crl.scope.to_string()),
+            this_update: crl.this_update.to_string(),
+            next_update: crl.next_update.to_string(),
+            age_secs: now.since(crl.this_update).as_secs(),
+            crl_number: crl.crl_number.map(|number| number.to_string()),
+        };
+        let first = counted.iter().min_by_key(|crl| crl.next_update);
+        let lacking: Vec<&ExpectedScope> = expected.iter().filter(lacks).collect();
+        Some(Self {
             required,
-            stale: evidence.is_none_or(|crl| crl.next_update <= now),
-            crl: evidence.map(|crl| CrlStats {
-                this_update: crl.this_update.to_string(),
-                next_update: crl.next_update.to_string(),
-                age_secs: now.since(crl.this_update).as_secs(),
-                crl_number: crl.crl_number.map(|number| number.to_string()),
-            }),
+            stale: !lacking.is_empty() || first.is_none_or(|crl| crl.next_update <= now),
+            crl: first.map(|crl| stats(crl)),
+            scopes: match all.as_slice() {
+                [] | [_] => Vec::new(),
+                several => several.iter().map(|crl| stats(crl)).collect(),
+            },
+            lacking: match expected.as_slice() {
+                [_] => Vec::new(),
+                _ => lacking.iter().map(ToString::to_string).collect(),
+            },
         })
     }
 }
@@ -190,7 +221,7 @@ pub(super) fn observe(
                 None if issuer.has_signer_configured() => SignerState::Missing,
                 None => SignerState::None,
             },
-            evidence: EvidenceStats::new(issuer, ledger.evidence(&issuer.id)?.as_ref(), now),
+            evidence: EvidenceStats::new(issuer, &ledger.evidences(&issuer.id)?, now),
             held_back: issuer.is_held_back(),
             feeds: feeds.remove(&issuer.name).unwrap_or_default(),
         });

@@ -14,7 +14,8 @@ use super::dating::{Basis, Undated};
 use super::issuer::Issuer;
 use super::runtime::{Renewing, Shared, Wake, shard_record};
 use crate::asn1::UnixTime;
-use crate::catalog::{IssuerSnapshot, Publication};
+use crate::catalog::{IssuerSnapshot, Publication, WithheldShard};
+use crate::ocsp::Template;
 use crate::presign::{
     Phase, PresignError, ShardJob, ShardRecord, SigningWindow, shard_depth, sign_shard,
     signer_fingerprint,
@@ -85,17 +86,21 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
     let basis = Basis::of(issuer, &ledger)?;
     let window = basis.window(issuer, &signer, now, None);
     note_staleness(issuer, &window);
-    let this_update = match window {
-        Ok(window) => window.this_update,
-        Err(Undated::NoCrl | Undated::Stale { .. }) => return Ok(None),
+    let (this_update, next_update) = match window {
+        Ok(window) => (window.this_update, window.next_update),
+        Err(Undated::NoCrl { .. } | Undated::Stale { .. }) => return Ok(None),
         // Found again, and told, where it is to be signed.
-        Err(Undated::Window(_)) => now,
+        Err(Undated::Window(_)) => (now, now),
     };
     let snapshot = shared.catalog.snapshot();
     let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
         return Ok(None);
     };
-    if let Some((depth, shard)) = view.withheld_shards().next() {
+    // What was lost may be in somebody's hands, and binds as what is served does.
+    let mut lost = view
+        .withheld_shards()
+        .filter(|lost| lost.this_update <= this_update || lost.next_update <= now);
+    if let Some(WithheldShard { depth, shard, .. }) = lost.next() {
         return Ok(Some(Due {
             depth,
             shard,
@@ -106,9 +111,11 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
         .segments()
         .filter(|segment| segment.kind() == SegmentKind::Base)
         .collect();
+    let withheld = view.withheld_shards().map(|lost| (lost.depth, lost.shard));
     let covered: Vec<(u8, u32)> = bases
         .iter()
         .map(|segment| (segment.depth(), segment.shard()))
+        .chain(withheld)
         .collect();
     if !shared.bustle.is_settled(shared.signing.clock().monotonic()) {
         return Ok(None);
@@ -124,10 +131,17 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
     // Patches are unsigned; the shards beneath them are due.
     let overtaken = sealed_up_to.max(view.revoked_since());
     let fingerprint = signer_fingerprint(&signer);
+    // Of several CRLs the oldest dates all answers, and a newer one of the others changes nothing.
     let outdated = |segment: &Segment| {
+        let newer = |template: &Template| {
+            let ends_by_the_crl = segment.next_sign() >= template.next_update();
+            template.this_update() < this_update
+                || ends_by_the_crl && template.next_update() < next_update
+        };
         basis
             .sequence()
             .is_some_and(|evidence| segment.as_of() < evidence)
+            && segment.templates().iter().any(newer)
     };
     let due = bases.into_iter().find(|segment| {
         let is_due = *segment.signer() != fingerprint
@@ -170,7 +184,7 @@ fn would_fall(segment: &Segment, this_update: UnixTime, now: UnixTime) -> bool {
 /// Tells once when nothing can be signed for want of a CRL in date, and once when that is over.
 fn note_staleness(issuer: &Issuer, window: &Result<SigningWindow, Undated>) {
     match window {
-        Err(why @ (Undated::NoCrl | Undated::Stale { .. })) if issuer.went_stale() => {
+        Err(why @ (Undated::NoCrl { .. } | Undated::Stale { .. })) if issuer.went_stale() => {
             tracing::warn!(
                 issuer = issuer.name,
                 "{why}: nothing is signed until one in date is imported, and what is signed is served \
@@ -245,7 +259,7 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
     let basis = Basis::of(issuer, &ledger)?;
     let dated = |now| match basis.window(issuer, &signer, now, due.phase) {
         Ok(window) => Ok(Some(window)),
-        Err(Undated::NoCrl | Undated::Stale { .. }) => Ok(None),
+        Err(Undated::NoCrl { .. } | Undated::Stale { .. }) => Ok(None),
         Err(Undated::Window(error)) => Err(AuthorityError::Window(error)),
     };
     // A certificate that has ended is found before a million records are read for nothing.

@@ -1,12 +1,13 @@
 //! The manifest: which files are the catalog.
 //!
-//! `catalog.manifest` is text: a first line `estelam-catalog 1 SHA-256`, the digest of everything behind
+//! `catalog.manifest` is text: a first line `estelam-catalog 2 SHA-256`, the digest of everything behind
 //! that line in 64 lower-case hexadecimal digits, then JSON. It is replaced as a whole: written beside,
 //! synced, renamed, the folder synced. A reader refuses another first line, a newer version (an error
 //! of its own), a digest that does not hold, unknown or missing fields and values out of range.
 //!
 //! Segments are listed in the order of their publication. A withheld one has no file any more: its
-//! shard waits for a new base, and its serials are not taken for ones never issued.
+//! shard waits for a new base, and its serials are not taken for ones never issued. What its answers said
+//! of their time is listed, so that those that come after them do not say less.
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::asn1::UnixTime;
 use crate::identity::IssuerId;
+use crate::ocsp::Template;
 use crate::segment::disk::{self, DiskError};
 use crate::segment::{Segment, SegmentKind, names};
 
@@ -26,7 +28,7 @@ pub(super) const TEMPORARY: &str = "catalog.manifest.tmp";
 const DAMAGED: &str = "catalog.manifest.damaged";
 
 /// The newest version that this program reads, and the one it writes.
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 const MAGIC: &str = "estelam-catalog";
 
 /// How the catalog's manifest was found.
@@ -67,6 +69,10 @@ pub(super) struct Listed {
     pub(super) shard: u32,
     pub(super) as_of: u64,
     pub(super) snapshot_time: UnixTime,
+    /// The latest thisUpdate of its answers; the epoch where it has none.
+    pub(super) this_update: UnixTime,
+    /// The latest nextUpdate of its answers.
+    pub(super) next_update: UnixTime,
     pub(super) withheld: bool,
 }
 
@@ -82,6 +88,8 @@ impl Listed {
             shard: segment.shard(),
             as_of: segment.as_of(),
             snapshot_time: segment.snapshot_time(),
+            this_update: latest(segment, Template::this_update),
+            next_update: latest(segment, Template::next_update),
             withheld: false,
         }
     }
@@ -92,6 +100,11 @@ impl Listed {
             ..self
         }
     }
+}
+
+fn latest(segment: &Segment, time: impl Fn(&Template) -> UnixTime) -> UnixTime {
+    let times = segment.templates().iter().map(time);
+    times.max().unwrap_or(UnixTime::EPOCH)
 }
 
 /// Why octets are no manifest.
@@ -177,6 +190,8 @@ struct Line {
     shard: u32,
     as_of: u64,
     snapshot_time: u64,
+    this_update: u64,
+    next_update: u64,
     withheld: bool,
 }
 
@@ -202,6 +217,8 @@ impl From<&Listed> for Line {
             shard: listed.shard,
             as_of: listed.as_of,
             snapshot_time: listed.snapshot_time.as_secs(),
+            this_update: listed.this_update.as_secs(),
+            next_update: listed.next_update.as_secs(),
             withheld: listed.withheld,
         }
     }
@@ -224,6 +241,8 @@ impl Line {
             shard: self.shard,
             as_of: self.as_of,
             snapshot_time: UnixTime::from_secs(self.snapshot_time)?,
+            this_update: UnixTime::from_secs(self.this_update)?,
+            next_update: UnixTime::from_secs(self.next_update)?,
             withheld: self.withheld,
         })
     }
@@ -244,6 +263,8 @@ mod tests {
             shard: 3,
             as_of: u64::MAX,
             snapshot_time: UnixTime::MAX,
+            this_update: UnixTime::EPOCH,
+            next_update: UnixTime::MAX,
             withheld: false,
         };
         let patch = Listed {
@@ -280,7 +301,8 @@ mod tests {
     #[test]
     fn a_newer_version_is_named_as_such() {
         for (version, error) in [
-            ("2", Unusable::Newer(2)),
+            ("3", Unusable::Newer(3)),
+            ("1", Unusable::Damaged),
             ("17", Unusable::Newer(17)),
             ("0", Unusable::Damaged),
             ("01", Unusable::Damaged),

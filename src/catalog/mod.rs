@@ -27,5 +27,6 @@ pub use issuer_table::{IssuerEntry, IssuerPolicy, IssuerTable, IssuerTableError,
 pub use manifest::ManifestState;
 pub use overlay::{OVERLAY_ENTRIES_MAX, OverlayEntry, OverlayTruth};
 pub use publication::{FreshAnswer, FreshColumn, MaskEntry, Publication};
+pub use shards::WithheldShard;
 pub use snapshot::{Finding, IssuerSnapshot, Snapshot};
 pub use store::{Catalog, OpenReport, QuarantineCause, Quarantined};

@@ -3,8 +3,22 @@
 use std::sync::Arc;
 
 use super::manifest::Listed;
+use crate::asn1::UnixTime;
 use crate::identity::SerialHash;
 use crate::segment::{Segment, SegmentKind};
+
+/// A shard whose answers are lost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct WithheldShard {
+    /// How many of a serial hash's high bits choose the shard.
+    pub depth: u8,
+    /// The shard.
+    pub shard: u32,
+    /// The latest thisUpdate that its answers had.
+    pub this_update: UnixTime,
+    /// When the last of them ends.
+    pub next_update: UnixTime,
+}
 
 /// A segment in the manifest, and its map unless it is withheld.
 #[derive(Debug)]
@@ -125,11 +139,16 @@ impl Shards {
         &self.listing
     }
 
-    /// Depth and number of the shards whose base is withheld.
-    pub(super) fn withheld_bases(&self) -> impl Iterator<Item = (u8, u32)> {
+    /// The shards whose base is withheld.
+    pub(super) fn withheld_bases(&self) -> impl Iterator<Item = WithheldShard> {
         let withheld = self.listing.iter();
         let withheld = withheld.filter(|holding| holding.is_base() && holding.segment.is_none());
-        withheld.map(|holding| (holding.listed.depth, holding.listed.shard))
+        withheld.map(|holding| WithheldShard {
+            depth: holding.listed.depth,
+            shard: holding.listed.shard,
+            this_update: holding.listed.this_update,
+            next_update: holding.listed.next_update,
+        })
     }
 
     /// The sequence such that these segments include every change up to it; those of withheld bases are

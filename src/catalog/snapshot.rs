@@ -6,6 +6,7 @@ use super::holdings::Holdings;
 use super::issuer_table::{IssuerEntry, IssuerTable};
 use super::overlay::OverlayEntry;
 use super::publication::FreshAnswer;
+use super::shards::WithheldShard;
 use crate::identity::{IssuerId, SerialHash, SerialNumber};
 use crate::ocsp::CertId;
 use crate::segment::{Damage, Record, RecordStatus, Segment};
@@ -146,9 +147,9 @@ impl IssuerSnapshot {
         self.holdings.shards.base(hash)?.segment.as_ref()
     }
 
-    /// Depth and shard of bases that are withheld: they need a new segment soon, and until then their
+    /// The shards whose bases are withheld: they need a new segment soon, and until then their
     /// serials are [`Finding::Damaged`].
-    pub fn withheld_shards(&self) -> impl Iterator<Item = (u8, u32)> {
+    pub fn withheld_shards(&self) -> impl Iterator<Item = WithheldShard> {
         self.holdings.shards.withheld_bases()
     }
 }

@@ -4,6 +4,7 @@
 
 mod evidence;
 mod refusal;
+mod scope;
 
 use crate::{
     asn1::{CrlReason, UnixTime},
@@ -12,6 +13,7 @@ use crate::{
 
 pub use evidence::Evidence;
 pub use refusal::{REVOCATION_AHEAD_MAX, Refusal};
+pub use scope::{CertificateKind, CrlScope, ExpectedScope, ExpectedScopeError, ScopeTag};
 
 /// One thing that a source says about one certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -90,6 +92,7 @@ pub struct RevocationClaim {
 pub struct Source {
     name: String,
     cursor: String,
+    crl_scope: Option<ScopeTag>,
 }
 
 impl Source {
@@ -113,7 +116,34 @@ impl Source {
                 return Err(SourceTooLong { octets, octets_max });
             }
         }
-        Ok(Self { name, cursor })
+        Ok(Self {
+            name,
+            cursor,
+            crl_scope: None,
+        })
+    }
+
+    /// The same as a CRL of this scope. It is kept with every revocation and release that it makes:
+    /// only a CRL of the same scope can end what one began by not listing it any more.
+    #[must_use]
+    pub const fn with_crl_scope(mut self, scope: ScopeTag) -> Self {
+        self.crl_scope = Some(scope);
+        self
+    }
+
+    /// The same without a scope, for entries that speak of no certificate.
+    #[must_use]
+    pub fn without_crl_scope(self) -> Self {
+        Self {
+            crl_scope: None,
+            ..self
+        }
+    }
+
+    /// The scope, where the source is a CRL.
+    #[must_use]
+    pub const fn crl_scope(&self) -> Option<ScopeTag> {
+        self.crl_scope
     }
 
     /// The feed or tool that spoke.

@@ -111,6 +111,16 @@ fn issuer_text(text: &mut String, issuer: &IssuerStats) {
             text,
             format_args!("  {:<28}{}", "newest CRL", newest_crl(evidence)),
         );
+        for crl in &evidence.scopes {
+            let scope = crl.scope.as_deref().unwrap_or("all certificates");
+            line(
+                text,
+                format_args!(
+                    "    of {scope}: {}, until {}",
+                    crl.this_update, crl.next_update
+                ),
+            );
+        }
     }
 }
 
@@ -177,6 +187,10 @@ fn problems(stats: &ServerStats) -> Vec<String> {
             && evidence.stale
         {
             let ended = match &evidence.crl {
+                _ if !evidence.lacking.is_empty() => format!(
+                    "no CRL of the scope {} was imported yet",
+                    evidence.lacking.join(", nor of ")
+                ),
                 Some(crl) => format!("its newest CRL ended at {}", crl.next_update),
                 None => "no CRL of it was imported yet".to_owned(),
             };

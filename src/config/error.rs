@@ -2,7 +2,11 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{duration::text, feed::SqlProblem, place::Place};
+use super::{
+    duration::text,
+    feed::{SqlProblem, TargetError},
+    place::Place,
+};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +114,23 @@ pub enum Problem {
         name: String,
         /// The most characters.
         max: usize,
+    },
+    /// No URL of a CRL.
+    #[error("{url:?} cannot be fetched: {why}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        why: TargetError,
+    },
+    /// Two URLs for CRLs of one scope.
+    #[error(
+        "two URLs are to give CRLs of the scope {scope}: each scope has one URL, and one for its deltas \
+         (delta = \"…\")"
+    )]
+    ScopeTwice {
+        /// The scope.
+        scope: String,
     },
     /// A setting of a feed from a database.
     #[error("{0}")]

@@ -168,6 +168,11 @@ impl Judge<'_> {
             judge.not_empty(issuer.certificate.as_os_str().is_empty());
         });
         self.key("crl_signers", |judge| judge.crl_signers(issuer));
+        self.key("crl_scopes", |judge| {
+            if !issuer.crl_scopes.is_empty() {
+                judge.distinct(&issuer.crl_scopes);
+            }
+        });
         self.key("not_issued", |judge| {
             if issuer.not_issued == NotIssued::Good && issuer.evidence != Evidence::Feed {
                 judge.report(Problem::GoodWithoutFeed);

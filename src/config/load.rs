@@ -227,6 +227,17 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_feeds_can_be_used_as_it_stands() {
+        let config = load(include_str!("../../docs/examples/feeds.toml"))
+            .unwrap_or_else(|error| panic!("{error}"));
+        let feeds = config.issuers.iter().flat_map(|issuer| &issuer.feeds);
+        let kinds: Vec<&str> = feeds.map(|feed| feed.kind().name()).collect();
+        for kind in ["index", "certificate_folder", "sql", "crl_url"] {
+            assert!(kinds.contains(&kind), "{kind}");
+        }
+    }
+
+    #[test]
     fn the_example_ends_so_that_an_issuer_can_be_appended() {
         let config = load(&format!("{EXAMPLE}\n{ISSUER}")).unwrap();
         assert_eq!(config.issuers.len(), 1);

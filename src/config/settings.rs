@@ -9,6 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{ca::Ca, duration, feed::Feed};
+use crate::change::ExpectedScope;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -160,6 +161,14 @@ pub struct Issuer {
     /// as its subject. Default none. Who can write them chooses whose CRLs are believed.
     #[serde(default)]
     pub crl_signers: Vec<PathBuf>,
+    /// The scopes of this CA's CRLs that together list all of its certificates: `full`, `user` and `ca`
+    /// (CRLs of end-entity and CA certificates alone), or the URI of a distribution point, octet for octet
+    /// as the CRL's issuingDistributionPoint has it. No CRL of another scope is taken unasked, and with
+    /// `evidence = "feed"` nothing is signed without one in date of each. Default: those of its
+    /// `crl_url` feeds, or without such a feed the full CRL. Who can write here can have certificates
+    /// answered good that are on a CRL which is not listed.
+    #[serde(default)]
+    pub crl_scopes: Vec<ExpectedScope>,
     /// How answers name their signer. Default `key`.
     #[serde(default)]
     pub responder_id: ResponderId,
@@ -213,6 +222,7 @@ impl Issuer {
             certificate: certificate.to_owned(),
             evidence: Evidence::default(),
             crl_signers: Vec::new(),
+            crl_scopes: Vec::new(),
             responder_id: ResponderId::default(),
             not_issued: NotIssued::default(),
             validity: Self::default_validity(),
@@ -223,6 +233,28 @@ impl Issuer {
             ca: None,
             feeds: Vec::new(),
             when_stale: WhenStale::default(),
+        }
+    }
+
+    /// The scopes that together list all certificates.
+    #[must_use]
+    pub fn crl_scopes(&self) -> Vec<ExpectedScope> {
+        if !self.crl_scopes.is_empty() {
+            return self.crl_scopes.clone();
+        }
+        let mut scopes = Vec::new();
+        for feed in &self.feeds {
+            if let Feed::CrlUrl(feed) = feed {
+                for (_, scope) in feed.crls() {
+                    if !scopes.contains(&scope) {
+                        scopes.push(scope);
+                    }
+                }
+            }
+        }
+        match scopes.as_slice() {
+            [] => vec![ExpectedScope::Full],
+            _ => scopes,
         }
     }
 

@@ -35,16 +35,17 @@ pub enum DistributionPointName {
 }
 
 impl DistributionPointName {
-    /// The first name that is a URI in ASCII.
-    #[must_use]
-    pub fn uri(&self) -> Option<&str> {
-        let Self::FullName(names) = self else {
-            return None;
+    /// All names that are URIs in ASCII (IA5String), in the order of the CRL. Names of another kind are
+    /// never taken for one (CVE-2023-0286).
+    pub fn uris(&self) -> impl Iterator<Item = &str> {
+        let names = match self {
+            Self::FullName(names) => names.as_slice(),
+            Self::NameRelativeToCrlIssuer(_) => &[],
         };
         let mut names = Elements::new(names);
-        std::iter::from_fn(|| names.any().ok())
-            .find(|name| name.tag == tag::primitive(6) && name.content.is_ascii())
-            .and_then(|name| std::str::from_utf8(name.content).ok())
+        std::iter::from_fn(move || names.any().ok())
+            .filter(|name| name.tag == tag::primitive(6) && name.content.is_ascii())
+            .filter_map(|name| std::str::from_utf8(name.content).ok())
     }
 }
 
@@ -157,13 +158,27 @@ mod tests {
         ))
         .unwrap();
         let name = point.distribution_point.as_ref().unwrap();
-        assert_eq!(name.uri(), Some("http:/"));
+        assert_eq!(name.uris().collect::<Vec<_>>(), ["http:/"]);
         assert!(point.only_contains_user_certs && !point.only_contains_ca_certs);
         assert!(point.only_contains_attribute_certs && !point.indirect_crl);
         let reasons = point.only_some_reasons.unwrap();
         assert!(reasons.contains(1) && !reasons.contains(0) && !reasons.contains(200));
         let nothing = IssuingDistributionPoint::decode(&hex!("3000")).unwrap();
         assert_eq!(nothing, IssuingDistributionPoint::default());
+    }
+
+    #[test]
+    fn every_uri_is_a_name_and_no_other_name_is_a_uri() {
+        // rfc822Name, URI, dNSName, a URI that is no IA5String, directoryName, URI
+        let names = hex!("8103612f62 8604613a2f62 8203612f62 8602613aff a402 3000 8603623a63");
+        // The third URI's length octet leaves 0xff to be a name of its own, which ends the list.
+        let name = DistributionPointName::FullName(names.to_vec());
+        assert_eq!(name.uris().collect::<Vec<_>>(), ["a:/b", "a:"]);
+        let names = hex!("8103612f62 8604613a2f62 8203612f62 8603613aff a402 3000 8603623a63");
+        let name = DistributionPointName::FullName(names.to_vec());
+        assert_eq!(name.uris().collect::<Vec<_>>(), ["a:/b", "b:c"]);
+        let relative = DistributionPointName::NameRelativeToCrlIssuer(names.to_vec());
+        assert_eq!(relative.uris().count(), 0);
     }
 
     #[test]

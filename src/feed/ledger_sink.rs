@@ -1,18 +1,22 @@
 //! The ledger as a [`StatusSink`]: alone, or behind a running server's group commit.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::{
     asn1::UnixTime,
-    change::{Change, Evidence, Outcome, Source, Verdict},
+    change::{Change, CrlScope, Evidence, Outcome, Source, Verdict},
     identity::{IssuerId, SerialNumber},
     ledger::{
         CertificateEntry, CommitError, Entry, EntryKind, GroupCommit, IssuerRevocationOrder,
-        Ledger, LedgerError, Recorded, RevokedRecord, Statement, SubmitError,
+        Ledger, LedgerError, Recorded, Revocation, RevokedRecord, Statement, StatusRecord,
+        SubmitError,
     },
 };
 
-use super::{EvidenceOutcome, EvidenceSink, HoldSink, KnownHold, KnownRevocation, StatusSink, crl};
+use super::{
+    EvidenceOutcome, EvidenceSink, HoldSink, KnownHold, KnownRevocation, KnownStatus, StatusSink,
+};
 
 /// Where a feed's changes go. `Now` tells the time, in milliseconds since 1970.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub struct LedgerSink<'a, Now> {
     commits: Option<&'a GroupCommit>,
     source: Source,
     now_ms: Now,
+    /// Whether to leave it at what was applied.
+    stop: Option<&'a AtomicBool>,
 }
 
 impl<'a, Now: Fn() -> u64> LedgerSink<'a, Now> {
@@ -34,6 +40,7 @@ impl<'a, Now: Fn() -> u64> LedgerSink<'a, Now> {
             commits: None,
             source,
             now_ms,
+            stop: None,
         }
     }
 
@@ -51,11 +58,27 @@ impl<'a, Now: Fn() -> u64> LedgerSink<'a, Now> {
             commits: Some(commits),
             source,
             now_ms,
+            stop: None,
         }
     }
 }
 
-impl<Now: Fn() -> u64> LedgerSink<'_, Now> {
+impl<'a, Now: Fn() -> u64> LedgerSink<'a, Now> {
+    /// The same, which judges and applies no more batches once `stop` is set: whoever reads the source
+    /// again goes on from there.
+    #[must_use]
+    pub const fn until(mut self, stop: Option<&'a AtomicBool>) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    fn go_on(&self) -> Result<(), LedgerSinkError> {
+        match self.stop {
+            Some(stop) if stop.load(Ordering::Relaxed) => Err(LedgerSinkError::Stopping),
+            _ => Ok(()),
+        }
+    }
+
     /// Revokes an issuer as a whole: the outcome of the order, then those of the changes that belong to
     /// it.
     ///
@@ -82,10 +105,12 @@ impl<Now: Fn() -> u64> StatusSink for LedgerSink<'_, Now> {
     type Error = LedgerSinkError;
 
     fn judge(&mut self, changes: &[Change]) -> Result<Vec<Verdict>, LedgerSinkError> {
+        self.go_on()?;
         Ok(self.ledger.judge(changes, (self.now_ms)())?)
     }
 
     fn apply(&mut self, changes: &[Change]) -> Result<Vec<Outcome>, LedgerSinkError> {
+        self.go_on()?;
         let Some(commits) = self.commits else {
             return Ok(self.ledger.record(changes, &self.source, (self.now_ms)())?);
         };
@@ -130,8 +155,12 @@ impl<Now: Fn() -> u64> HoldSink for LedgerSink<'_, Now> {
 }
 
 impl<Now: Fn() -> u64> EvidenceSink for LedgerSink<'_, Now> {
-    fn evidence(&mut self, issuer: &IssuerId) -> Result<Option<Evidence>, LedgerSinkError> {
-        Ok(self.ledger.evidence(issuer)?)
+    fn evidence(
+        &mut self,
+        issuer: &IssuerId,
+        scope: &CrlScope,
+    ) -> Result<Option<Evidence>, LedgerSinkError> {
+        Ok(self.ledger.evidence(issuer, scope)?)
     }
 
     fn each_revoked(
@@ -146,19 +175,13 @@ impl<Now: Fn() -> u64> EvidenceSink for LedgerSink<'_, Now> {
         Ok(())
     }
 
-    fn is_from_crl(&mut self, sequence: u64) -> Result<bool, LedgerSinkError> {
-        let entry = self.ledger.snapshot()?.entry(sequence)?;
-        Ok(entry.is_some_and(|entry| entry.source.name() == crl::SOURCE))
-    }
-
-    fn released(
+    fn status(
         &mut self,
         issuer: &IssuerId,
         serial: &SerialNumber,
-    ) -> Result<Option<UnixTime>, LedgerSinkError> {
+    ) -> Result<Option<KnownStatus>, LedgerSinkError> {
         let status = self.ledger.status(issuer, serial)?;
-        let released = status.filter(|status| status.released);
-        Ok(released.and_then(|status| UnixTime::from_secs(status.recorded_ms / 1_000)))
+        Ok(status.map(|status| known_status(*serial, &status)))
     }
 
     fn record_evidence(
@@ -177,14 +200,38 @@ impl<Now: Fn() -> u64> EvidenceSink for LedgerSink<'_, Now> {
 }
 
 fn known(record: &RevokedRecord) -> KnownRevocation {
-    let revocation = record.revocation;
     KnownRevocation {
         serial: record.serial,
-        claim: revocation.claim,
-        recorded: UnixTime::from_secs(revocation.recorded_ms / 1_000).unwrap_or(UnixTime::MAX),
         not_after: record.not_after,
-        sequence: record.sequence,
+        crl_scope: record.crl_scope,
+        ..revocation(record.serial, &record.revocation)
     }
+}
+
+fn known_status(serial: SerialNumber, status: &StatusRecord) -> KnownStatus {
+    KnownStatus {
+        issued: status.issued.is_some(),
+        revocation: status.revocation.map(|found| KnownRevocation {
+            not_after: status.issued.and_then(|inventory| inventory.not_after),
+            crl_scope: status.crl_scope,
+            ..revocation(serial, &found)
+        }),
+        released: status.released.then(|| time(status.recorded_ms)),
+    }
+}
+
+fn revocation(serial: SerialNumber, found: &Revocation) -> KnownRevocation {
+    KnownRevocation {
+        serial,
+        claim: found.claim,
+        recorded: time(found.recorded_ms),
+        not_after: None,
+        crl_scope: None,
+    }
+}
+
+fn time(millis: u64) -> UnixTime {
+    UnixTime::from_secs(millis / 1_000).unwrap_or(UnixTime::MAX)
 }
 
 fn turn_deadline() -> Instant {
@@ -206,6 +253,9 @@ pub enum LedgerSinkError {
     /// The server did not take the batch.
     #[error(transparent)]
     Submit(#[from] SubmitError),
+    /// The server is stopping, and begins no batch any more.
+    #[error("the server is stopping")]
+    Stopping,
     /// The server took the batch and could not finish it.
     #[error(transparent)]
     Commit(#[from] CommitError),

@@ -23,7 +23,7 @@ pub mod sql;
 pub use certificates::Certificates;
 pub use crl::{
     Authority, Crl, CrlImportError, CrlImportOptions, CrlRefusal, EvidenceOutcome, EvidenceSink,
-    KnownRevocation, UnjudgedCrl, import_crl,
+    KnownRevocation, KnownStatus, UnjudgedCrl, import_crl,
 };
 pub use csv::{Csv, CsvError, CsvMapping};
 pub use hold_ending::{HoldEndingSink, HoldSink, KnownHold};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::CsvMapping;
+use crate::change::ExpectedScope;
 
 /// An import, as asked for. What is imported follows it as a stream of octets.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -25,10 +26,13 @@ pub struct ImportOrder {
 pub enum ImportRequest {
     /// The `index.txt` of `openssl ca`.
     Index,
-    /// A full CRL.
+    /// A CRL.
     Crl {
         /// Take it although much of the CRL before is gone.
         accept_shrink: bool,
+        /// Which certificates it must list; `None` for one of the issuer's configured scopes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<ExpectedScope>,
     },
     /// Certificates, as a [`stream`](super::certificates::stream) of files.
     Certificates,

@@ -36,6 +36,10 @@ pub struct ImportReport {
     /// reason: what was recorded first stands.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub differing: u64,
+    /// Lines among those applied whose certificates the ledger had as good, although the issuer has a
+    /// source that should have told of their revocation before this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reconciled: u64,
     /// Holds that the source ended by not listing them. No lines.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub released: u64,
@@ -113,6 +117,10 @@ impl fmt::Display for ImportReport {
             (
                 self.differing,
                 "known with another time or reason, which stands",
+            ),
+            (
+                self.reconciled,
+                "revoked that were good until now, which a faster source should have told before",
             ),
             (self.released, "no longer on hold"),
             (
@@ -245,6 +253,7 @@ impl Tally {
             bad: self.bad,
             refused,
             differing: self.differing,
+            reconciled: 0,
             released: 0,
             missing: 0,
             skipped: match result {

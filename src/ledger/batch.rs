@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use rocksdb::WriteBatch;
 
-use crate::change::{Action, Change, Outcome, Refusal, Source};
+use crate::change::{Action, Change, Outcome, Refusal, ScopeTag, Source};
 
 use super::{
     engine::{Count, Engine},
@@ -53,6 +53,7 @@ enum Fate {
 struct Applied {
     issuer_number: u32,
     standing: Standing,
+    crl_scope: Option<ScopeTag>,
     previous: Previous,
     sequence: u64,
 }
@@ -128,6 +129,7 @@ impl Batch {
         }
         let whole = group.whole.map(|whole| whole.revocation);
         let mut standing = known.as_ref().map(Standing::from).unwrap_or_default();
+        let mut crl_scope = known.and_then(|known| known.crl_scope);
         let mut previous = Previous::Entry(known.map_or(0, |known| known.sequence));
         for index in group.places.iter().map(|place| place.index()) {
             let (Some(said), Some(fate)) = (said.get(index), self.fates.get_mut(index)) else {
@@ -142,12 +144,20 @@ impl Batch {
                 Transition::Unchanged => Fate::Unchanged,
                 Transition::Refuse(refusal) => Fate::Refused(refusal),
                 Transition::Apply(next) => {
+                    // What only adds to the inventory leaves the revocation as whoever made it did.
+                    if !matches!(said.change.action, Action::Issue(_))
+                        && (next.revocation, next.released)
+                            != (standing.revocation, standing.released)
+                    {
+                        crl_scope = said.source.crl_scope();
+                    }
                     standing = next;
                     let before = std::mem::replace(&mut previous, Previous::Change(index));
                     self.applied = self.applied.saturating_add(1);
                     Fate::Applied(Applied {
                         issuer_number: group.issuer_number,
                         standing,
+                        crl_scope,
                         previous: before,
                         sequence: 0,
                     })
@@ -292,6 +302,7 @@ impl Batch {
             issued: applied.standing.issued,
             revocation: applied.standing.revocation,
             released: applied.standing.released,
+            crl_scope: applied.crl_scope,
         }
     }
 

@@ -27,24 +27,29 @@
 //!      8  sequence of this certificate's entry before this one, 0 for none
 //!    1+n  serialNumber: length 1 to 20, then content octets
 //!      1  flags: 0x01 notBefore, 0x02 notAfter, 0x04 certificate SHA-256 (2 and 3);
-//!         0x08 an inventory was given, 0x10 invalidityDate (3)
+//!         0x08 an inventory was given, 0x10 invalidityDate (3); 0x20 a CRL says so (3 and 4)
 //!      5  notBefore             if flagged
 //!      5  notAfter              if flagged
 //!     32  certificate SHA-256   if flagged
 //!      5  revocationTime        (3), as claimed
 //!      1  reasonCode            (3), 0 for none
 //!      5  invalidityDate        if flagged
+//!    1+n  the CRL's scope       if flagged: length 0 for a full CRL's, or 8, then its tag
 //!
 //! clock accepted (5), then
 //!      5  the time that the operator confirmed
 //!
-//! evidence (6): the newest full CRL taken for an issuer, then
+//! evidence (6): the newest CRL taken for an issuer and a scope of its CRLs, then
 //!      4  issuer number
+//!      1  flags: 0x01 onlyContainsUserCerts, 0x02 onlyContainsCACerts, 0x04 a distribution point,
+//!         0x08 a delta
+//!    2+n  the distribution point's URI: length, then text   if flagged
 //!      5  thisUpdate
 //!      5  nextUpdate
 //!    1+n  CRLNumber: length 0 for none, to 20, then content octets
 //!     32  SHA-256 of the CRL's DER
-//!      4  how many certificates the CRL lists
+//!     32  SHA-256 of the DER of the complete CRL that it adds to   if a delta
+//!      4  how many certificates are listed, by all of them
 //!
 //! issuer revoked (7), then
 //!      4  issuer number
@@ -57,12 +62,13 @@
 //! A reader refuses another version or kind (a newer program wrote it), a length that reaches past the
 //! end, octets left over, unknown flags, a notBefore, notAfter or hash of a revocation without flag
 //! 0x08, a sequence of 0, an issuer number of 0, a previous sequence that is not smaller than its own,
-//! a serial number or CRLNumber that is not minimal, a negative CRLNumber, a reason that does not
-//! exist, a hold of a whole issuer, a time past 9999, and text that is not UTF-8.
+//! a serial number or CRLNumber that is not minimal, a negative CRLNumber, a delta without a CRLNumber,
+//! both onlyContains flags, a reason that does not exist, a hold of a whole issuer, a scope's tag of
+//! another length, a time past 9999, and text that is not UTF-8.
 
 use crate::{
     asn1::{CrlNumber, CrlNumberError, CrlReason, UnixTime},
-    change::{Evidence, Inventory, RevocationClaim, Source},
+    change::{CertificateKind, CrlScope, Evidence, Inventory, RevocationClaim, ScopeTag, Source},
     identity::{IssuerId, SerialNumber, SerialNumberError},
     octets::Octets,
 };
@@ -99,7 +105,7 @@ pub enum EntryKind {
         /// The confirmed time.
         time: UnixTime,
     },
-    /// A newer full CRL was taken for an issuer: what the ledger has of it is as fresh as that.
+    /// A newer CRL was taken for an issuer: what the ledger has of its scope is as fresh as that.
     Evidence {
         /// The issuer's number.
         issuer_number: u32,
@@ -179,6 +185,13 @@ const NOT_AFTER: u8 = 0x02;
 const CERTIFICATE_SHA256: u8 = 0x04;
 const INVENTORY: u8 = 0x08;
 const INVALIDITY_DATE: u8 = 0x10;
+const CRL: u8 = 0x20;
+
+// Of evidence.
+const USER_CERTS: u8 = 0x01;
+const CA_CERTS: u8 = 0x02;
+const POINT: u8 = 0x04;
+const DELTA: u8 = 0x08;
 
 /// Appends the canonical form of a certificate's entry, without building an [`Entry`] first: an
 /// import writes millions.
@@ -200,12 +213,14 @@ pub(super) fn encode_certificate(
         ),
         Statement::Released => (RELEASED, 0, Inventory::default(), None),
     };
+    let scope = source.crl_scope().filter(|_| kind != ISSUED);
     put_head(kind, sequence, recorded_ms, source, out)?;
     out.extend_from_slice(&entry.issuer_number.to_be_bytes());
     out.extend_from_slice(&entry.previous.to_be_bytes());
     put_counted_u8(out, entry.serial.as_bytes())?;
     out.push(
         flags
+            | flag(scope.is_some(), CRL)
             | flag(inventory.not_before.is_some(), NOT_BEFORE)
             | flag(inventory.not_after.is_some(), NOT_AFTER)
             | flag(inventory.certificate_sha256.is_some(), CERTIFICATE_SHA256),
@@ -219,6 +234,9 @@ pub(super) fn encode_certificate(
     out.extend_from_slice(inventory.certificate_sha256.as_ref().map_or(&[], |s| s));
     if let Some(claim) = claim {
         put_claim(out, &claim);
+    }
+    if let Some(scope) = scope {
+        put_counted_u8(out, scope.as_bytes())?;
     }
     Ok(())
 }
@@ -252,12 +270,7 @@ impl Entry {
             } => {
                 put_head(EVIDENCE, sequence, recorded_ms, source, out)?;
                 out.extend_from_slice(&issuer_number.to_be_bytes());
-                put_time(out, evidence.this_update);
-                put_time(out, evidence.next_update);
-                let number = evidence.crl_number.as_ref();
-                put_counted_u8(out, number.map_or(&[], CrlNumber::as_bytes))?;
-                out.extend_from_slice(&evidence.crl_sha256);
-                out.extend_from_slice(&evidence.entry_count.to_be_bytes());
+                put_evidence(out, evidence)?;
             }
             EntryKind::IssuerRevoked {
                 issuer_number,
@@ -288,7 +301,7 @@ impl Entry {
         let recorded_ms = octets.u64().ok_or(EntryError::Truncated)?;
         let name = text(octets.counted_u8())?;
         let cursor = text(octets.counted_u16())?;
-        let source = Source::new(name, cursor).map_err(|_| EntryError::TooLong)?;
+        let mut source = Source::new(name, cursor).map_err(|_| EntryError::TooLong)?;
         if sequence == 0 {
             return Err(EntryError::Sequence);
         }
@@ -309,9 +322,12 @@ impl Entry {
                 EntryKind::IssuerDefined { number, issuer }
             }
             ISSUED | REVOKED | RELEASED => {
-                let entry = certificate(kind, &mut octets)?;
+                let (entry, scope) = certificate(kind, &mut octets)?;
                 if entry.previous >= sequence {
                     return Err(EntryError::Sequence);
+                }
+                if let Some(scope) = scope {
+                    source = source.with_crl_scope(scope);
                 }
                 EntryKind::Certificate(entry)
             }
@@ -337,7 +353,11 @@ impl Entry {
     }
 }
 
-fn certificate(kind: u8, octets: &mut Octets<'_>) -> Result<CertificateEntry, EntryError> {
+/// Also gives the scope of the CRL that says so.
+fn certificate(
+    kind: u8,
+    octets: &mut Octets<'_>,
+) -> Result<(CertificateEntry, Option<ScopeTag>), EntryError> {
     let issuer_number = issuer_number(octets)?;
     let previous = octets.u64().ok_or(EntryError::Truncated)?;
     let serial = octets.counted_u8().ok_or(EntryError::Truncated)?;
@@ -346,9 +366,9 @@ fn certificate(kind: u8, octets: &mut Octets<'_>) -> Result<CertificateEntry, En
     let inventory_flags = NOT_BEFORE | NOT_AFTER | CERTIFICATE_SHA256;
     let known = match kind {
         ISSUED => inventory_flags,
-        REVOKED if flags & INVENTORY != 0 => inventory_flags | INVENTORY | INVALIDITY_DATE,
-        REVOKED => INVALIDITY_DATE,
-        _ => 0,
+        REVOKED if flags & INVENTORY != 0 => inventory_flags | INVENTORY | INVALIDITY_DATE | CRL,
+        REVOKED => INVALIDITY_DATE | CRL,
+        _ => CRL,
     };
     if flags & !known != 0 {
         return Err(EntryError::Flags(flags));
@@ -377,27 +397,94 @@ fn certificate(kind: u8, octets: &mut Octets<'_>) -> Result<CertificateEntry, En
         }
         _ => Statement::Released,
     };
-    Ok(CertificateEntry {
+    let scope = match flags & CRL {
+        0 => None,
+        _ => Some(scope_tag(octets)?),
+    };
+    let entry = CertificateEntry {
         issuer_number,
         serial,
         previous,
         statement,
-    })
+    };
+    Ok((entry, scope))
+}
+
+fn scope_tag(octets: &mut Octets<'_>) -> Result<ScopeTag, EntryError> {
+    let tag = octets.counted_u8().ok_or(EntryError::Truncated)?;
+    ScopeTag::from_bytes(tag).ok_or(EntryError::ScopeTag)
+}
+
+fn put_evidence(out: &mut Vec<u8>, evidence: &Evidence) -> Result<(), EntryError> {
+    let Evidence {
+        scope,
+        crl_number,
+        complete_sha256,
+        ..
+    } = evidence;
+    if complete_sha256.is_some() && crl_number.is_none() {
+        return Err(EntryError::Delta);
+    }
+    let kind = match scope.certificates {
+        CertificateKind::All => 0,
+        CertificateKind::User => USER_CERTS,
+        CertificateKind::Ca => CA_CERTS,
+    };
+    out.push(kind | flag(scope.point.is_some(), POINT) | flag(complete_sha256.is_some(), DELTA));
+    if let Some(point) = &scope.point {
+        let len = u16::try_from(point.len()).map_err(|_| EntryError::TooLong)?;
+        out.extend_from_slice(&len.to_be_bytes());
+        out.extend_from_slice(point.as_bytes());
+    }
+    put_time(out, evidence.this_update);
+    put_time(out, evidence.next_update);
+    let number = crl_number.as_ref();
+    put_counted_u8(out, number.map_or(&[], CrlNumber::as_bytes))?;
+    out.extend_from_slice(&evidence.crl_sha256);
+    out.extend_from_slice(complete_sha256.as_ref().map_or(&[], |digest| digest));
+    out.extend_from_slice(&evidence.entry_count.to_be_bytes());
+    Ok(())
 }
 
 fn evidence(octets: &mut Octets<'_>) -> Result<Evidence, EntryError> {
+    let flags = octets.u8().ok_or(EntryError::Truncated)?;
+    let certificates = match flags & (USER_CERTS | CA_CERTS) {
+        0 => CertificateKind::All,
+        USER_CERTS => CertificateKind::User,
+        CA_CERTS => CertificateKind::Ca,
+        _ => return Err(EntryError::Flags(flags)),
+    };
+    if flags & !(USER_CERTS | CA_CERTS | POINT | DELTA) != 0 {
+        return Err(EntryError::Flags(flags));
+    }
+    let point = match flags & POINT {
+        0 => None,
+        _ => Some(text(octets.counted_u16())?.to_owned()),
+    };
+    let scope = CrlScope {
+        point,
+        certificates,
+    };
     let this_update = time(octets)?;
     let next_update = time(octets)?;
     let crl_number = match octets.counted_u8().ok_or(EntryError::Truncated)? {
         [] => None,
         content => Some(CrlNumber::from_content(content)?),
     };
+    let crl_sha256 = octets.array().ok_or(EntryError::Truncated)?;
+    let complete_sha256 = match flags & DELTA {
+        0 => None,
+        _ if crl_number.is_none() => return Err(EntryError::Delta),
+        _ => Some(octets.array().ok_or(EntryError::Truncated)?),
+    };
     Ok(Evidence {
+        scope,
         this_update,
         next_update,
         crl_number,
-        crl_sha256: octets.array().ok_or(EntryError::Truncated)?,
+        crl_sha256,
         entry_count: octets.u32().ok_or(EntryError::Truncated)?,
+        complete_sha256,
     })
 }
 
@@ -535,6 +622,12 @@ pub enum EntryError {
     /// Not a CRLNumber.
     #[error("in an entry: {0}")]
     CrlNumber(#[from] CrlNumberError),
+    /// The tag of a CRL's scope has a length that none has.
+    #[error("in an entry: no tag of a CRL's scope")]
+    ScopeTag,
+    /// Evidence of a delta CRL without a number: nothing would say what it follows.
+    #[error("in an entry: a delta CRL without a CRLNumber")]
+    Delta,
     /// Source, cursor or label is not UTF-8.
     #[error("a text in an entry is not UTF-8")]
     Text,
@@ -573,12 +666,44 @@ mod tests {
         EntryKind::Evidence {
             issuer_number: 2,
             evidence: Evidence {
+                scope: CrlScope::FULL,
+                complete_sha256: None,
                 this_update: at(0x0e),
                 next_update: at(0x0f),
                 crl_number: crl_number.map(|content| CrlNumber::from_content(content).unwrap()),
                 crl_sha256: [0xbb; 32],
                 entry_count: 0x10,
             },
+        }
+    }
+
+    fn delta_of_a_shard() -> EntryKind {
+        let EntryKind::Evidence {
+            issuer_number,
+            evidence,
+        } = evidence(Some(&[0x07]))
+        else {
+            panic!("it is evidence");
+        };
+        EntryKind::Evidence {
+            issuer_number,
+            evidence: Evidence {
+                scope: CrlScope {
+                    point: Some("http:x".to_owned()),
+                    certificates: CertificateKind::User,
+                },
+                complete_sha256: Some([0xcc; 32]),
+                ..evidence
+            },
+        }
+    }
+
+    /// The same by a CRL of the scope with this tag.
+    fn by_crl(entry: Entry, tag: &str) -> Entry {
+        let tag = ScopeTag::from_bytes(tag.as_bytes()).unwrap();
+        Entry {
+            source: entry.source.with_crl_scope(tag),
+            ..entry
         }
     }
 
@@ -677,7 +802,7 @@ mod tests {
                 entry(0x0106, evidence(Some(&[0x00, 0x80]))),
                 hex!(
                     "01 06 0000000000000106 00000123456789ab 05 696e646578 0002 c3a9"
-                    "00000002 000000000e 000000000f 02 0080"
+                    "00000002 00 000000000e 000000000f 02 0080"
                     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
                     "00000010"
                 )
@@ -687,9 +812,53 @@ mod tests {
                 entry(0x0107, evidence(None)),
                 hex!(
                     "01 06 0000000000000107 00000123456789ab 05 696e646578 0002 c3a9"
-                    "00000002 000000000e 000000000f 00"
+                    "00000002 00 000000000e 000000000f 00"
                     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
                     "00000010"
+                )
+                .to_vec(),
+            ),
+            (
+                entry(0x0107, delta_of_a_shard()),
+                hex!(
+                    "01 06 0000000000000107 00000123456789ab 05 696e646578 0002 c3a9"
+                    "00000002 0d 0006 687474703a78 000000000e 000000000f 01 07"
+                    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+                    "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+                    "00000010"
+                )
+                .to_vec(),
+            ),
+            (
+                by_crl(entry(0x0104, certificate(0x0103, Statement::Released)), ""),
+                hex!(
+                    "01 04 0000000000000104 00000123456789ab 05 696e646578 0002 c3a9"
+                    "00000002 0000000000000103 02 0080 20 00"
+                )
+                .to_vec(),
+            ),
+            (
+                by_crl(
+                    entry(
+                        0x0103,
+                        certificate(
+                            0x0102,
+                            Statement::Revoked {
+                                claim: RevocationClaim {
+                                    revocation_time: at(0x0a),
+                                    reason: None,
+                                    invalidity_date: Some(at(0x0b)),
+                                },
+                                inventory: None,
+                            },
+                        ),
+                    ),
+                    "12345678",
+                ),
+                hex!(
+                    "01 03 0000000000000103 00000123456789ab 05 696e646578 0002 c3a9"
+                    "00000002 0000000000000102 02 0080 30"
+                    "000000000a 00 000000000b 08 3132333435363738"
                 )
                 .to_vec(),
             ),
@@ -732,7 +901,8 @@ mod tests {
             (10, 0xff, EntryError::Time),
             (24, 0, EntryError::IssuerNumber),
             (35, 0x7f, SerialNumberError::NotMinimal.into()), // 0x007f
-            (36, 0x20, EntryError::Flags(0x20)),
+            (36, 0x40, EntryError::Flags(0x40)),
+            (36, 0x20, EntryError::Truncated),
         ] {
             let mut octets = released.to_vec();
             octets[at] = octet;
@@ -782,14 +952,18 @@ mod tests {
     #[test]
     fn evidence_that_is_not_canonical_is_refused() {
         let octets = encoded(&entry(0x0106, evidence(Some(&[0x00, 0x80]))));
-        let head = octets.len() - (4 + 5 + 5 + 1 + 2 + 32 + 4);
+        let head = octets.len() - (4 + 1 + 5 + 5 + 1 + 2 + 32 + 4);
         for (at, octet, error) in [
             (head + 3, 0, EntryError::IssuerNumber),
-            (head + 4, 0xff, EntryError::Time),
-            (head + 9, 0xff, EntryError::Time),
-            (head + 15, 0x80, CrlNumberError::Negative.into()),
-            (head + 16, 0x7f, CrlNumberError::NotMinimal.into()), // 0x007f
-            (head + 14, 0xff, EntryError::Truncated),
+            (head + 4, 0x10, EntryError::Flags(0x10)),
+            (head + 4, 0x03, EntryError::Flags(0x03)),
+            // A URI is missing.
+            (head + 4, 0x04, EntryError::Truncated),
+            (head + 5, 0xff, EntryError::Time),
+            (head + 10, 0xff, EntryError::Time),
+            (head + 16, 0x80, CrlNumberError::Negative.into()),
+            (head + 17, 0x7f, CrlNumberError::NotMinimal.into()), // 0x007f
+            (head + 15, 0xff, EntryError::Truncated),
         ] {
             let mut octets = octets.clone();
             octets[at] = octet;
@@ -797,6 +971,28 @@ mod tests {
         }
         let trailing = [&octets[..], &[0]].concat();
         assert_eq!(Entry::decode(&trailing), Err(EntryError::Trailing(1)));
+
+        let without_number = encoded(&entry(0x0106, evidence(None)));
+        let mut delta = without_number.clone();
+        delta[without_number.len() - (1 + 5 + 5 + 1 + 32 + 4)] = 0x08;
+        assert_eq!(Entry::decode(&delta), Err(EntryError::Delta));
+        let EntryKind::Evidence {
+            issuer_number,
+            evidence,
+        } = delta_of_a_shard()
+        else {
+            panic!("it is evidence");
+        };
+        let evidence = Evidence {
+            crl_number: None,
+            ..evidence
+        };
+        let kind = EntryKind::Evidence {
+            issuer_number,
+            evidence,
+        };
+        let encoded = entry(1, kind).encode(&mut Vec::new());
+        assert_eq!(encoded, Err(EntryError::Delta));
     }
 
     fn times() -> impl Strategy<Value = UnixTime> {
@@ -863,21 +1059,33 @@ mod tests {
             1_u32..,
             (times(), times()),
             prop::option::of(crl_number),
-            any::<([u8; 32], u32)>(),
+            any::<([u8; 32], u32, Option<[u8; 32]>)>(),
+            (prop::option::of("\\PC{0,60}"), 0..3),
         )
             .prop_map(
                 |(
                     issuer_number,
                     (this_update, next_update),
                     crl_number,
-                    (crl_sha256, entry_count),
+                    (crl_sha256, entry_count, complete_sha256),
+                    (point, kind),
                 )| {
+                    let certificates = match kind {
+                        0 => CertificateKind::All,
+                        1 => CertificateKind::User,
+                        _ => CertificateKind::Ca,
+                    };
                     let evidence = Evidence {
+                        scope: CrlScope {
+                            point,
+                            certificates,
+                        },
                         this_update,
                         next_update,
                         crl_number,
                         crl_sha256,
                         entry_count,
+                        complete_sha256: complete_sha256.filter(|_| crl_number.is_some()),
                     };
                     EntryKind::Evidence {
                         issuer_number,
@@ -898,12 +1106,22 @@ mod tests {
             0..=MILLIS_MAX,
             ("\\PC{0,40}", "\\PC{0,90}"),
             prop_oneof![4 => certificate, 1 => issuer, 1 => clock, 1 => evidence, 1 => whole],
+            prop::option::of(prop::sample::select(vec![&b""[..], b"a scope!"])),
         )
-            .prop_map(|(sequence, recorded_ms, (name, cursor), kind)| Entry {
-                sequence,
-                recorded_ms,
-                source: Source::new(name, cursor).unwrap(),
-                kind,
+            .prop_map(|(sequence, recorded_ms, (name, cursor), kind, scope)| {
+                let mut source = Source::new(name, cursor).unwrap();
+                if let EntryKind::Certificate(entry) = &kind
+                    && !matches!(entry.statement, Statement::Issued(_))
+                    && let Some(scope) = scope.and_then(ScopeTag::from_bytes)
+                {
+                    source = source.with_crl_scope(scope);
+                }
+                Entry {
+                    sequence,
+                    recorded_ms,
+                    source,
+                    kind,
+                }
             })
     }
 

@@ -1,9 +1,10 @@
-//! The newest evidence of each issuer: recorded once, never backwards, read with one look-up.
+//! The newest evidence of each scope of an issuer's CRLs: recorded once, never backwards, read with one
+//! look-up.
 
-use rocksdb::WriteBatch;
+use rocksdb::{Direction, IteratorMode, WriteBatch};
 
 use crate::{
-    change::{Evidence, Source},
+    change::{CrlScope, Evidence, Source},
     identity::IssuerId,
 };
 
@@ -27,38 +28,51 @@ pub enum Recorded {
     },
     /// The ledger has this very evidence; no entry was made.
     Unchanged,
-    /// The ledger has newer evidence: a later thisUpdate or a higher CRLNumber. No entry was made.
+    /// The ledger has newer evidence of the scope ([`Evidence::is_older_than`]). No entry was made.
     Older {
         /// What the ledger has.
-        known: Evidence,
+        known: Box<Evidence>,
     },
 }
 
-impl Ledger {
-    /// The newest evidence of an issuer; `None` when there is none, or no such issuer.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when reading fails.
-    pub fn evidence(&self, issuer: &IssuerId) -> Result<Option<Evidence>, LedgerError> {
-        Ok(self.evidence_entry(issuer)?.map(|(_, evidence)| evidence))
-    }
+/// Evidence with its entry.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EvidenceEntry {
+    /// The entry's number.
+    pub sequence: u64,
+    /// When it was recorded, in milliseconds since 1970.
+    pub recorded_ms: u64,
+    /// What was recorded.
+    pub evidence: Evidence,
+}
 
-    /// The same, with the number of its entry.
+impl Ledger {
+    /// The newest evidence of one scope of an issuer's CRLs; `None` when there is none, or no such
+    /// issuer.
     ///
     /// # Errors
     /// [`LedgerError`] when reading fails.
-    pub fn evidence_entry(
+    pub fn evidence(
         &self,
         issuer: &IssuerId,
-    ) -> Result<Option<(u64, Evidence)>, LedgerError> {
+        scope: &CrlScope,
+    ) -> Result<Option<Evidence>, LedgerError> {
         let engine = self.engine()?;
         let Some(number) = engine.issuers().number(issuer) else {
             return Ok(None);
         };
-        newest(&engine, number)
+        Ok(newest(&engine, number, scope)?.map(|entry| entry.evidence))
     }
 
-    /// Records evidence of an issuer, synced, unless the ledger has newer.
+    /// The newest evidence of each scope of an issuer's CRLs, that of the full CRL first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn evidences(&self, issuer: &IssuerId) -> Result<Vec<EvidenceEntry>, LedgerError> {
+        self.snapshot()?.evidences(issuer)
+    }
+
+    /// Records evidence of an issuer, synced, unless the ledger has newer of the same scope.
     ///
     /// Whoever takes a CRL records its changes first: from this entry on answers may say that they
     /// hold all of it.
@@ -76,16 +90,20 @@ impl Ledger {
         let engine = self.writable(&mut writer)?;
         let number = engine.issuers().number(issuer);
         let number = number.ok_or(LedgerError::UnknownIssuer { issuer: *issuer })?;
-        match newest(&engine, number)? {
-            Some((_, known)) if known == *evidence => return Ok(Recorded::Unchanged),
-            Some((_, known)) if is_older(evidence, &known) => return Ok(Recorded::Older { known }),
+        let known = newest(&engine, number, &evidence.scope)?;
+        match known.map(|entry| entry.evidence) {
+            Some(known) if known == *evidence => return Ok(Recorded::Unchanged),
+            Some(known) if evidence.is_older_than(&known) => {
+                let known = Box::new(known);
+                return Ok(Recorded::Older { known });
+            }
             _ => {}
         }
         let sequence = next_sequence(&engine)?;
         let entry = Entry {
             sequence,
             recorded_ms: now_ms.min(MILLIS_MAX),
-            source: source.clone(),
+            source: source.clone().without_crl_scope(),
             kind: EntryKind::Evidence {
                 issuer_number: number,
                 evidence: evidence.clone(),
@@ -94,7 +112,8 @@ impl Ledger {
         let mut octets = Vec::new();
         entry.encode(&mut octets)?;
         let mut batch = WriteBatch::default();
-        batch.put_cf(engine.family(keys::META)?, keys::evidence(number), &octets);
+        let key = keys::evidence(number, evidence.scope.tag());
+        batch.put_cf(engine.family(keys::META)?, key, &octets);
         put_entry(&engine, &mut batch, sequence, &octets)?;
         self.write(&mut writer, &engine, batch)?;
         Ok(Recorded::Entry { sequence })
@@ -102,62 +121,72 @@ impl Ledger {
 }
 
 impl LedgerSnapshot {
-    /// The newest evidence of an issuer; `None` when there is none, or no such issuer.
+    /// The newest evidence of each scope of an issuer's CRLs, that of the full CRL first.
     ///
     /// # Errors
     /// [`LedgerError`] when reading fails.
-    pub fn evidence(&self, issuer: &IssuerId) -> Result<Option<Evidence>, LedgerError> {
-        Ok(self.evidence_entry(issuer)?.map(|(_, evidence)| evidence))
-    }
-
-    /// The same, with the number of its entry.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when reading fails.
-    pub fn evidence_entry(
-        &self,
-        issuer: &IssuerId,
-    ) -> Result<Option<(u64, Evidence)>, LedgerError> {
+    pub fn evidences(&self, issuer: &IssuerId) -> Result<Vec<EvidenceEntry>, LedgerError> {
         let Some(number) = self.issuers.number(issuer) else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
-        let value = self.get(keys::META, keys::evidence(number).as_ref())?;
-        decode(self.engine(), number, value.as_deref())
+        let engine = self.engine();
+        let prefix = keys::evidence_prefix(number);
+        let begin = IteratorMode::From(prefix.as_ref(), Direction::Forward);
+        let view = self.view.borrow_dependent();
+        let rows = view.iterator_cf(engine.family(keys::META)?, begin);
+        let mut all = Vec::new();
+        for row in rows {
+            let (key, value) = row.map_err(|error| engine.error(error))?;
+            if !key.starts_with(prefix.as_ref()) {
+                break;
+            }
+            all.push(decode(engine, number, &key, &value)?);
+        }
+        Ok(all)
     }
 }
 
-/// Whether `given` would lead backwards. Numbers are compared where both CRLs have one; of the same
-/// number and time, whichever came last is taken, for a CA that signs one CRL a second time.
-fn is_older(given: &Evidence, known: &Evidence) -> bool {
-    let lower =
-        matches!((given.crl_number, known.crl_number), (Some(given), Some(known)) if given < known);
-    lower || given.this_update < known.this_update
-}
-
-fn newest(engine: &Engine, number: u32) -> Result<Option<(u64, Evidence)>, LedgerError> {
+fn newest(
+    engine: &Engine,
+    number: u32,
+    scope: &CrlScope,
+) -> Result<Option<EvidenceEntry>, LedgerError> {
+    let key = keys::evidence(number, scope.tag());
     let value = engine
         .db()
-        .get_pinned_cf(engine.family(keys::META)?, keys::evidence(number))
+        .get_pinned_cf(engine.family(keys::META)?, key)
         .map_err(|error| engine.error(error))?;
-    decode(engine, number, value.as_deref())
+    value
+        .map(|value| decode(engine, number, key.as_ref(), &value))
+        .transpose()
 }
 
+/// Reads the evidence of an issuer under its key.
 fn decode(
     engine: &Engine,
     number: u32,
-    value: Option<&[u8]>,
-) -> Result<Option<(u64, Evidence)>, LedgerError> {
-    let Some(octets) = value else {
-        return Ok(None);
-    };
-    match Entry::decode(octets).map(|entry| (entry.sequence, entry.kind)) {
-        Ok((
+    key: &[u8],
+    value: &[u8],
+) -> Result<EvidenceEntry, LedgerError> {
+    match Entry::decode(value) {
+        Ok(Entry {
             sequence,
-            EntryKind::Evidence {
-                issuer_number,
+            recorded_ms,
+            kind:
+                EntryKind::Evidence {
+                    issuer_number,
+                    evidence,
+                },
+            ..
+        }) if issuer_number == number
+            && keys::evidence(number, evidence.scope.tag()).as_ref() == key =>
+        {
+            Ok(EvidenceEntry {
+                sequence,
+                recorded_ms,
                 evidence,
-            },
-        )) if issuer_number == number => Ok(Some((sequence, evidence))),
+            })
+        }
         _ => Err(engine.damaged(Damage::Evidence { number })),
     }
 }
@@ -166,6 +195,7 @@ fn decode(
 mod tests {
     use crate::{
         asn1::{CrlNumber, UnixTime},
+        change::{CertificateKind, ScopeTag},
         ledger::IssuerIdentity,
     };
 
@@ -174,6 +204,8 @@ mod tests {
     fn evidence(this_update: u64, number: Option<u8>) -> Evidence {
         let at = |secs| UnixTime::from_secs(secs).unwrap();
         Evidence {
+            scope: CrlScope::FULL,
+            complete_sha256: None,
             this_update: at(this_update),
             next_update: at(this_update + 100),
             crl_number: number.map(|number| CrlNumber::from_content(&[number]).unwrap()),
@@ -202,14 +234,14 @@ mod tests {
         let (issuer, other) = (define(&ledger, "ca"), define(&ledger, "cb"));
         let record =
             |evidence: &Evidence| ledger.record_evidence(&issuer, evidence, &source(), 5_000);
-        assert_eq!(ledger.evidence(&issuer).unwrap(), None);
+        assert_eq!(ledger.evidence(&issuer, &CrlScope::FULL).unwrap(), None);
 
         let first = evidence(1_000, Some(7));
         assert_eq!(record(&first).unwrap(), Recorded::Entry { sequence: 3 });
         assert_eq!(record(&first).unwrap(), Recorded::Unchanged);
         let before = ledger.snapshot().unwrap();
         let known = || Recorded::Older {
-            known: first.clone(),
+            known: Box::new(first.clone()),
         };
         for older in [
             evidence(999, Some(7)),
@@ -217,30 +249,38 @@ mod tests {
             evidence(999, None),
             evidence(1_001, Some(6)),
             evidence(1_000, Some(6)),
+            // Without a number nothing could be compared with the next one's.
+            evidence(1_001, None),
         ] {
             assert_eq!(record(&older).unwrap(), known(), "{older:?}");
         }
         for (newer, sequence) in [
             (evidence(1_000, Some(8)), 4),
             (evidence(1_001, Some(8)), 5),
-            (evidence(1_002, None), 6),
-            (evidence(1_003, Some(1)), 7),
+            (evidence(1_003, Some(9)), 6),
         ] {
             assert_eq!(record(&newer).unwrap(), Recorded::Entry { sequence });
-            assert_eq!(ledger.evidence(&issuer).unwrap().as_ref(), Some(&newer));
+            assert_eq!(
+                ledger.evidence(&issuer, &CrlScope::FULL).unwrap().as_ref(),
+                Some(&newer)
+            );
         }
-        assert_eq!(before.evidence(&issuer).unwrap(), Some(first));
-        assert_eq!(ledger.evidence(&other).unwrap(), None);
-        assert_eq!(ledger.snapshot().unwrap().evidence(&other).unwrap(), None);
+        assert_eq!(before.evidences(&issuer).unwrap()[0].evidence, first);
+        assert_eq!(ledger.evidence(&other, &CrlScope::FULL).unwrap(), None);
+        assert_eq!(ledger.evidences(&other).unwrap(), []);
         drop((before, ledger));
 
         let ledger = Ledger::open(dir.path()).unwrap();
-        let newest = evidence(1_003, Some(1));
-        let expected = Some((7, newest.clone()));
-        assert_eq!(ledger.evidence_entry(&issuer).unwrap(), expected);
-        assert_eq!(ledger.last_sequence().unwrap(), 7);
+        let newest = evidence(1_003, Some(9));
+        let expected = EvidenceEntry {
+            sequence: 6,
+            recorded_ms: 5_000,
+            evidence: newest.clone(),
+        };
+        assert_eq!(ledger.evidences(&issuer).unwrap(), [expected]);
+        assert_eq!(ledger.last_sequence().unwrap(), 6);
         let snapshot = ledger.snapshot().unwrap();
-        let entry = snapshot.entry(7).unwrap().unwrap();
+        let entry = snapshot.entry(6).unwrap().unwrap();
         assert_eq!((entry.recorded_ms, &entry.source), (5_000, &source()));
         assert_eq!(
             entry.kind,
@@ -253,12 +293,50 @@ mod tests {
     }
 
     #[test]
+    fn each_scope_has_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(dir.path()).unwrap();
+        let (issuer, other) = (define(&ledger, "ca"), define(&ledger, "cb"));
+        let scope = |point: &str, certificates| CrlScope {
+            point: (!point.is_empty()).then(|| point.to_owned()),
+            certificates,
+        };
+        let scopes = [
+            CrlScope::FULL,
+            scope("", CertificateKind::User),
+            scope("http://x/1", CertificateKind::All),
+            scope("http://x/1", CertificateKind::User),
+            scope("http://x/2", CertificateKind::All),
+        ];
+        let source = source().with_crl_scope(ScopeTag::FULL);
+        for (scope, number) in scopes.iter().zip(1..) {
+            let evidence = Evidence {
+                scope: scope.clone(),
+                // Lower from one to the next: nothing of one scope is older than another.
+                ..evidence(1_000 - u64::from(number), Some(10 - number))
+            };
+            let recorded = ledger.record_evidence(&issuer, &evidence, &source, 1);
+            assert!(matches!(recorded.unwrap(), Recorded::Entry { .. }));
+            assert_eq!(ledger.evidence(&issuer, scope).unwrap(), Some(evidence));
+            assert_eq!(ledger.evidence(&other, scope).unwrap(), None);
+        }
+        let evidences = ledger.evidences(&issuer).unwrap();
+        assert_eq!(evidences.len(), scopes.len());
+        assert!(evidences[0].evidence.scope.is_full());
+        assert!(scopes.iter().all(|scope| {
+            let same = |entry: &&EvidenceEntry| entry.evidence.scope == *scope;
+            evidences.iter().filter(same).count() == 1
+        }));
+        assert_eq!(ledger.evidences(&other).unwrap(), []);
+    }
+
+    #[test]
     fn evidence_of_a_stranger_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(dir.path()).unwrap();
         let stranger = IssuerId::from_bytes([3; 32]);
         let recorded = ledger.record_evidence(&stranger, &evidence(1, None), &source(), 1);
         assert!(matches!(recorded, Err(LedgerError::UnknownIssuer { .. })));
-        assert_eq!(ledger.evidence(&stranger).unwrap(), None);
+        assert_eq!(ledger.evidence(&stranger, &CrlScope::FULL).unwrap(), None);
     }
 }

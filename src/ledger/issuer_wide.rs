@@ -110,6 +110,7 @@ impl IssuerWide {
             issued: None,
             revocation: Some(self.revocation),
             released: false,
+            crl_scope: None,
         };
         record.encode_revoked(out);
     }
@@ -135,6 +136,7 @@ impl IssuerWide {
         StatusRecord {
             revocation: Some(self.revocation),
             released: false,
+            crl_scope: None,
             ..own
         }
     }

@@ -12,7 +12,8 @@
 //!           "writes"                                         → u64, number of the last batch
 //!           "signing_high_water"                             → u64, seconds since 1970
 //!           "count" ‖ issuer number u32                      → u64 known, u64 revoked certificates
-//!           "evidence" ‖ issuer number u32                   → canonical entry of its newest evidence
+//!           "evidence" ‖ issuer number u32 ‖ scope's tag      → canonical entry of the newest evidence of
+//!                                                              that scope; no tag for a full CRL's
 //!           "issuer revoked" ‖ issuer number u32             → revoked value (`record`) of the entry
 //!                                                              that revoked all its certificates
 //! ```
@@ -25,6 +26,7 @@
 //! evenly. `revoked` has the same order, though CRLs are often sorted by serial number: whatever is written
 //! to both in that order is written in sequence, which costs a third, and a CRL may have any order.
 
+use crate::change::ScopeTag;
 use crate::identity::{IssuerId, SerialHash, SerialNumber};
 
 pub(super) const ENTRIES: &str = "entries";
@@ -110,7 +112,12 @@ pub(super) fn count(issuer_number: u32) -> Key {
     Key::new([COUNT, &issuer_number.to_be_bytes()])
 }
 
-pub(super) fn evidence(issuer_number: u32) -> Key {
+pub(super) fn evidence(issuer_number: u32, scope: ScopeTag) -> Key {
+    Key::new([EVIDENCE, &issuer_number.to_be_bytes(), scope.as_bytes()])
+}
+
+/// What the keys of all evidence of an issuer begin with.
+pub(super) fn evidence_prefix(issuer_number: u32) -> Key {
     Key::new([EVIDENCE, &issuer_number.to_be_bytes()])
 }
 

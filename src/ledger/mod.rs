@@ -36,7 +36,7 @@ mod tests;
 pub use engine::FORMAT_VERSION;
 pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, Statement};
 pub use error::{Damage, LedgerError, StorageError};
-pub use evidence::Recorded;
+pub use evidence::{EvidenceEntry, Recorded};
 pub use group::{CommitError, GroupCommit, GroupOptions, Receipt, SubmitError};
 pub use issuer_wide::{CommittedOrder, Durable, IssuerRevocationOrder, OwnStatuses, RevokedIssuer};
 pub use issuers::DefinedIssuer;

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! status    1  flags: 0x01 issued, 0x02 notBefore, 0x04 notAfter, 0x08 certificate SHA-256,
-//!              0x10 revoked, 0x20 invalidityDate, 0x40 released
+//!              0x10 revoked, 0x20 invalidityDate, 0x40 released, 0x80 by a CRL
 //!           8  sequence of the certificate's latest entry
 //!           6  that entry's recorded time
 //!           5  notBefore                   if flagged
@@ -17,16 +17,18 @@
 //!           1  reason, 0 for none          if revoked
 //!           6  recorded time               if revoked
 //!           5  invalidityDate              if flagged
+//!         1+n  the CRL's scope             if flagged: length 0 or 8, then its tag
 //!
 //! revoked   a status value whose flags lack 0x01, 0x02, 0x08 and have 0x10: what a CRL entry needs,
 //!           so that a CRL is made from one sequential scan
 //! ```
 //!
-//! A reader refuses unknown flags, a time past 9999, an unknown reason and octets left over.
+//! A reader refuses a CRL's scope where there is neither a revocation nor the end of a hold, a tag of
+//! another length, a time past 9999, an unknown reason and octets left over.
 
 use crate::{
     asn1::{CrlReason, UnixTime},
-    change::{Inventory, RevocationClaim},
+    change::{Inventory, RevocationClaim, ScopeTag},
     identity::SerialNumber,
     octets::Octets,
 };
@@ -45,6 +47,8 @@ pub struct StatusRecord {
     pub revocation: Option<Revocation>,
     /// Whether the latest that happened to its revocation is the end of a hold.
     pub released: bool,
+    /// Of which scope the CRL is that made its revocation, or ended it; `None` where no CRL did.
+    pub crl_scope: Option<ScopeTag>,
 }
 
 /// A revocation as recorded.
@@ -88,6 +92,8 @@ pub struct RevokedRecord {
     pub revocation: Revocation,
     /// notAfter, if known: after it the certificate may leave the CRL.
     pub not_after: Option<UnixTime>,
+    /// Of which scope the CRL is that made its revocation; `None` where no CRL did.
+    pub crl_scope: Option<ScopeTag>,
 }
 
 const ISSUED: u8 = 0x01;
@@ -97,7 +103,7 @@ const CERTIFICATE_SHA256: u8 = 0x08;
 const REVOKED: u8 = 0x10;
 const INVALIDITY_DATE: u8 = 0x20;
 const RELEASED: u8 = 0x40;
-const UNKNOWN: u8 = 0x80;
+const CRL: u8 = 0x80;
 const INVENTORY: u8 = NOT_BEFORE | NOT_AFTER | CERTIFICATE_SHA256;
 /// A certificate without either would have no reason to be in the ledger.
 const STANDING: u8 = ISSUED | REVOKED;
@@ -130,7 +136,8 @@ impl StatusRecord {
                 | flag(inventory.not_after.is_some(), NOT_AFTER)
                 | flag(inventory.certificate_sha256.is_some(), CERTIFICATE_SHA256)
                 | flag(self.revocation.is_some(), REVOKED)
-                | flag(invalidity_date.is_some(), INVALIDITY_DATE),
+                | flag(invalidity_date.is_some(), INVALIDITY_DATE)
+                | flag(self.crl_scope.is_some(), CRL),
         );
         out.extend_from_slice(&self.sequence.to_be_bytes());
         put_millis(out, self.recorded_ms);
@@ -148,6 +155,11 @@ impl StatusRecord {
         }
         if let Some(time) = invalidity_date {
             put_time(out, time);
+        }
+        if let Some(scope) = self.crl_scope {
+            let tag = scope.as_bytes();
+            out.push(u8::try_from(tag.len()).unwrap_or_default());
+            out.extend_from_slice(tag);
         }
     }
 
@@ -179,7 +191,8 @@ impl StatusRecord {
         } else {
             has(INVALIDITY_DATE)
         };
-        if has(UNKNOWN) || contradicts {
+        let by_nothing = has(CRL) && !has(REVOKED | RELEASED);
+        if by_nothing || contradicts {
             return None;
         }
         let sequence = octets.u64()?;
@@ -208,12 +221,14 @@ impl StatusRecord {
                 by_issuer: None,
             })
         })?;
+        let crl_scope = optional(has(CRL), || ScopeTag::from_bytes(octets.counted_u8()?))?;
         octets.is_empty().then_some(Self {
             sequence,
             recorded_ms,
             issued: has(ISSUED | INVENTORY).then_some(inventory),
             revocation,
             released: has(RELEASED),
+            crl_scope,
         })
     }
 }
@@ -228,6 +243,7 @@ impl RevokedRecord {
             recorded_ms: record.recorded_ms,
             revocation: record.revocation?,
             not_after: record.issued.and_then(|inventory| inventory.not_after),
+            crl_scope: record.crl_scope,
         })
     }
 }

@@ -51,5 +51,6 @@ fn revoked(serial: SerialNumber, status: &StatusRecord) -> Option<RevokedRecord>
         recorded_ms: status.recorded_ms,
         revocation: status.revocation?,
         not_after: status.issued.and_then(|inventory| inventory.not_after),
+        crl_scope: status.crl_scope,
     })
 }

@@ -299,6 +299,7 @@ impl Model {
                     issued: next.issued,
                     revocation: next.revocation,
                     released: next.released,
+                    crl_scope: None,
                 };
                 self.certificates.insert(key, record);
                 self.history
@@ -484,6 +485,7 @@ fn check(ledger: &Ledger, issuers: &[IssuerId; 2], model: &Model) {
                     recorded_ms: record.recorded_ms,
                     revocation: record.revocation?,
                     not_after: record.issued.and_then(|inventory| inventory.not_after),
+                    crl_scope: None,
                 })
             })
             .collect();

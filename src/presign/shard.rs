@@ -34,7 +34,8 @@ pub struct ShardRecord {
 impl ShardRecord {
     /// Whether an answer with this thisUpdate may be signed for it: never one from before its
     /// revocation.
-    pub(super) fn may_be_signed(&self, this_update: UnixTime) -> bool {
+    #[must_use]
+    pub fn may_be_signed(&self, this_update: UnixTime) -> bool {
         let revoked_by_then = match self.status {
             RecordStatus::Good => true,
             RecordStatus::Revoked {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::asn1::UnixTime;
-use crate::change::Evidence;
 
 /// How long an issuer's answers are valid and how often they are renewed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,6 +43,16 @@ pub struct SigningWindow {
     pub next_update: UnixTime,
     /// When the next one is due; after `produced_at`, not after `next_update`.
     pub next_sign: UnixTime,
+}
+
+/// When what an answer rests on was true, and until when it says so: thisUpdate and nextUpdate of a CRL,
+/// or the oldest and the earliest of those of several.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CrlLife {
+    /// thisUpdate
+    pub this_update: UnixTime,
+    /// nextUpdate
+    pub next_update: UnixTime,
 }
 
 impl ValidityPolicy {
@@ -87,12 +96,12 @@ impl ValidityPolicy {
     /// `not_after` is.
     pub fn window_by(
         &self,
-        evidence: &Evidence,
+        crl: &CrlLife,
         now: UnixTime,
         not_after: UnixTime,
         phase: Option<Phase>,
     ) -> Result<SigningWindow, WindowError> {
-        let stale_at = evidence.next_update;
+        let stale_at = crl.next_update;
         if stale_at <= now {
             return Err(WindowError::Stale {
                 next_update: stale_at,
@@ -101,7 +110,7 @@ impl ValidityPolicy {
         let own = self.window(now, not_after, phase)?;
         let ended_by_the_crl = stale_at <= own.next_update;
         Ok(SigningWindow {
-            this_update: evidence.this_update.min(now),
+            this_update: crl.this_update.min(now),
             next_update: own.next_update.min(stale_at),
             next_sign: if ended_by_the_crl {
                 stale_at
@@ -188,13 +197,10 @@ mod tests {
         );
     }
 
-    fn evidence(this_update: u64, next_update: u64) -> Evidence {
-        Evidence {
+    fn life(this_update: u64, next_update: u64) -> CrlLife {
+        CrlLife {
             this_update: at(this_update),
             next_update: at(next_update),
-            crl_number: None,
-            crl_sha256: [0; 32],
-            entry_count: 0,
         }
     }
 
@@ -203,8 +209,8 @@ mod tests {
         let policy = ValidityPolicy::default();
         let (now, day) = (1_000_000, 24 * HOUR);
         let by = |this_update, next_update, not_after| {
-            let evidence = evidence(this_update, next_update);
-            policy.window_by(&evidence, at(now), at(not_after), None)
+            let crl = life(this_update, next_update);
+            policy.window_by(&crl, at(now), at(not_after), None)
         };
         // The CRL ends first: there is nothing to sign again for.
         let window = by(now - day, now + day, 10 * now).unwrap();
@@ -271,7 +277,7 @@ mod tests {
                 renew_every: Duration::from_secs(renew),
             };
             let this_update = now.saturating_add_signed(this_update);
-            let crl = evidence(this_update, this_update + lasts);
+            let crl = life(this_update, this_update + lasts);
             let phase = phase.map(|(index, count)| Phase { index, count });
             let not_after = at(now + left);
             match policy.window_by(&crl, at(now), not_after, phase) {

@@ -621,3 +621,159 @@ fn the_crl_itself_tells_which_of_several_issuers_it_is_of() {
         .expect(5)
         .says(&["no configured issuer has this name"]);
 }
+
+/// Made by Python `cryptography` with the CA's key: a list with these extensions.
+fn crl_by_cryptography(
+    ca: &OpensslCa,
+    number: u32,
+    entries: &[(u32, u8)],
+    extensions: &str,
+) -> Vec<u8> {
+    let listed: Vec<String> = entries
+        .iter()
+        .map(|(serial, reason)| format!("({}, {reason})", 0x01_0000 + serial))
+        .collect();
+    let script = format!(
+        r#"
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from datetime import datetime, timedelta, timezone
+ca = x509.load_pem_x509_certificate(open("ca.pem", "rb").read())
+key = serialization.load_pem_private_key(open("ca.key", "rb").read(), None)
+now = datetime.now(timezone.utc).replace(microsecond=0)
+uri = x509.UniformResourceIdentifier
+reasons = {{1: "key_compromise", 6: "certificate_hold", 8: "remove_from_crl"}}
+crl = (x509.CertificateRevocationListBuilder().issuer_name(ca.subject)
+       .last_update(now - timedelta(seconds=600 - {number})).next_update(now + timedelta(days=1))
+       .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.public_key()), False)
+       .add_extension(x509.CRLNumber({number}), False))
+for extension, critical in [{extensions}]:
+    crl = crl.add_extension(extension, critical)
+for serial, reason in [{listed}]:
+    entry = (x509.RevokedCertificateBuilder().serial_number(serial)
+             .revocation_date(datetime(2026, 1, 5, 12, tzinfo=timezone.utc))
+             .add_extension(x509.CRLReason(x509.ReasonFlags[reasons[reason]]), False))
+    crl = crl.add_revoked_certificate(entry.build())
+open("made.crl", "wb").write(crl.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER))
+"#,
+        listed = listed.join(", ")
+    );
+    std::fs::write(ca.path("make.py"), script).unwrap();
+    let mut python = crate::common::tools::python();
+    python.arg("make.py").current_dir(ca.path("."));
+    crate::common::tools::run(&mut python).expect(0);
+    std::fs::read(ca.path("made.crl")).unwrap()
+}
+
+const POINT: &str = "http://x.test/7.crl";
+
+fn point(flags: &str, uris: &[&str]) -> String {
+    let uris: Vec<String> = uris.iter().map(|uri| format!("uri({uri:?})")).collect();
+    let none = "relative_name=None, only_some_reasons=None, indirect_crl=False, \
+                only_contains_attribute_certs=False";
+    let flag = |name: &str| if flags == name { "True" } else { "False" };
+    let full_name = match uris.as_slice() {
+        [] => "None".to_owned(),
+        some => format!("[{}]", some.join(", ")),
+    };
+    format!(
+        "(x509.IssuingDistributionPoint(full_name={full_name}, {none}, \
+         only_contains_user_certs={}, only_contains_ca_certs={}), True),",
+        flag("user"),
+        flag("ca")
+    )
+}
+
+#[test]
+fn a_partitioned_crl_is_taken_where_it_is_expected() {
+    let ca = new_ca(0);
+    let site = Site::new(&ca);
+    let shard = |number, entries: &[_], uris: &[_]| {
+        crl_by_cryptography(&ca, number, entries, &point("user", uris))
+    };
+    let first = shard(1, &[(1, HOLD), (2, KEY)], &["http://y.test/", POINT]);
+    import(&site, &first, &[]).expect(5).says(&[
+        "end-entity certificates of the distribution point http://y.test/ or http://x.test/7.crl",
+        "the full CRL is expected",
+        "--scope http://y.test/",
+    ]);
+    // Names are compared octet for octet, all of them.
+    for other in [
+        "http://x.test/7.crl?",
+        "https://x.test/7.crl",
+        "full",
+        "user",
+        "ca",
+    ] {
+        import(&site, &first, &["--scope", other])
+            .expect(5)
+            .says(&["partitioned"]);
+    }
+    import(&site, &first, &["--scope", "nothing"])
+        .expect(2)
+        .says(&["write full, user"]);
+    import(&site, &first, &["--scope", POINT]).expect(0);
+    import(
+        &site,
+        &CrlParts::new(1).sign(&ca, "ca.key"),
+        &["--scope", POINT],
+    )
+    .expect(5)
+    .says(&["it is a full CRL", "http://x.test/7.crl", "--scope full"]);
+    // The full CRL says nothing of a hold that came from there.
+    import(&site, &CrlParts::new(9).sign(&ca, "ca.key"), &[]).expect(0);
+    assert_eq!(status(&site, &digits(1)).0, "revoked");
+    let second = shard(2, &[(2, KEY)], &[POINT]);
+    import(&site, &second, &["--scope", POINT])
+        .expect(0)
+        .says(&["1 no longer on hold"]);
+    assert_eq!(status(&site, &digits(1)).0, "good");
+
+    let users = crl_by_cryptography(&ca, 3, &[(3, KEY)], &point("user", &[]));
+    import(&site, &users, &[]).expect(5).says(&["--scope user"]);
+    import(&site, &users, &["--scope", "user"]).expect(0);
+    // Configured, it need not be said.
+    site.configure(&Settings {
+        issuer: format!("crl_scopes = [\"ca\", {POINT:?}]"),
+        ..Settings::default()
+    });
+    let third = shard(3, &[(2, KEY), (4, KEY)], &[POINT]);
+    import(&site, &third, &[]).expect(0);
+    let full = CrlParts::new(10).sign(&ca, "ca.key");
+    import(&site, &full, &[])
+        .expect(5)
+        .says(&["or that of http://x.test/7.crl"]);
+    assert_eq!(status(&site, &digits(4)).0, "revoked");
+}
+
+#[test]
+fn a_delta_follows_the_crl_that_it_names() {
+    let ca = new_ca(0);
+    let site = Site::new(&ca);
+    let server = site.serve();
+    let crl = |number, entries: &[_], base: Option<u32>| {
+        let base = base.map(|base| format!("(x509.DeltaCRLIndicator({base}), True),"));
+        crl_by_cryptography(&ca, number, entries, &base.unwrap_or_default())
+    };
+    let delta = crl(11, &[(1, 8), (3, KEY)], Some(10));
+    import(&site, &delta, &[])
+        .expect(5)
+        .says(&["delta", "0x0A (10)", "import the full CRL first"]);
+    import(&site, &crl(9, &[(1, HOLD)], None), &[]).expect(0);
+    import(&site, &delta, &[])
+        .expect(5)
+        .says(&["0x0A (10)", "has the number 0x09 (9)"]);
+    import(&site, &crl(10, &[(1, HOLD), (2, KEY)], None), &[]).expect(0);
+    import(&site, &delta, &[])
+        .expect(0)
+        .says(&["2 entries, 2 applied", "1 no longer on hold"]);
+    for (number, due) in [(1, "good"), (2, "revoked"), (3, "revoked")] {
+        assert_eq!(status(&site, &digits(number)).0, due, "{number}");
+    }
+    import(&site, &delta, &[]).expect(0).says(&["2 unchanged"]);
+    // The full CRL that says the same.
+    import(&site, &crl(12, &[(2, KEY), (3, KEY)], None), &[])
+        .expect(0)
+        .says(&["2 unchanged"]);
+    assert!(server.log().iter().all(|line| !line.contains("panic")));
+}

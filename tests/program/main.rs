@@ -20,10 +20,12 @@ mod cli;
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
+mod crl_feed;
 mod custom_vectors;
 mod demo;
 mod evidence;
 mod faults;
+mod feeds;
 mod http;
 mod import;
 mod import_certs;

@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use super::import::import_error;
 use super::{Clerk, source};
 use crate::authority::{ErrorClass, Issuer, OperationError};
+use crate::change::ExpectedScope;
+use crate::config;
 use crate::feed::{
     Authority, CrlImportError, CrlImportOptions, CrlRefusal, ImportOptions, ImportOrder,
     ImportReport, Progress, UnjudgedCrl, crl, import_crl,
@@ -15,12 +17,20 @@ use crate::signer::Name;
 /// Held by the CRL that is being brought into the ledger.
 static IMPORTING: Mutex<()> = Mutex::new(());
 
+/// How a CRL is wanted.
+#[derive(Clone, Copy)]
+pub(super) struct CrlWishes<'a> {
+    pub(super) accept_shrink: bool,
+    /// One of the issuer's scopes where none is named.
+    pub(super) scope: Option<&'a ExpectedScope>,
+}
+
 impl Clerk {
     /// Judges a CRL and brings it into the ledger.
     pub(super) fn import_crl(
         &self,
         order: &ImportOrder,
-        accept_shrink: bool,
+        wishes: CrlWishes<'_>,
         input: impl BufRead,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ImportReport, OperationError> {
@@ -39,16 +49,22 @@ impl Clerk {
             crl_signers: &issuer.crl_signers,
         };
         let now = self.clock.now();
-        let crl = unjudged.read(&authority, now).map_err(refused)?;
+        let expected = match wishes.scope {
+            Some(scope) => std::slice::from_ref(scope),
+            None => &issuer.crl_scopes,
+        };
+        let crl = unjudged.read(&authority, expected, now).map_err(refused)?;
         // One after another: what is compared with the ledger must still be so when it is applied.
         let _alone = IMPORTING.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut sink = self.sink(source(crl::SOURCE, &order.name)?);
+        let source = source(crl::SOURCE, &order.name)?;
+        let mut sink = self.sink(source.with_crl_scope(crl.evidence().scope.tag()));
         let options = CrlImportOptions {
             import: ImportOptions {
                 source: &order.name,
                 skip_bad: order.skip_bad,
             },
-            accept_shrink,
+            accept_shrink: wishes.accept_shrink,
+            reconcile: issuer.evidence == config::Evidence::Ledger,
             now,
         };
         let report = import_crl(crl, &mut sink, options, progress);

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 use std::num::NonZeroUsize;
 
+use super::crl::CrlWishes;
 use super::{Clerk, source};
 use crate::asn1::Certificate;
 use crate::authority::{ErrorClass, Issuer, OperationError, with_causes};
@@ -27,8 +28,15 @@ impl Clerk {
     ) -> Result<ImportReport, OperationError> {
         match &order.request {
             ImportRequest::Index => self.import_index(order, input, progress),
-            ImportRequest::Crl { accept_shrink } => {
-                self.import_crl(order, *accept_shrink, input, progress)
+            ImportRequest::Crl {
+                accept_shrink,
+                scope,
+            } => {
+                let wishes = CrlWishes {
+                    accept_shrink: *accept_shrink,
+                    scope: scope.as_ref(),
+                };
+                self.import_crl(order, wishes, input, progress)
             }
             ImportRequest::Certificates => self.import_certificates(order, input, progress),
             ImportRequest::Csv { mapping } => self.import_csv(order, mapping, input, progress),

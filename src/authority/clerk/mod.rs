@@ -9,6 +9,7 @@ mod issuer_wide;
 mod status;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::error::with_causes;
 use super::{ErrorClass, Issuer, Issuers, OperationError};
@@ -39,6 +40,8 @@ pub struct Clerk {
     commits: Option<Arc<GroupCommit>>,
     /// Called when evidence was recorded; `None` when nobody serves.
     after_evidence: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Set when imports are to be left at what was applied; `None` for those of operators, who wait.
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Clerk {
@@ -51,6 +54,7 @@ impl Clerk {
             clock,
             commits: None,
             after_evidence: None,
+            stop: None,
         }
     }
 
@@ -68,6 +72,7 @@ impl Clerk {
             clock,
             commits: Some(commits),
             after_evidence: None,
+            stop: None,
         }
     }
 
@@ -75,6 +80,13 @@ impl Clerk {
     #[must_use]
     pub fn and_after_evidence(mut self, call: impl Fn() + Send + Sync + 'static) -> Self {
         self.after_evidence = Some(Arc::new(call));
+        self
+    }
+
+    /// The same, whose imports end with the batch that is being written once `stop` is set.
+    #[must_use]
+    pub(super) fn until(mut self, stop: &Arc<AtomicBool>) -> Self {
+        self.stop = Some(Arc::clone(stop));
         self
     }
 
@@ -86,10 +98,11 @@ impl Clerk {
     /// The ledger as a sink of changes.
     fn sink(&self, source: Source) -> LedgerSink<'_, impl Fn() -> u64> {
         let now_ms = || self.clock.now_millis();
-        match &self.commits {
+        let sink = match &self.commits {
             None => LedgerSink::alone(&self.ledger, source, now_ms),
             Some(commits) => LedgerSink::shared(&self.ledger, commits, source, now_ms),
-        }
+        };
+        sink.until(self.stop.as_deref())
     }
 
     /// Applies changes as any request does.

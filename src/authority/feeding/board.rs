@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::asn1::UnixTime;
-use crate::authority::Issuers;
 use crate::clock::Clock;
+use crate::config::{Feed, FeedKind};
 use crate::feed::ImportReport;
 use crate::feed::live::{FeedError, FeedErrorKind, FeedKey, LeftOut, Polled, PolledChange};
 use crate::identity::IssuerId;
@@ -38,9 +38,8 @@ pub(super) struct Polls {
 /// One feed.
 #[derive(Clone, Debug)]
 struct Row {
-    polls: u64,
     issuer: IssuerId,
-    kind: crate::config::FeedKind,
+    kind: FeedKind,
     interval: Option<Duration>,
     stale_after: Option<Duration>,
     /// When it was configured first, and its last success.
@@ -51,6 +50,7 @@ struct Row {
     last_attempt: Option<UnixTime>,
     polling_since: Option<UnixTime>,
     next: Option<UnixTime>,
+    polls: u64,
     failures: u64,
     fault: Option<FeedFault>,
     evidence: Option<UnixTime>,
@@ -63,59 +63,22 @@ struct Row {
 }
 
 impl FeedBoard {
-    /// The feeds of these issuers, none of which was looked at yet. `kept` is what was known of them when
-    /// the server stopped; `on_fresh` is called when a feed succeeded that was stale.
-    pub(super) fn new(
-        issuers: &Issuers,
+    /// These feeds, none of which was looked at yet. `kept` is what was known of them when the server
+    /// stopped; `on_fresh` is called when a feed succeeded that was stale.
+    pub(super) fn new<'a>(
+        feeds: impl IntoIterator<Item = (FeedKey, IssuerId, &'a Feed)>,
         clock: Arc<dyn Clock>,
         kept: &Kept,
         on_fresh: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         let (now, monotonic) = (clock.now(), clock.monotonic());
-        let mut rows = BTreeMap::new();
-        for issuer in issuers.iter() {
-            for feed in &issuer.feeds {
-                let known = kept.feed(&issuer.id, feed.name());
-                let key = FeedKey {
-                    issuer: issuer.name.clone(),
-                    feed: feed.name().to_owned(),
-                };
-                let trusted = known.last_success.unwrap_or(known.since);
-                let row = Row {
-                    polls: 0,
-                    issuer: issuer.id,
-                    kind: feed.kind(),
-                    interval: feed.interval(),
-                    stale_after: feed.stale_after(),
-                    since: known.since,
-                    last_success: known.last_success,
-                    stale_at: feed.stale_after().map(|stale_after| {
-                        // What lies ahead of the wall was said by another clock.
-                        let left = match trusted <= now {
-                            true => stale_after.saturating_sub(now.since(trusted)),
-                            false => Duration::ZERO,
-                        };
-                        monotonic.saturating_add(left)
-                    }),
-                    last_attempt: None,
-                    polling_since: None,
-                    next: None,
-                    failures: 0,
-                    fault: None,
-                    evidence: None,
-                    applied: 0,
-                    unchanged: 0,
-                    reconciled: 0,
-                    missing: 0,
-                    left_out: LeftOut::default(),
-                    notes: Vec::new(),
-                };
-                rows.insert(key, row);
-            }
-        }
+        let rows = feeds.into_iter().map(|(key, issuer, feed)| {
+            let known = kept.feed(&issuer, feed.name());
+            (key, Row::new(issuer, feed, known, now, monotonic))
+        });
         Self {
+            rows: Mutex::new(rows.collect()),
             clock,
-            rows: Mutex::new(rows),
             on_fresh: Box::new(on_fresh),
         }
     }
@@ -269,6 +232,47 @@ impl FeedBoard {
 }
 
 impl Row {
+    fn new(
+        issuer: IssuerId,
+        feed: &Feed,
+        known: KeptFeed,
+        now: UnixTime,
+        monotonic: Duration,
+    ) -> Self {
+        let trusted = known.last_success.unwrap_or(known.since);
+        let stale_at = |stale_after: Duration| {
+            // What lies ahead of the wall was said by another clock.
+            let left = if trusted <= now {
+                stale_after.saturating_sub(now.since(trusted))
+            } else {
+                Duration::ZERO
+            };
+            monotonic.saturating_add(left)
+        };
+        Self {
+            issuer,
+            kind: feed.kind(),
+            interval: feed.interval(),
+            stale_after: feed.stale_after(),
+            since: known.since,
+            last_success: known.last_success,
+            stale_at: feed.stale_after().map(stale_at),
+            last_attempt: None,
+            polling_since: None,
+            next: None,
+            polls: 0,
+            failures: 0,
+            fault: None,
+            evidence: None,
+            applied: 0,
+            unchanged: 0,
+            reconciled: 0,
+            missing: 0,
+            left_out: LeftOut::default(),
+            notes: Vec::new(),
+        }
+    }
+
     fn is_stale(&self, monotonic: Duration) -> bool {
         self.stale_at.is_some_and(|deadline| deadline <= monotonic)
     }
@@ -295,7 +299,7 @@ impl Row {
             );
         }
         self.missing = report.missing;
-        let reconciled = reconciled(report);
+        let reconciled = report.reconciled;
         if reconciled > 0 {
             tracing::warn!(
                 issuer,
@@ -359,10 +363,152 @@ impl Row {
     }
 }
 
-/// Certificates on a CRL that the ledger had as good.
-const fn reconciled(_report: &ImportReport) -> u64 {
-    0
-}
-
 /// So many notes of a feed are shown.
 const NOTES_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::config::feed::PushFeed;
+
+    const START: u64 = 1_790_000_000;
+    const ISSUER: IssuerId = IssuerId::from_bytes([7; 32]);
+
+    struct World {
+        clock: Arc<ManualClock>,
+        board: FeedBoard,
+        fresh: Arc<AtomicU32>,
+    }
+
+    fn key(feed: &str) -> FeedKey {
+        FeedKey {
+            issuer: "ca".to_owned(),
+            feed: feed.to_owned(),
+        }
+    }
+
+    fn feed(name: &str, stale_after: Option<u64>) -> Feed {
+        Feed::Push(PushFeed {
+            name: Some(name.to_owned()),
+            client: "ra".to_owned(),
+            stale_after: stale_after.map(Duration::from_secs),
+        })
+    }
+
+    fn world(feeds: &[Feed], kept: &Kept) -> World {
+        let clock = Arc::new(ManualClock::new(UnixTime::from_secs(START).unwrap()));
+        let fresh = Arc::new(AtomicU32::new(0));
+        let rows = feeds.iter().map(|feed| (key(feed.name()), ISSUER, feed));
+        let count = Arc::clone(&fresh);
+        let on_fresh = move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        };
+        let board = FeedBoard::new(rows, Arc::clone(&clock) as Arc<dyn Clock>, kept, on_fresh);
+        World {
+            clock,
+            board,
+            fresh,
+        }
+    }
+
+    fn new() -> Kept {
+        Kept::new(UnixTime::from_secs(START).unwrap())
+    }
+
+    impl World {
+        fn is_stale(&self) -> bool {
+            self.board.stale_issuers().contains(&ISSUER)
+        }
+
+        fn advance(&self, secs: u64) {
+            self.clock.advance(Duration::from_secs(secs));
+        }
+
+        fn succeed(&self, feed: &str) {
+            self.board.succeeded(&key(feed), &Polled::unchanged(), None);
+        }
+
+        fn fail(&self, feed: &str, kind: FeedErrorKind) {
+            let error = FeedError::new(kind, "gone");
+            self.board.failed(&key(feed), &error, None);
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_stale_without_success_and_fresh_with_the_next() {
+        let world = world(&[feed("a", Some(100)), feed("b", None)], &new());
+        // Since it was configured, for a feed that never worked.
+        world.advance(99);
+        assert!(!world.is_stale());
+        assert_eq!(world.board.until_next_stale(), Some(Duration::from_secs(1)));
+        world.fail("a", FeedErrorKind::Unreachable);
+        world.succeed("b");
+        world.advance(1);
+        assert!(world.is_stale());
+        assert_eq!(world.board.until_next_stale(), None);
+        assert_eq!(world.fresh.load(Ordering::SeqCst), 0);
+        world.succeed("a");
+        assert!(!world.is_stale());
+        assert_eq!(world.fresh.load(Ordering::SeqCst), 1);
+        // Nobody's clock hand can make it last longer.
+        world.clock.step_wall_millis(-1_000_000);
+        world.advance(100);
+        assert!(world.is_stale());
+        let health = world.board.health();
+        assert_eq!(health[0].state, FeedState::Stale);
+        assert_eq!(health[1].state, FeedState::Fine);
+    }
+
+    #[test]
+    fn a_restart_does_not_make_a_dead_feed_fresh() {
+        let at = |secs| UnixTime::from_secs(secs).unwrap();
+        let kept = |since, last_success| KeptFeed {
+            since: at(since),
+            last_success,
+        };
+        for (known, stale_now, stale_in_50) in [
+            (kept(START - 1_000, Some(at(START - 60))), false, true),
+            (kept(START - 1_000, Some(at(START - 100))), true, true),
+            (kept(START - 1_000, Some(at(START - 10))), false, false),
+            // It never worked, since it was configured.
+            (kept(START - 1_000, None), true, true),
+            (kept(START, None), false, false),
+            // Said by a clock that was ahead.
+            (kept(START - 1_000, Some(at(START + 9_999))), true, true),
+        ] {
+            let feeds = [feed("a", Some(100))];
+            let world = world(&feeds, &Kept::of(ISSUER, "a", known, at(START)));
+            assert_eq!(world.is_stale(), stale_now, "{known:?}");
+            world.advance(50);
+            assert_eq!(world.is_stale(), stale_in_50, "{known:?}");
+            assert_eq!(world.board.to_keep()[0].2, known);
+        }
+    }
+
+    #[test]
+    fn health_tells_what_failed_and_that_it_is_over() {
+        let world = world(&[feed("a", None)], &new());
+        assert_eq!(world.board.health()[0].state, FeedState::Waiting);
+        world.board.begins(&key("a"));
+        assert!(world.board.polls(&key("a")).is_running);
+        for _ in 0..3 {
+            world.fail("a", FeedErrorKind::Malformed);
+        }
+        // Stopping is no failure.
+        world.fail("a", FeedErrorKind::Stopped);
+        let health = world.board.health().remove(0);
+        assert_eq!((health.state, health.failures), (FeedState::Failing, 3));
+        assert_eq!(health.fault.unwrap().kind, FeedErrorKind::Malformed);
+        assert_eq!(world.board.failures(&key("a")), 3);
+        world.succeed("a");
+        let health = world.board.health().remove(0);
+        assert_eq!((health.state, health.failures), (FeedState::Fine, 0));
+        assert!(health.fault.is_none());
+        // Nobody's feed.
+        world.succeed("b");
+        assert_eq!(world.board.health().len(), 1);
+    }
+}

@@ -23,6 +23,13 @@ pub(super) struct ClerkDesk<'a> {
 }
 
 impl ClerkDesk<'_> {
+    fn error(&self, error: &OperationError) -> FeedError {
+        if self.is_stopping() {
+            return FeedError::stopped();
+        }
+        feed_error(error)
+    }
+
     /// `FEED: place`, as the ledger keeps it with every entry. A place that is too long loses its
     /// beginning: the end of a path says more.
     fn cursor(&self, place: &str) -> String {
@@ -59,13 +66,13 @@ impl FeedDesk for ClerkDesk<'_> {
             request,
         };
         let imported = self.clerk.import(&order, input, &mut |_| {});
-        imported.map_err(|error| feed_error(&error))
+        imported.map_err(|error| self.error(&error))
     }
 
     fn take(&self, place: &str, rows: &Rows) -> Result<ImportReport, FeedError> {
         let name = self.cursor(place);
         let taken = self.clerk.take_rows(source_name(self.kind), &name, rows);
-        taken.map_err(|error| feed_error(&error))
+        taken.map_err(|error| self.error(&error))
     }
 
     fn remembered(&self) -> Result<Option<String>, FeedError> {

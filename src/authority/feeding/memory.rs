@@ -115,6 +115,11 @@ impl Memory {
         Ok(None)
     }
 
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Keeps what a feed remembers.
     pub(super) fn remember(
         &self,
@@ -242,6 +247,14 @@ impl Kept {
         Self::new(UnixTime::EPOCH)
     }
 
+    #[cfg(test)]
+    pub(super) fn of(issuer: IssuerId, feed: &str, known: KeptFeed, now: UnixTime) -> Self {
+        Self {
+            feeds: BTreeMap::from([((issuer.to_string(), feed.to_owned()), known)]),
+            others_since: now,
+        }
+    }
+
     pub(super) fn feed(&self, issuer: &IssuerId, feed: &str) -> KeptFeed {
         let known = self.feeds.get(&(issuer.to_string(), feed.to_owned()));
         known.copied().unwrap_or(KeptFeed {
@@ -267,4 +280,90 @@ struct KeptRow {
     /// Seconds since 1970.
     since: u64,
     last_success: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{Action, Change, Inventory, Source};
+    use crate::identity::SerialNumber;
+    use crate::ledger::IssuerIdentity;
+
+    const NOW_MS: u64 = 1_790_000_000_500;
+
+    /// A ledger of an issuer and these certificates.
+    fn ledger(folder: &Path, serials: &[&str]) -> (Ledger, IssuerId) {
+        let ledger = Ledger::open(folder).unwrap();
+        let source = Source::new("test", "").unwrap();
+        let identity = IssuerIdentity {
+            subject_der: vec![0x30, 0],
+            spki_der: vec![0x30],
+            label: "test".to_owned(),
+        };
+        let issuer = ledger.define_issuer(&identity, &source, NOW_MS).unwrap();
+        for serial in serials {
+            let change = Change {
+                issuer: issuer.id,
+                serial: SerialNumber::from_hex(serial).unwrap(),
+                action: Action::Issue(Inventory::default()),
+            };
+            ledger.commit(&[change], &source, NOW_MS).unwrap();
+        }
+        (ledger, issuer.id)
+    }
+
+    fn at(secs: u64) -> UnixTime {
+        UnixTime::from_secs(secs).unwrap()
+    }
+
+    #[test]
+    fn what_is_remembered_is_true_of_its_ledger_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let memory = Memory::open(&path("feeds")).unwrap();
+        let (first, issuer) = ledger(&path("first"), &["01", "02"]);
+        assert_eq!(memory.remembered(&issuer, "index", &first).unwrap(), None);
+        memory
+            .remember(&issuer, "index", &first, "a cursor")
+            .unwrap();
+        let known = |ledger: &Ledger| memory.remembered(&issuer, "index", ledger).unwrap();
+        assert_eq!(known(&first).as_deref(), Some("a cursor"));
+        assert_eq!(memory.remembered(&issuer, "csv", &first).unwrap(), None);
+
+        let kept = KeptFeed {
+            since: at(100),
+            last_success: Some(at(200)),
+        };
+        let feeds = [(issuer, "index".to_owned(), kept)];
+        memory.keep(&first, &feeds).unwrap();
+        let of = |ledger: &Ledger| memory.kept(ledger, at(300)).unwrap().feed(&issuer, "index");
+        assert_eq!(of(&first), kept);
+
+        // Restored from before; or gone on from there to the same number.
+        let never = KeptFeed {
+            since: UnixTime::EPOCH,
+            last_success: None,
+        };
+        for (name, serials) in [("older", &["01"][..]), ("other", &["01", "09"])] {
+            let (other, _) = ledger(&path(name), serials);
+            assert_eq!(known(&other), None, "{name}");
+            assert_eq!(of(&other), never, "{name}");
+        }
+        assert_eq!(of(&first), kept);
+
+        // Damaged: nothing is believed. Missing: as of a new installation.
+        let freshness = path("feeds").join(FRESHNESS);
+        for damage in ["", "{", "{\"format\":2}"] {
+            std::fs::write(&freshness, damage).unwrap();
+            assert_eq!(of(&first), never, "{damage}");
+        }
+        std::fs::remove_file(&freshness).unwrap();
+        let since_now = KeptFeed {
+            since: at(300),
+            last_success: None,
+        };
+        assert_eq!(of(&first), since_now);
+        std::fs::write(path("feeds").join(name(&issuer, "index")), "[]").unwrap();
+        assert_eq!(known(&first), None);
+    }
 }

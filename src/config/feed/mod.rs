@@ -7,6 +7,7 @@ mod push;
 mod sql;
 mod sql_address;
 mod sql_judge;
+mod target;
 mod watched;
 
 use std::{
@@ -21,11 +22,12 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-pub use crl_url::CrlUrlFeed;
+pub use crl_url::{CrlUrl, CrlUrlFeed};
 pub use push::PushFeed;
 pub use sql::{SqlColumns, SqlFeed, SqlPreset, SqlSerials, SqlStatus, SqlTimes, SqlTls};
 pub use sql_address::{SqlAddress, SqlAddressError, SqlEngine, SqlPlace, SqlServer, SqlTlsMode};
 pub use sql_judge::SqlProblem;
+pub use target::{Target, TargetError};
 pub use watched::{
     CertificateFolderFeed, CrlFolderFeed, CsvFeed, CsvField, CsvSerials, CsvStatus, CsvTimes,
     IndexFeed,
@@ -102,7 +104,7 @@ impl FeedKind {
         Some(Duration::from_secs(match self {
             Self::Index | Self::Csv => 1,
             Self::CrlFolder | Self::CertificateFolder => 5,
-            Self::CrlUrl => 3_600,
+            Self::CrlUrl => 300,
             Self::Sql => 5,
             Self::Push => return None,
         }))

@@ -3,9 +3,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{Judge, is_file_name, is_variable};
+use crate::change::{CrlScope, ExpectedScope};
 use crate::config::{
     error::Problem,
-    feed::{CsvFeed, Feed, SqlFeed},
+    feed::{CrlUrlFeed, CsvFeed, Feed, SqlFeed, Target, TargetError},
     place::Step,
 };
 
@@ -59,10 +60,49 @@ impl Judge<'_> {
             }
             Feed::CrlFolder(folder) => self.watched(&folder.path),
             Feed::CertificateFolder(folder) => self.watched(&folder.path),
-            Feed::CrlUrl(feed) => self.key("urls", |judge| judge.distinct(&feed.urls)),
+            Feed::CrlUrl(feed) => self.crl_url(feed),
             Feed::Sql(sql) => self.sql(sql),
             Feed::Push(push) => self.key("client", |judge| judge.not_empty(push.client.is_empty())),
         }
+    }
+
+    fn crl_url(&mut self, feed: &CrlUrlFeed) {
+        self.key("urls", |judge| {
+            let urls = feed.urls.iter();
+            let urls = urls.flat_map(|crl| std::iter::once(&crl.url).chain(&crl.delta));
+            let urls: Vec<&String> = urls.collect();
+            judge.distinct(&urls);
+            for url in urls {
+                if let Err(why) = Target::parse(url) {
+                    let url = url.clone();
+                    judge.report(Problem::Url { url, why });
+                }
+            }
+            let mut scopes: Vec<ExpectedScope> = feed.crls().map(|(_, scope)| scope).collect();
+            while let Some(scope) = scopes.pop() {
+                if scopes.contains(&scope) {
+                    let scope = scope.to_string();
+                    judge.report(Problem::ScopeTwice { scope });
+                }
+            }
+            let points = feed.crls().map(|(_, scope)| scope.to_string());
+            for point in points.filter(|point| point.len() > CrlScope::POINT_OCTETS_MAX) {
+                let why = TargetError::TooLong;
+                judge.report(Problem::Url { url: point, why });
+            }
+        });
+        self.key("tls_roots", |judge| {
+            judge.not_empty(feed.tls_roots.as_os_str().is_empty());
+        });
+        let octets = usize::try_from(feed.max_octets).unwrap_or(usize::MAX);
+        self.number("max_octets", octets, 1_024, CRL_OCTETS_MAX);
+        self.duration(
+            "timeout",
+            feed.timeout,
+            Duration::from_secs(1),
+            Duration::from_secs(3_600),
+            "a CRL that takes longer is old when it is there",
+        );
     }
 
     fn sql(&mut self, feed: &SqlFeed) {
@@ -126,6 +166,8 @@ fn is_number(column: &str) -> bool {
     !column.is_empty() && column.bytes().all(|octet| octet.is_ascii_digit())
 }
 
+/// As much as is read of any CRL.
+const CRL_OCTETS_MAX: usize = 1 << 30;
 const FEED_NAME_MAX: usize = 64;
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3_600);

@@ -2,18 +2,22 @@
 
 use crate::{
     asn1::UnixTime,
-    change::{Evidence, RevocationClaim},
+    change::{CrlScope, Evidence, RevocationClaim, ScopeTag},
     feed::StatusSink,
     identity::{IssuerId, SerialNumber},
 };
 
 /// A ledger that knows how fresh it is.
 pub trait EvidenceSink: StatusSink {
-    /// The newest CRL taken for an issuer.
+    /// The newest CRL of this scope taken for an issuer.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    fn evidence(&mut self, issuer: &IssuerId) -> Result<Option<Evidence>, Self::Error>;
+    fn evidence(
+        &mut self,
+        issuer: &IssuerId,
+        scope: &CrlScope,
+    ) -> Result<Option<Evidence>, Self::Error>;
 
     /// Calls `each` for every certificate of the issuer that is revoked or on hold.
     ///
@@ -25,21 +29,15 @@ pub trait EvidenceSink: StatusSink {
         each: &mut dyn FnMut(&KnownRevocation),
     ) -> Result<(), Self::Error>;
 
-    /// Whether the entry with this sequence number was made by an import of a CRL.
+    /// What is known of one certificate; `None` for nothing.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    fn is_from_crl(&mut self, sequence: u64) -> Result<bool, Self::Error>;
-
-    /// When the hold of a certificate was ended, if nothing happened to its revocation since.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    fn released(
+    fn status(
         &mut self,
         issuer: &IssuerId,
         serial: &SerialNumber,
-    ) -> Result<Option<UnixTime>, Self::Error>;
+    ) -> Result<Option<KnownStatus>, Self::Error>;
 
     /// Records evidence, durably: whatever it stands for is durable already.
     ///
@@ -63,8 +61,19 @@ pub struct KnownRevocation {
     pub recorded: UnixTime,
     /// notAfter, if known.
     pub not_after: Option<UnixTime>,
-    /// The number of the certificate's latest entry.
-    pub sequence: u64,
+    /// Of which scope the CRL was that made it; `None` where no CRL did.
+    pub crl_scope: Option<ScopeTag>,
+}
+
+/// A certificate in the ledger.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KnownStatus {
+    /// Whether some source knows that it was issued.
+    pub issued: bool,
+    /// Its revocation; `None` when it is good.
+    pub revocation: Option<KnownRevocation>,
+    /// When its hold was ended, if nothing happened to its revocation since.
+    pub released: Option<UnixTime>,
 }
 
 /// What became of evidence.
@@ -75,6 +84,6 @@ pub enum EvidenceOutcome {
     /// Newer was recorded meanwhile.
     Older {
         /// What the ledger has.
-        known: Evidence,
+        known: Box<Evidence>,
     },
 }

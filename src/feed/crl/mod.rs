@@ -1,16 +1,18 @@
-//! A full CRL as a source (RFC 5280 §5, §6.3.3).
+//! A CRL as a source (RFC 5280 §5, §6.3.3): a full one, one of several that together list all
+//! certificates of an issuer, or a delta.
 //!
 //! It is taken whole or not at all, after these questions in this order, each with its
 //! [`CrlRefusal`]:
 //!
 //! 1. Can it be read to its end, and is its algorithm known?
 //! 2. Is it this issuer's, by its name octet for octet?
-//! 3. Does it list all of the issuer's certificates, and nothing that is not understood? Deltas, and
-//!    indirect, partitioned and reason-scoped CRLs are refused by name, and so is every unknown
+//! 3. Does it list the certificates that it is expected to list ([`ExpectedScope`](crate::change::ExpectedScope)), and nothing that is
+//!    not understood? Indirect and reason-scoped CRLs are refused by name, and so is every unknown
 //!    critical extension.
 //! 4. Did a key sign it that may?
 //! 5. Does it hold now?
-//! 6. Is it at least as new as the one before, and not much shorter?
+//! 6. Is it at least as new as the one before of its scope, and not much shorter? Of a delta: can it be
+//!    added to what was taken (RFC 5280 §5.2.4)?
 //!
 //! What is wrong with single entries is a [problem](CrlCause) of that entry, as with the lines of
 //! other sources.
@@ -21,8 +23,11 @@
 //! | listed | revoked in the same words | unchanged |
 //! | listed | finally revoked in other words | unchanged, counted as `differing`: the first word stands |
 //! | listed with another reason | on hold | revoked |
-//! | not listed | on hold by a CRL, or since before this one | released, if every entry could be read |
-//! | not listed | revoked | stays revoked; counted as `missing` unless it expired |
+//! | not listed, or removed by a delta | on hold by a CRL of this scope; by a full CRL also one made otherwise before it | released, if every entry could be read |
+//! | the same | revoked by a CRL of this scope; by a full CRL also one made otherwise | stays revoked; counted as `missing` unless it expired |
+//! | the same | revoked or on hold by a CRL of another scope | nothing: of those certificates this one does not speak |
+//!
+//! What a delta does not list is as it was.
 
 mod cause;
 mod compare;
@@ -31,15 +36,16 @@ mod import;
 mod kept;
 mod read;
 mod refusal;
+mod scope;
 mod signature;
 mod table;
 
 use std::sync::Arc;
 
 use crate::{
-    asn1::Certificate,
+    asn1::{Certificate, CrlNumber},
     change::{Action, Change, Evidence, Refusal},
-    identity::IssuerId,
+    identity::{IssuerId, SerialNumber},
 };
 
 use super::{
@@ -51,7 +57,7 @@ use kept::Kept;
 use table::Table;
 
 pub use cause::{CrlCause, Digits, SerialFault};
-pub use evidence_sink::{EvidenceOutcome, EvidenceSink, KnownRevocation};
+pub use evidence_sink::{EvidenceOutcome, EvidenceSink, KnownRevocation, KnownStatus};
 pub use import::{CrlImportError, CrlImportOptions, import_crl};
 pub use read::UnjudgedCrl;
 pub use refusal::CrlRefusal;
@@ -80,12 +86,24 @@ pub struct Crl {
     table: Option<Table>,
     /// From then on: the entries for which something is left to do.
     left: Vec<u32>,
+    /// BaseCRLNumber of a delta.
+    base: Option<CrlNumber>,
+    /// What a delta says is not listed any more, each serial once.
+    removals: Vec<Removal>,
     entry_count: u64,
     /// Entries that bring nothing new: said before in the CRL, or known to the ledger.
     settled: u64,
     /// Those of them that the ledger has in other words.
     differing: u64,
     problems: Problems<CrlCause>,
+}
+
+/// An entry of a delta with the reason removeFromCRL.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Removal {
+    serial: SerialNumber,
+    /// Where its place among the entries is kept.
+    offset: u32,
 }
 
 impl Crl {

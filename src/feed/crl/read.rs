@@ -5,21 +5,18 @@ use std::io::BufRead;
 use aws_lc_rs::digest;
 
 use crate::{
-    asn1::{CrlReason, TimeError, UnixTime},
-    change::{Evidence, REVOCATION_AHEAD_MAX, RevocationClaim},
-    crl::{
-        CrlError, CrlExtensions, CrlReader, Entry, Head, IssuingDistributionPoint, Limits,
-        RawEntry, Tap, Time,
-    },
+    asn1::{CrlNumber, CrlReason, TimeError, UnixTime},
+    change::{Evidence, ExpectedScope, REVOCATION_AHEAD_MAX, RevocationClaim},
+    crl::{CrlError, CrlReader, Entry, Head, Limits, RawEntry, Tap, Time},
     feed::problems::{self, Problem, Problems, Unit},
     identity::{IssuerId, SerialNumber},
     signer::{Name, SignedOctets},
 };
 
 use super::{
-    Authority, Crl, CrlCause, CrlRefusal, Digits, SerialFault,
+    Authority, Crl, CrlCause, CrlRefusal, Digits, Removal, SerialFault,
     kept::{Full, Kept, KeptEntry},
-    signature,
+    scope, signature,
     table::{Place, Table},
 };
 
@@ -56,11 +53,17 @@ impl<R: BufRead> UnjudgedCrl<R> {
         &self.reader.head().issuer_der
     }
 
-    /// Reads the rest, and judges all of it at `now` as one of this issuer's.
+    /// Reads the rest, and judges all of it at `now` as one of this issuer's, of one of the scopes
+    /// `expected`.
     ///
     /// # Errors
     /// [`CrlRefusal`]. Entries that are bad for themselves are problems of the CRL instead.
-    pub fn read(self, authority: &Authority<'_>, now: UnixTime) -> Result<Crl, CrlRefusal> {
+    pub fn read(
+        self,
+        authority: &Authority<'_>,
+        expected: &[ExpectedScope],
+        now: UnixTime,
+    ) -> Result<Crl, CrlRefusal> {
         let Self {
             mut reader,
             mut digests,
@@ -78,7 +81,10 @@ impl<R: BufRead> UnjudgedCrl<R> {
         }
         let tail = reader.finish(&mut digests)?;
         let extensions = tail.extensions()?;
-        check_scope(&extensions)?;
+        let scope = scope::of(&extensions, expected)?;
+        if extensions.base_crl_number.is_some() && extensions.crl_number.is_none() {
+            return Err(CrlRefusal::DeltaWithoutNumber);
+        }
         if let Some(refusal) = collected.refusal.take() {
             return Err(refusal);
         }
@@ -90,13 +96,16 @@ impl<R: BufRead> UnjudgedCrl<R> {
         )?;
         let next_update = check_times(&head, now)?;
         let evidence = Evidence {
+            scope,
             this_update: head.this_update,
             next_update,
             crl_number: extensions.crl_number,
             crl_sha256: sha256(digests.whole.finish()),
             entry_count: 0,
+            complete_sha256: None,
         };
-        Ok(collected.settle(authority.id, tail.entry_count, evidence))
+        let base = extensions.base_crl_number;
+        Ok(collected.settle(authority.id, tail.entry_count, evidence, base))
     }
 }
 
@@ -124,46 +133,6 @@ fn sha256(digest: digest::Digest) -> [u8; 32] {
     octets
 }
 
-/// Whether the CRL speaks of all certificates of its issuer, and of no others.
-fn check_scope(extensions: &CrlExtensions) -> Result<(), CrlRefusal> {
-    if let Some(base) = extensions.base_crl_number {
-        return Err(CrlRefusal::Delta { base });
-    }
-    if let Some(point) = &extensions.issuing_distribution_point {
-        check_distribution_point(point)?;
-    }
-    match extensions.unknown_critical {
-        Some(oid) => Err(CrlRefusal::CriticalExtension { oid }),
-        None => Ok(()),
-    }
-}
-
-/// An issuing distribution point that says no more than a full CRL without one is passed over.
-fn check_distribution_point(point: &IssuingDistributionPoint) -> Result<(), CrlRefusal> {
-    let partial = |part| Err(CrlRefusal::Partial { part });
-    if point.indirect_crl {
-        return Err(CrlRefusal::Indirect { entry: None });
-    }
-    if point.only_contains_user_certs {
-        return partial("end-entity certificates");
-    }
-    if point.only_contains_ca_certs {
-        return partial("CA certificates");
-    }
-    if point.only_contains_attribute_certs {
-        return partial("attribute certificates");
-    }
-    if point.only_some_reasons.is_some() {
-        return Err(CrlRefusal::SomeReasons);
-    }
-    match &point.distribution_point {
-        Some(name) => Err(CrlRefusal::Partitioned {
-            point: name.uri().map(str::to_owned),
-        }),
-        None => Ok(()),
-    }
-}
-
 /// Whether the CRL holds now; gives nextUpdate.
 fn check_times(head: &Head, now: UnixTime) -> Result<UnixTime, CrlRefusal> {
     let this_update = head.this_update;
@@ -187,6 +156,8 @@ fn check_times(head: &Head, now: UnixTime) -> Result<UnixTime, CrlRefusal> {
 pub(super) struct Collected {
     kept: Kept,
     good: usize,
+    /// Only of a delta they are good.
+    removals: Vec<Removal>,
     problems: Problems<CrlCause>,
     /// What an entry says that forbids to use any.
     refusal: Option<CrlRefusal>,
@@ -198,6 +169,7 @@ impl Collected {
         Self {
             kept: Kept::default(),
             good: 0,
+            removals: Vec::new(),
             problems: Problems::of(Unit::Entry),
             refusal: None,
             dates: Dates::default(),
@@ -213,9 +185,15 @@ impl Collected {
             judge(&entry, &mut self.dates)
         });
         let added = match judged {
-            Ok(entry) => {
+            Ok(Judged::Revoked(entry)) => {
                 self.good = self.good.saturating_add(1);
                 self.kept.push(&entry)
+            }
+            Ok(Judged::Removed(serial)) => {
+                let offset = u32::try_from(self.kept.end()).unwrap_or(u32::MAX);
+                self.removals.push(Removal { serial, offset });
+                // Holds its place.
+                self.kept.push_bad()
             }
             Err(cause) => {
                 self.problems
@@ -228,17 +206,26 @@ impl Collected {
         })
     }
 
-    /// Leaves each serial number once, or not at all where its entries contradict each other.
-    pub(super) fn settle(self, issuer: IssuerId, entry_count: u32, evidence: Evidence) -> Crl {
+    /// Leaves each serial number once, or not at all where its entries contradict each other. `base` is
+    /// the BaseCRLNumber of a delta.
+    pub(super) fn settle(
+        self,
+        issuer: IssuerId,
+        entry_count: u32,
+        evidence: Evidence,
+        base: Option<CrlNumber>,
+    ) -> Crl {
         let Self {
             kept,
             good,
+            mut removals,
             mut problems,
             ..
         } = self;
         let mut table = Table::new(&kept, good, issuer);
         let mut repeated: Vec<Place> = Vec::new();
-        let mut contradictions: Vec<(Place, Place)> = Vec::new();
+        // With the offset of one that says something else.
+        let mut contradictions: Vec<(Place, u32)> = Vec::new();
         table.each_repetition(&kept, |same| {
             let Some((first, rest)) = same.split_first() else {
                 return;
@@ -248,25 +235,52 @@ impl Collected {
                 None => repeated.extend(rest),
                 Some(different) => contradictions.extend(same.iter().map(|place| {
                     let agrees = says(place) == says(first);
-                    (*place, *if agrees { different } else { first })
+                    (*place, if agrees { different } else { first }.offset)
                 })),
             }
+        });
+        let settled = contradictions.iter().map(|(place, _)| place);
+        for place in repeated.iter().chain(settled) {
+            table.settle(*place);
+        }
+        let mut removal_count = removals.len();
+        removals.sort_unstable_by(|a, b| {
+            let key = |removal: &Removal| (removal.serial, removal.offset);
+            let ((a, a_offset), (b, b_offset)) = (key(a), key(b));
+            (a.as_bytes(), a_offset).cmp(&(b.as_bytes(), b_offset))
+        });
+        if base.is_some() {
+            removals.dedup_by_key(|removal| removal.serial);
+        }
+        removals.retain(|removal| {
+            let Removal { serial, offset } = *removal;
+            let listed = base.and_then(|_| table.find(&kept, &serial));
+            let cause = match (base, listed) {
+                (Some(_), None) => return true,
+                (None, _) => CrlCause::RemoveFromCrl { serial },
+                (Some(_), Some(place)) => {
+                    if !table.is_settled(place) {
+                        contradictions.push((place, offset));
+                        table.settle(place);
+                    }
+                    let other = kept.number(place.offset);
+                    CrlCause::Contradiction { serial, other }
+                }
+            };
+            problems.push_at(u64::from(offset), || problem(kept.number(offset), cause));
+            removal_count = removal_count.saturating_sub(1);
+            false
         });
         for (place, other) in &contradictions {
             let Some(KeptEntry { serial, .. }) = kept.at(place.offset) else {
                 continue;
             };
             problems.push_at(u64::from(place.offset), || {
-                let other = kept.number(other.offset);
+                let other = kept.number(*other);
                 let cause = CrlCause::Contradiction { serial, other };
                 problem(kept.number(place.offset), cause)
             });
         }
-        let settled = contradictions.iter().map(|(place, _)| place);
-        for place in repeated.iter().chain(settled) {
-            table.settle(*place);
-        }
-
         let listed = good
             .saturating_sub(repeated.len())
             .saturating_sub(contradictions.len());
@@ -279,8 +293,11 @@ impl Collected {
             kept,
             table: Some(table),
             left: Vec::new(),
+            base,
+            removals,
             entry_count: u64::from(entry_count),
-            settled: u64::try_from(repeated.len()).unwrap_or(u64::MAX),
+            settled: u64::try_from(repeated.len().saturating_add(removal_count))
+                .unwrap_or(u64::MAX),
             differing: 0,
             problems,
         }
@@ -307,7 +324,7 @@ fn refusal(number: u32, entry: &Entry<'_>) -> Option<CrlRefusal> {
 }
 
 /// An entry as a change, or why it is none.
-fn judge(entry: &Entry<'_>, dates: &mut Dates) -> Result<KeptEntry, CrlCause> {
+fn judge(entry: &Entry<'_>, dates: &mut Dates) -> Result<Judged, CrlCause> {
     let serial = serial_number(entry.serial_number)?;
     let revocation_time = dates
         .read(entry.revocation_date)
@@ -315,17 +332,25 @@ fn judge(entry: &Entry<'_>, dates: &mut Dates) -> Result<KeptEntry, CrlCause> {
     let reason = match entry.extensions.reason_code {
         // unspecified should be said by leaving the extension out (RFC 5280 §5.3.1).
         None | Some(0) => None,
-        Some(8) => return Err(CrlCause::RemoveFromCrl { serial }),
+        Some(8) => return Ok(Judged::Removed(serial)),
         Some(code) => Some(CrlReason::from_code(code).ok_or(CrlCause::Reason { serial, code })?),
     };
-    Ok(KeptEntry {
+    Ok(Judged::Revoked(KeptEntry {
         serial,
         claim: RevocationClaim {
             revocation_time,
             reason,
             invalidity_date: entry.extensions.invalidity_date,
         },
-    })
+    }))
+}
+
+/// What an entry says of its certificate.
+enum Judged {
+    /// It is revoked.
+    Revoked(KeptEntry),
+    /// It is not listed any more (removeFromCRL, RFC 5280 §5.3.1).
+    Removed(SerialNumber),
 }
 
 fn serial_number(content: &[u8]) -> Result<SerialNumber, CrlCause> {

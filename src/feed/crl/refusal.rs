@@ -6,6 +6,7 @@ use const_oid::ObjectIdentifier;
 
 use crate::{
     asn1::{CrlNumber, UnixTime},
+    change::{CertificateKind, CrlScope, ExpectedScope},
     crl::{CrlError, CrlExtensionsError},
     signer::{Name, SignatureAlgorithmError, SignatureFault},
 };
@@ -34,15 +35,34 @@ pub enum CrlRefusal {
         /// subject of the issuer's certificate.
         expected: Box<Name>,
     },
-    /// A delta.
+    /// A delta of a scope of which nothing complete was taken.
     #[error(
         "it is a delta CRL, which lists only what changed since the CRL with the number {base} \
-         (RFC 5280 §5.2.4): import the full CRL"
+         (RFC 5280 §5.2.4), and no full CRL was taken yet that it could be added to: import the full \
+         CRL first"
     )]
-    Delta {
+    DeltaAlone {
         /// BaseCRLNumber
         base: CrlNumber,
     },
+    /// A delta that what was taken is too old for.
+    #[error(
+        "it is a delta CRL, which lists only what changed since the CRL with the number {base} \
+         (RFC 5280 §5.2.4), and the newest that was taken {}: import the full CRL first",
+        HasNumber(*known)
+    )]
+    DeltaAhead {
+        /// BaseCRLNumber
+        base: CrlNumber,
+        /// The number of what was taken.
+        known: Option<CrlNumber>,
+    },
+    /// A delta that has no number of its own.
+    #[error(
+        "it is a delta CRL without a CRLNumber (RFC 5280 §5.2.3, §5.2.4), so nothing says what it \
+         follows: import the full CRL"
+    )]
+    DeltaWithoutNumber,
     /// Indirect by its IDP or by an entry.
     #[error(
         "it is an indirect CRL{} (RFC 5280 §5.2.5, §5.3.3), which is not supported: import the CRL \
@@ -53,24 +73,43 @@ pub enum CrlRefusal {
         /// The entry that names another issuer; `None` where the IDP says so.
         entry: Option<u32>,
     },
-    /// Only part of the certificates.
+    /// Of no public key certificates.
     #[error(
-        "it lists {part} alone (issuingDistributionPoint, RFC 5280 §5.2.5): import the full CRL of \
-         the issuer"
+        "it lists attribute certificates alone (issuingDistributionPoint, RFC 5280 §5.2.5), of which \
+         nothing is answered"
     )]
-    Partial {
-        /// Which part.
-        part: &'static str,
+    AttributeCertificates,
+    /// Of one kind of certificates alone, and of another alone.
+    #[error(
+        "its issuingDistributionPoint has two of onlyContainsUserCerts, onlyContainsCACerts and \
+         onlyContainsAttributeCerts, of which RFC 5280 §5.2.5 allows one"
+    )]
+    SeveralKinds,
+    /// Of a scope that is not expected.
+    #[error(
+        "{} (RFC 5280 §5.2.5), and {} expected. {}",
+        Lists(*certificates, points.as_deref()),
+        Expected(expected),
+        Remedy(*certificates, points.as_deref())
+    )]
+    OtherScope {
+        /// What it lists.
+        certificates: CertificateKind,
+        /// The URIs of its distribution point, if it has one; none where that has names of other kinds
+        /// alone.
+        points: Option<Vec<String>>,
+        /// What is expected.
+        expected: Vec<ExpectedScope>,
     },
-    /// Of one distribution point among several.
+    /// Of several distribution points that are told apart.
     #[error(
-        "it is partitioned: it lists the certificates of the distribution point {} alone \
-         (RFC 5280 §5.2.5): import the full CRL of the issuer",
-        point.as_deref().unwrap_or("that it names")
+        "its issuingDistributionPoint has the names of several scopes that are configured, {}: say \
+         which of them it is, with --scope",
+        Listed(named)
     )]
-    Partitioned {
-        /// The first URI of the distribution point.
-        point: Option<String>,
+    SeveralScopes {
+        /// Those scopes.
+        named: Vec<CrlScope>,
     },
     /// Only some reasons.
     #[error(
@@ -190,6 +229,16 @@ pub enum CrlRefusal {
         /// That of the CRL before.
         known: CrlNumber,
     },
+    /// Without a number after one that had one.
+    #[error(
+        "it has no CRLNumber, and the CRL that was taken before it has {known} (RFC 5280 §5.2.3 \
+         demands one): without it nothing tells whether an older one comes after it. Have the CA number \
+         its CRLs again"
+    )]
+    NoCrlNumber {
+        /// That of the CRL before.
+        known: CrlNumber,
+    },
     /// Much of the CRL before is gone.
     #[error(
         "it lacks {lost} of the {listed} certificates that the CRL before it listed. If the CA means \
@@ -212,6 +261,95 @@ impl fmt::Display for ByEntry {
             Some(entry) => write!(f, " (entry {entry} names the certificate's issuer)"),
             None => Ok(()),
         }
+    }
+}
+
+/// `has the number 0x07 (7)`, or that it has none.
+struct HasNumber(Option<CrlNumber>);
+
+impl fmt::Display for HasNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(number) => write!(f, "has the number {number}"),
+            None => f.write_str("has no number"),
+        }
+    }
+}
+
+/// What a CRL lists, as its issuingDistributionPoint says.
+struct Lists<'a>(CertificateKind, Option<&'a [String]>);
+
+impl fmt::Display for Lists<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(certificates, points) = self;
+        let kind = match certificates {
+            CertificateKind::All if points.is_none() => return f.write_str("it is a full CRL"),
+            CertificateKind::All => "certificates",
+            CertificateKind::User => "end-entity certificates",
+            CertificateKind::Ca => "CA certificates",
+        };
+        match points {
+            None => write!(f, "it lists {kind} alone"),
+            Some([]) => write!(
+                f,
+                "it is partitioned: it lists the {kind} of a distribution point alone that is no URI"
+            ),
+            Some(points) => write!(
+                f,
+                "it is partitioned: it lists the {kind} of the distribution point {} alone",
+                points.join(" or ")
+            ),
+        }
+    }
+}
+
+/// What is expected, with its verb.
+struct Expected<'a>(&'a [ExpectedScope]);
+
+impl fmt::Display for Expected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |scope: &ExpectedScope| match scope {
+            ExpectedScope::Full => "the full CRL".to_owned(),
+            ExpectedScope::User => "that of end-entity certificates".to_owned(),
+            ExpectedScope::Ca => "that of CA certificates".to_owned(),
+            ExpectedScope::Point(uri) => format!("that of {uri}, octet for octet,"),
+        };
+        match self.0 {
+            [] => f.write_str("none is"),
+            [one] => write!(f, "{} is", name(one)),
+            // A CA may have thousands of shards.
+            [one, other] => write!(f, "{} or {} is", name(one), name(other)),
+            [one, others @ ..] => write!(f, "{} or one of {} others is", name(one), others.len()),
+        }
+    }
+}
+
+/// What to do about it.
+struct Remedy<'a>(CertificateKind, Option<&'a [String]>);
+
+impl fmt::Display for Remedy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scope = match self {
+            Self(CertificateKind::All, None) => "full",
+            Self(CertificateKind::User, None) => "user",
+            Self(CertificateKind::Ca, None) => "ca",
+            Self(_, Some([])) => return f.write_str("Import the full CRL of the issuer"),
+            Self(_, Some([first, ..])) => first,
+        };
+        write!(
+            f,
+            "Import the full CRL of the issuer, or, if this is one of several that together list every \
+             certificate of it, say so: --scope {scope}, or this scope in the configuration"
+        )
+    }
+}
+
+struct Listed<'a>(&'a [CrlScope]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let points = self.0.iter().filter_map(|scope| scope.point.as_deref());
+        f.write_str(&points.collect::<Vec<_>>().join(" and "))
     }
 }
 

@@ -287,7 +287,12 @@ fn a_report_travels_as_json() {
             + r#""bad":1,"refused":0,"skipped":0,"errors":[{"line":1,"column":1,"#
             + r#""excerpt":"bad","cause":"1 tab-separated field(s) where index.txt has 6"}]}"#
     );
-    assert_eq!(serde_json::from_str::<ImportReport>(&json).unwrap(), report);
+    // Places are for who reads the source again, in the same process.
+    let told = ImportReport {
+        left_out: Vec::new(),
+        ..report
+    };
+    assert_eq!(serde_json::from_str::<ImportReport>(&json).unwrap(), told);
 }
 
 proptest! {

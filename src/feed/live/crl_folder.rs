@@ -202,6 +202,7 @@ impl CrlFolderSource {
         let file = open(&path).map_err(|error| FeedError::of_path(&path, &error))?;
         let request = ImportRequest::Crl {
             accept_shrink: desk.is_accepted(),
+            scope: None,
         };
         let place = path.display().to_string();
         // One that is torn has no signature: what is taken is whole.

@@ -14,8 +14,10 @@
 
 mod certificate_folder;
 mod crl_folder;
+mod crl_url;
 mod csv;
 mod error;
+mod fetch;
 mod index;
 mod known_lines;
 mod rows;
@@ -34,6 +36,7 @@ use super::{ImportReport, ImportRequest};
 
 pub use certificate_folder::CertificateFolderSource;
 pub use crl_folder::CrlFolderSource;
+pub use crl_url::CrlUrlSource;
 pub use csv::CsvSource;
 pub use error::{FeedError, FeedErrorKind};
 pub use index::IndexSource;

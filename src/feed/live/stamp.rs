@@ -32,7 +32,7 @@ impl Stamp {
     }
 }
 
-/// For so long after a file got a stamp it is read again although the stamp is the same. The times in it
+/// So long after a file got a stamp it is read once more although the stamp is the same. The times in it
 /// have the granularity of the file system's clock (4 ms on local disks, up to 2 s elsewhere): who
 /// writes the same number of octets twice within it leaves the same stamp.
 pub(super) const UNSETTLED_SECS: u64 = 3;

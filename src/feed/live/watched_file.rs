@@ -44,6 +44,8 @@ struct Seen {
     stamp: Stamp,
     /// When it was seen with this stamp first.
     since: UnixTime,
+    /// Whether it was read again when the stamp had settled.
+    is_settled: bool,
     /// Why it was refused; it is not read again before it changes.
     refused: Option<FeedError>,
     /// When lines that lay ahead of the clock are tried again.
@@ -51,10 +53,15 @@ struct Seen {
 }
 
 impl Seen {
+    /// Whether nothing can have changed; once the stamp has settled it is looked at once more.
     fn is_as_before(&self, stamp: &Stamp, now: UnixTime) -> bool {
         self.stamp == *stamp
-            && now.since(self.since).as_secs() >= UNSETTLED_SECS
+            && (self.is_settled || !self.has_settled(now))
             && self.retry.is_none_or(|retry| now < retry)
+    }
+
+    fn has_settled(&self, now: UnixTime) -> bool {
+        now.since(self.since).as_secs() >= UNSETTLED_SECS
     }
 }
 
@@ -248,9 +255,9 @@ impl LiveSource for WatchedFile {
                 Some(error) => Err(error.clone()),
             };
         }
-        let since = match &self.seen {
-            Some(seen) if seen.stamp == stamp => seen.since,
-            _ => now,
+        let (since, is_settled) = match &self.seen {
+            Some(seen) if seen.stamp == stamp => (seen.since, seen.has_settled(now)),
+            _ => (now, false),
         };
         let file = open(&self.path).map_err(|error| FeedError::of_path(&self.path, &error))?;
         // Of the file that is read, which may be another by now.
@@ -276,6 +283,7 @@ impl LiveSource for WatchedFile {
         self.seen = Some(Seen {
             stamp,
             since,
+            is_settled,
             refused,
             retry,
         });
@@ -302,3 +310,6 @@ const AHEAD_RETRY: Duration = Duration::from_secs(60);
 /// A look at a file costs nothing.
 pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(15);
 const READ_OCTETS: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests;
