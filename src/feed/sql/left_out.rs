@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::feed::{ImportReport, PROBLEMS_SHOWN_MAX, Problem};
 
-/// The rows that are left out.
+/// The rows of one table that are left out.
 #[derive(Debug, Default)]
 pub(super) struct LeftOut {
     /// By what they are called: the problem, and the number of the sweep that saw it last.
@@ -48,12 +48,18 @@ impl LeftOut {
         self.untold = self.untold.saturating_add(all.saturating_sub(told));
     }
 
-    /// Makes of a poll's report one that tells of all that is left out.
-    pub(super) fn complete(&self, report: &mut ImportReport) {
-        let rows = u64::try_from(self.rows.len()).unwrap_or(u64::MAX);
-        let all = rows.saturating_add(self.untold);
-        report.bad = all.saturating_sub(report.refused);
-        let problems = self.rows.values().map(|(problem, _)| problem.clone());
+    /// Makes of a poll's report one that tells of all that is left out of all tables.
+    pub(super) fn complete<'a>(
+        all: impl Iterator<Item = &'a Self> + Clone,
+        report: &mut ImportReport,
+    ) {
+        let count = |one: &Self| {
+            let rows = u64::try_from(one.rows.len()).unwrap_or(u64::MAX);
+            rows.saturating_add(one.untold)
+        };
+        let left_out: u64 = all.clone().map(count).sum();
+        report.bad = left_out.saturating_sub(report.refused);
+        let problems = all.flat_map(|one| one.rows.values().map(|(problem, _)| problem.clone()));
         report.errors = problems.take(PROBLEMS_SHOWN_MAX).collect();
     }
 }

@@ -14,7 +14,10 @@
 //! that has worked for [`SLICE`] stops there and asks to be called again, so that it does not keep other
 //! feeds waiting.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -59,7 +62,8 @@ struct State {
     address: SqlAddress,
     reader: Reader,
     memory: Memory,
-    left_out: LeftOut,
+    /// Of each table, by its name.
+    left_out: BTreeMap<&'static str, LeftOut>,
 }
 
 impl SqlSource {
@@ -103,7 +107,7 @@ impl SqlSource {
             address,
             reader,
             memory,
-            left_out: LeftOut::default(),
+            left_out: BTreeMap::new(),
         })
     }
 }
@@ -148,7 +152,7 @@ struct Poll<'a> {
     source: &'a SqlSource,
     address: &'a SqlAddress,
     reader: &'a mut Reader,
-    left_out: &'a mut LeftOut,
+    left_out: &'a mut BTreeMap<&'static str, LeftOut>,
     desk: &'a dyn FeedDesk,
     now: UnixTime,
     begun: Instant,
@@ -279,7 +283,7 @@ impl Poll<'_> {
             let Some(sweep) = self.begin_sweep(part, plan, kept)? else {
                 return Ok(());
             };
-            self.left_out.begin_sweep();
+            self.left_out.entry(part.name).or_default().begin_sweep();
             kept.sweep = Some(sweep);
         }
         let mut pages = self.pages_a_poll(plan, kept);
@@ -349,7 +353,7 @@ impl Poll<'_> {
         kept: &mut PartMemory,
         sweep: &Sweep,
     ) -> Result<(), FeedError> {
-        self.left_out.end_sweep();
+        self.left_out.entry(part.name).or_default().end_sweep();
         let before = kept.swept.as_ref().map_or(0, |swept| swept.rows);
         let now = sweep.rows;
         if now == 0 && before == 0 && !part.may_be_empty && !self.desk.is_accepted() {
@@ -421,7 +425,8 @@ impl Poll<'_> {
         let last = page.said.last().map(|said| said.key.as_str());
         let place = format!("{}: {} to {}", self.address, part.name, last.unwrap_or("-"));
         let report = self.desk.take(&place, &rows)?;
-        self.left_out.page(rows.names(), &report);
+        let left_out = self.left_out.entry(part.name).or_default();
+        left_out.page(rows.names(), &report);
         match &mut self.report {
             None => self.report = Some(report),
             Some(all) => add(all, report),
@@ -449,7 +454,7 @@ impl Poll<'_> {
         let mut polled = match self.report.take() {
             None => Polled::unchanged(),
             Some(mut report) => {
-                self.left_out.complete(&mut report);
+                LeftOut::complete(self.left_out.values(), &mut report);
                 Polled::imported(report)
             }
         };
