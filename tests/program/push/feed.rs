@@ -44,6 +44,7 @@ fn an_issuer_whose_client_is_silent_goes_stale_and_an_empty_batch_ends_it() {
         "tryLater, not {answer:?}"
     );
     pusher.push("heartbeat", "[]").expect(200);
+    server.wait_for("fresh again");
     let answer = Answer::of(&server.ask(Hash::Sha1, "0A"));
     answer.single();
 }
