@@ -136,7 +136,14 @@ fn every_reader_accepts(ca: &Arc<OpensslCa>) {
     // The same as `openssl ca` makes of its database.
     let theirs = ca.path("theirs.crl");
     ca.openssl("ca -config openssl.cnf -gencrl -crldays 7 -out theirs.crl");
-    assert_eq!(ours.entries, read(ca, &theirs).entries);
+    let mut theirs = read(ca, &theirs).entries;
+    for (_, _, reason, _) in &mut theirs {
+        // It copies the word also where a full CRL has no use for it (RFC 5280 §5.3.1).
+        if reason == "removeFromCRL" {
+            *reason = "unspecified".to_owned();
+        }
+    }
+    assert_eq!(ours.entries, theirs);
 }
 
 #[test]

@@ -76,7 +76,7 @@ const CRLS: &[(&str, Verdict, &str)] = &[
     ),
     (
         "crl_idp_fullname_only_aa",
-        Refused(&["attribute certificates alone"]),
+        Refused(&["attribute certificates"]),
         SCOPE,
     ),
     (
@@ -84,15 +84,11 @@ const CRLS: &[(&str, Verdict, &str)] = &[
         Refused(&["partitioned", "end-entity certificates"]),
         SCOPE,
     ),
-    (
-        "crl_idp_only_ca",
-        Refused(&["CA certificates alone"]),
-        SCOPE,
-    ),
+    ("crl_idp_only_ca", Refused(&["CA certificates"]), SCOPE),
     ("crl_idp_reasons_only", Refused(&["onlySomeReasons"]), SCOPE),
     (
         "crl_idp_relative_user_all_reasons",
-        Refused(&["end-entity certificates alone"]),
+        Refused(&["end-entity certificates"]),
         SCOPE,
     ),
     (

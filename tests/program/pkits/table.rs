@@ -266,8 +266,8 @@ pub const OTHERS: &[Row] = &[
         "deltaCRLCA2deltaCRL",
         "deltaCRLCA2Cert",
         &[],
-        Refused(&["delta"]),
-        "RFC 5280 §5.2.4: a delta says nothing of what did not change",
+        Delta(&[("02", "revoked")]),
+        "RFC 5280 §5.2.4, PKITS 4.15.8 and 4.15.9: it changes nothing",
     ),
     row(
         "deltaCRLCA3deltaCRL",
