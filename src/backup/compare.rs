@@ -307,21 +307,29 @@ impl<'a> Comparison<'a> {
                 with: Vec::new(),
             };
             let source = source(&format!("entry {sequence}, by which all were revoked"));
-            match self
-                .ledger
-                .revoke_issuer(&order, &source, self.now_ms)?
-                .outcome
-            {
+            let now_ms = self.judged_at([order.claim].iter());
+            match self.ledger.revoke_issuer(&order, &source, now_ms)?.outcome {
                 Outcome::Applied { .. } => self.lacking.issuers.push(label.to_string()),
                 Outcome::Unchanged => {}
                 Outcome::Refused(refusal) => {
-                    self.lacking
-                        .refused
-                        .push(format!("issuer {label:?} as a whole: {refusal}"));
+                    return Err(BackupError::NotReentered {
+                        what: format!("all certificates of {label:?} (entry {sequence})"),
+                        why: refusal.to_string(),
+                    });
                 }
             }
         }
         Ok(())
+    }
+
+    /// The time at which entries are judged and recorded. This host's clock may be behind: what was
+    /// recorded before is no claim about the future then.
+    fn judged_at<'c>(&self, claims: impl Iterator<Item = &'c RevocationClaim>) -> u64 {
+        claims
+            .map(|claim| claim.revocation_time)
+            .chain([self.traces.newest_time()])
+            .map(|time| time.as_secs().saturating_mul(1_000))
+            .fold(self.now_ms, u64::max)
     }
 
     /// Whether the ledger that is set aside has all of what is as of `sequence`.
@@ -391,14 +399,30 @@ impl<'a> Comparison<'a> {
                 Submission::new(changes, &waiting.source)
             })
             .collect();
-        let committed = self.ledger.commit_all(&submissions, self.now_ms)?;
-        for (Waiting { mut told, .. }, outcome) in waiting.into_iter().zip(committed.outcomes) {
+        let claims = waiting
+            .iter()
+            .filter_map(|waiting| match &waiting.change.action {
+                Action::Revoke { claim, .. } | Action::Correct(claim) => Some(claim),
+                _ => None,
+            });
+        let now_ms = self.judged_at(claims);
+        let committed = self.ledger.commit_all(&submissions, now_ms)?;
+        for (waiting, outcome) in waiting.into_iter().zip(committed.outcomes) {
+            let Waiting {
+                change, mut told, ..
+            } = waiting;
             match outcome {
                 Outcome::Unchanged => {}
                 Outcome::Refused(refusal) => {
                     let Reentered { issuer, serial, .. } = &told;
-                    let line = format!("serial {serial} of {issuer:?}: {refusal}");
-                    self.lacking.refused.push(line);
+                    let what = format!("serial {serial} of {issuer:?}");
+                    if self.would_be_milder(&change)? {
+                        return Err(BackupError::NotReentered {
+                            what: format!("{what} ({})", told.evidence),
+                            why: refusal.to_string(),
+                        });
+                    }
+                    self.lacking.refused.push(format!("{what}: {refusal}"));
                 }
                 Outcome::Applied { sequence } => {
                     told.sequence = Some(sequence);
@@ -415,6 +439,25 @@ impl<'a> Comparison<'a> {
         }
         Ok(())
     }
+
+    /// Whether the ledger would show a certificate milder than a refused change has it.
+    fn would_be_milder(&self, change: &Change) -> Result<bool, LedgerError> {
+        if self.ledger.revoked_issuer(&change.issuer)?.is_some() {
+            return Ok(false);
+        }
+        let known = self.ledger.status(&change.issuer, &change.serial)?;
+        let own = known.and_then(|known| known.revocation);
+        Ok(is_milder(own.as_ref(), &change.action))
+    }
+}
+
+/// Whether a certificate that has this revocation, or none, is shown milder than `action` would have it.
+fn is_milder(own: Option<&Revocation>, action: &Action) -> bool {
+    let Action::Revoke { claim, .. } = action else {
+        return false;
+    };
+    let is_hold = claim.reason == Some(CrlReason::CertificateHold);
+    own.is_none_or(|own| own.is_hold() && !is_hold)
 }
 
 /// What the ledger lacks of a fact, and the entry that brings it; no entry where it is only to be told.
@@ -602,6 +645,28 @@ mod tests {
                     "{context}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_refused_revocation_stops_unless_the_ledger_is_as_strict() {
+        let revoke = |claim| Action::Revoke {
+            claim,
+            inventory: None,
+        };
+        let (hold, key) = (claim(9, HOLD), claim(9, KEY));
+        for (ledger, action, expected) in [
+            (None, revoke(key), true),
+            (None, revoke(hold), true),
+            (Some(hold), revoke(key), true),
+            (Some(hold), revoke(hold), false),
+            (Some(key), revoke(hold), false),
+            (Some(key), revoke(claim(8, KEY)), false),
+            (Some(key), Action::Correct(claim(8, KEY)), false),
+            (None, Action::Issue(Inventory::default()), false),
+        ] {
+            let own = known(5, ledger).revocation;
+            assert_eq!(is_milder(own.as_ref(), &action), expected, "{action:?}");
         }
     }
 
