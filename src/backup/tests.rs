@@ -198,3 +198,50 @@ fn a_revocation_that_is_refused_stops_the_restore() {
             .any(|name| name.contains("aside"))
     );
 }
+
+#[test]
+fn a_ledger_of_another_history_knows_no_better_than_the_answers() {
+    let key = claim(NOW, CrlReason::KeyCompromise);
+    let site = Site::new();
+    let ledger = Ledger::open(&site.ledger()).unwrap();
+    revoke(&ledger, "01", NOW);
+    let snapshot = ledger.snapshot().unwrap();
+    let sequence = snapshot.last_sequence();
+    let answers = (sequence, snapshot.entry_sha256(sequence).unwrap().unwrap());
+    drop((snapshot, ledger));
+    site.note(&[shown(Some("01"), sequence, key)]);
+
+    // Somebody went on from an older state.
+    std::fs::remove_dir_all(site.ledger()).unwrap();
+    let other = begun(&site.ledger());
+    for serial in ["01", "02", "03", "04", "05"] {
+        issue(&other, serial);
+    }
+    revoke(&other, "02", NOW);
+    drop(other);
+    let mut order = site.order(NOW);
+    order.answers = Some(answers);
+    site.restore(&order).unwrap();
+    assert_eq!(site.revocation("01"), Some(key));
+    assert_eq!(site.revocation("02"), Some(key));
+}
+
+#[test]
+fn the_ledger_that_the_answers_are_of_knows_better_than_they() {
+    let hold = claim(NOW, CrlReason::CertificateHold);
+    let site = Site::new();
+    let ledger = Ledger::open(&site.ledger()).unwrap();
+    let inventory = None;
+    let claim = hold;
+    enter(&ledger, "01", Action::Revoke { claim, inventory }, NOW);
+    let snapshot = ledger.snapshot().unwrap();
+    let sequence = snapshot.last_sequence();
+    let answers = (sequence, snapshot.entry_sha256(sequence).unwrap().unwrap());
+    enter(&ledger, "01", Action::Release, NOW);
+    drop((snapshot, ledger));
+    site.note(&[shown(Some("01"), sequence, hold)]);
+    let mut order = site.order(NOW);
+    order.answers = Some(answers);
+    site.restore(&order).unwrap();
+    assert_eq!(site.revocation("01"), None);
+}
