@@ -140,7 +140,9 @@ impl From<&BackupError> for ErrorClass {
             BackupError::Damaged { .. } => Self::Input,
             BackupError::OtherVersion { .. } => Self::NewerState,
             BackupError::UnderWay { .. } | BackupError::RestoreUnderWay { .. } => Self::Busy,
-            BackupError::RestoreInterrupted { .. } => Self::Damaged,
+            BackupError::RestoreInterrupted { .. } | BackupError::NotReentered { .. } => {
+                Self::Damaged
+            }
             BackupError::Ledger(error) => error.into(),
             _ => Self::Storage,
         }

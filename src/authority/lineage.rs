@@ -14,10 +14,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use aws_lc_rs::digest;
-
 use super::AuthorityError;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::Ledger;
 use crate::segment::{
     disk::{self, DiskError},
     names,
@@ -42,27 +40,14 @@ impl Lineage {
         ledger: &Ledger,
         speaks: bool,
     ) -> Result<Self, AuthorityError> {
-        let path = folder.join(NAME);
-        let newest = if path.exists() {
-            let known = disk::read(&path).map_err(storage)?;
-            let (sequence, digest) = parse(&known).ok_or_else(|| AuthorityError::NoLineage {
-                folder: folder.to_owned(),
-            })?;
-            if entry_digest(ledger, sequence)? != Some(digest)
-                && !goes_on_after(ledger, sequence, &digest)?
-            {
-                return Err(AuthorityError::OtherLedger {
+        let newest = match agreed(folder, ledger)? {
+            Some(sequence) => sequence,
+            None if speaks => {
+                return Err(AuthorityError::NoLineage {
                     folder: folder.to_owned(),
-                    sequence,
                 });
             }
-            sequence
-        } else if speaks {
-            return Err(AuthorityError::NoLineage {
-                folder: folder.to_owned(),
-            });
-        } else {
-            0
+            None => 0,
         };
         Ok(Self {
             folder: folder.to_owned(),
@@ -79,7 +64,7 @@ impl Lineage {
         if as_of <= *newest {
             return Ok(());
         }
-        if let Some(digest) = entry_digest(ledger, as_of)? {
+        if let Some(digest) = ledger.snapshot()?.entry_sha256(as_of)? {
             self.write(as_of, &digest).map_err(storage)?;
             *newest = as_of;
         }
@@ -97,20 +82,28 @@ fn storage(error: DiskError) -> AuthorityError {
     AuthorityError::Catalog(error.into())
 }
 
-/// SHA-256 of an entry; `None` when the ledger has no such entry.
-fn entry_digest(ledger: &Ledger, sequence: u64) -> Result<Option<[u8; 32]>, LedgerError> {
-    let octets = ledger.snapshot()?.entry_octets(sequence)?;
-    Ok(octets.map(|octets| {
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(digest::digest(&digest::SHA256, &octets).as_ref());
-        sha256
-    }))
-}
-
-/// Whether an epoch of the ledger was opened in view of a catalog that speaks for this entry.
-fn goes_on_after(ledger: &Ledger, sequence: u64, digest: &[u8; 32]) -> Result<bool, LedgerError> {
-    let opened = ledger.snapshot()?.opened_epochs()?;
-    Ok(opened.iter().any(|epoch| epoch.follows(sequence, digest)))
+/// The newest entry that the segments in a catalog's folder speak for, if the ledger goes on after it.
+/// `None` where nothing names one.
+///
+/// # Errors
+/// [`AuthorityError::OtherLedger`], [`AuthorityError::NoLineage`] where what names it cannot be read, or a
+/// disk that refuses.
+pub(crate) fn agreed(folder: &Path, ledger: &Ledger) -> Result<Option<u64>, AuthorityError> {
+    let path = folder.join(NAME);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let known = disk::read(&path).map_err(storage)?;
+    let (sequence, digest) = parse(&known).ok_or_else(|| AuthorityError::NoLineage {
+        folder: folder.to_owned(),
+    })?;
+    if !ledger.snapshot()?.goes_on_after(sequence, &digest)? {
+        return Err(AuthorityError::OtherLedger {
+            folder: folder.to_owned(),
+            sequence,
+        });
+    }
+    Ok(Some(sequence))
 }
 
 /// What the catalog in a folder remembers: the newest entry that its segments speak for, by number and
@@ -222,6 +215,8 @@ mod tests {
         // Restored from before, and gone on from there; and one that only reached the same number.
         for (name, serials) in [("shorter", &["01"][..]), ("other", &["01", "09", "03"])] {
             let ledger = ledger(&at(name), serials);
+            // Commands ask it before they write to the ledger.
+            assert!(agreed(folder.path(), &ledger).is_err(), "{name}");
             assert!(
                 matches!(
                     open(&ledger, true),

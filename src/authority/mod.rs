@@ -50,7 +50,7 @@ pub(crate) use error::with_causes;
 pub use error::{ErrorClass, OperationError};
 pub use feeding::{FeedBoard, FeedFault, FeedHealth, FeedState, Feeding};
 pub use issuer::{Issuer, Issuers};
-pub(crate) use lineage::remembered as remembered_by_catalog;
+pub(crate) use lineage::{agreed as agreed_with_catalog, remembered as remembered_by_catalog};
 pub use observer::{AuthorityStats, CrlStats, EvidenceStats, IssuerStats, SignerState};
 pub use push::PushOffice;
 pub use runtime::{Authority, AuthorityError};

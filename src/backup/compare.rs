@@ -4,7 +4,11 @@
 //! the ledger, and the higher one knows better. A ledger that is set aside is as of its last entry, a
 //! segment as of what its header says, a note of what clients were shown as of its own entry. The restored
 //! ledger's record is as of the certificate's own entry: where a trace contradicts it and is not older, the
-//! ledger lacks an entry.
+//! ledger lacks an entry. An entry of the new epoch is one that a trace brought, and older than no other.
+//!
+//! Numbers of different histories say nothing of one another. A ledger that is set aside knows better than
+//! answers and notes only if it goes on after the entry that the catalog names (`ledger.lineage`). What it
+//! has is weighed in any case.
 //!
 //! | ledger ↓ newest fact → | good | on hold | revoked |
 //! | --- | --- | --- | --- |
@@ -97,7 +101,12 @@ pub(super) struct Comparison<'a> {
     pub(super) traces: &'a Traces,
     pub(super) now_ms: u64,
     labels: HashMap<IssuerId, Arc<str>>,
-    /// Up to which number the ledger that is set aside was read whole, 0 for not.
+    /// The number of the first entry of the epoch that was opened for this.
+    begins_at: u64,
+    /// The newest entry that the catalog speaks for.
+    answers: Option<(u64, [u8; 32])>,
+    /// Up to which number the ledger that is set aside knows better than the catalog, 0 for not: it was
+    /// read whole, and the catalog was signed from it.
     set_aside_up_to: u64,
     waiting: Vec<Waiting>,
     strangers: u64,
@@ -124,6 +133,7 @@ impl<'a> Comparison<'a> {
     pub(super) fn new(
         ledger: &'a Ledger,
         traces: &'a Traces,
+        answers: Option<(u64, [u8; 32])>,
         now_ms: u64,
     ) -> Result<Self, LedgerError> {
         let labels = ledger.issuers()?.into_iter();
@@ -134,6 +144,8 @@ impl<'a> Comparison<'a> {
             labels: labels
                 .map(|issuer| (issuer.id, Arc::from(issuer.identity.label.as_str())))
                 .collect(),
+            begins_at: ledger.snapshot()?.epoch_begins_at(),
+            answers,
             set_aside_up_to: 0,
             waiting: Vec::new(),
             strangers: 0,
@@ -201,7 +213,11 @@ impl<'a> Comparison<'a> {
                 })?;
             }
         }
-        if whole_read {
+        let is_of_catalog = match &self.answers {
+            Some((sequence, sha256)) => snapshot.goes_on_after(*sequence, sha256)?,
+            None => false,
+        };
+        if whole_read && is_of_catalog {
             self.set_aside_up_to = aside.facts.last_sequence;
         }
         Ok(())
@@ -307,21 +323,29 @@ impl<'a> Comparison<'a> {
                 with: Vec::new(),
             };
             let source = source(&format!("entry {sequence}, by which all were revoked"));
-            match self
-                .ledger
-                .revoke_issuer(&order, &source, self.now_ms)?
-                .outcome
-            {
+            let now_ms = self.judged_at([order.claim].iter());
+            match self.ledger.revoke_issuer(&order, &source, now_ms)?.outcome {
                 Outcome::Applied { .. } => self.lacking.issuers.push(label.to_string()),
                 Outcome::Unchanged => {}
                 Outcome::Refused(refusal) => {
-                    self.lacking
-                        .refused
-                        .push(format!("issuer {label:?} as a whole: {refusal}"));
+                    return Err(BackupError::NotReentered {
+                        what: format!("all certificates of {label:?} (entry {sequence})"),
+                        why: refusal.to_string(),
+                    });
                 }
             }
         }
         Ok(())
+    }
+
+    /// The time at which entries are judged and recorded. This host's clock may be behind: what was
+    /// recorded before is no claim about the future then.
+    fn judged_at<'c>(&self, claims: impl Iterator<Item = &'c RevocationClaim>) -> u64 {
+        claims
+            .map(|claim| claim.revocation_time)
+            .chain([self.traces.newest_time()])
+            .map(|time| time.as_secs().saturating_mul(1_000))
+            .fold(self.now_ms, u64::max)
     }
 
     /// Whether the ledger that is set aside has all of what is as of `sequence`.
@@ -347,7 +371,7 @@ impl<'a> Comparison<'a> {
             return Ok(());
         };
         let known = self.ledger.status(&fact.issuer, &fact.serial)?;
-        let Some((what, action)) = lacks(known.as_ref(), fact) else {
+        let Some((what, action)) = lacks(known.as_ref(), fact, self.begins_at) else {
             return Ok(());
         };
         // Of a hold that had ended: the hold that is in force again.
@@ -391,14 +415,30 @@ impl<'a> Comparison<'a> {
                 Submission::new(changes, &waiting.source)
             })
             .collect();
-        let committed = self.ledger.commit_all(&submissions, self.now_ms)?;
-        for (Waiting { mut told, .. }, outcome) in waiting.into_iter().zip(committed.outcomes) {
+        let claims = waiting
+            .iter()
+            .filter_map(|waiting| match &waiting.change.action {
+                Action::Revoke { claim, .. } | Action::Correct(claim) => Some(claim),
+                _ => None,
+            });
+        let now_ms = self.judged_at(claims);
+        let committed = self.ledger.commit_all(&submissions, now_ms)?;
+        for (waiting, outcome) in waiting.into_iter().zip(committed.outcomes) {
+            let Waiting {
+                change, mut told, ..
+            } = waiting;
             match outcome {
                 Outcome::Unchanged => {}
                 Outcome::Refused(refusal) => {
                     let Reentered { issuer, serial, .. } = &told;
-                    let line = format!("serial {serial} of {issuer:?}: {refusal}");
-                    self.lacking.refused.push(line);
+                    let what = format!("serial {serial} of {issuer:?}");
+                    if self.would_be_milder(&change)? {
+                        return Err(BackupError::NotReentered {
+                            what: format!("{what} ({})", told.evidence),
+                            why: refusal.to_string(),
+                        });
+                    }
+                    self.lacking.refused.push(format!("{what}: {refusal}"));
                 }
                 Outcome::Applied { sequence } => {
                     told.sequence = Some(sequence);
@@ -415,10 +455,33 @@ impl<'a> Comparison<'a> {
         }
         Ok(())
     }
+
+    /// Whether the ledger would show a certificate milder than a refused change has it.
+    fn would_be_milder(&self, change: &Change) -> Result<bool, LedgerError> {
+        if self.ledger.revoked_issuer(&change.issuer)?.is_some() {
+            return Ok(false);
+        }
+        let known = self.ledger.status(&change.issuer, &change.serial)?;
+        let own = known.and_then(|known| known.revocation);
+        Ok(is_milder(own.as_ref(), &change.action))
+    }
+}
+
+/// Whether a certificate that has this revocation, or none, is shown milder than `action` would have it.
+fn is_milder(own: Option<&Revocation>, action: &Action) -> bool {
+    let Action::Revoke { claim, .. } = action else {
+        return false;
+    };
+    let is_hold = claim.reason == Some(CrlReason::CertificateHold);
+    own.is_none_or(|own| own.is_hold() && !is_hold)
 }
 
 /// What the ledger lacks of a fact, and the entry that brings it; no entry where it is only to be told.
-fn lacks(known: Option<&StatusRecord>, fact: &Fact) -> Option<(What, Option<Action>)> {
+fn lacks(
+    known: Option<&StatusRecord>,
+    fact: &Fact,
+    begins_at: u64,
+) -> Option<(What, Option<Action>)> {
     let hold = |claim: &RevocationClaim| claim.reason == Some(CrlReason::CertificateHold);
     let revoked = |claim: RevocationClaim| {
         let what = match hold(&claim) {
@@ -437,7 +500,7 @@ fn lacks(known: Option<&StatusRecord>, fact: &Fact) -> Option<(What, Option<Acti
             }
         };
     };
-    if known.sequence > fact.as_of {
+    if known.sequence > fact.as_of && known.sequence < begins_at {
         return None;
     }
     match (known.revocation, fact.revocation) {
@@ -593,15 +656,41 @@ mod tests {
         ] {
             let context = format!("{ledger:?}, {shown:?}");
             let record = ledger.map(|revocation| known(5, revocation));
-            let lacking = lacks(record.as_ref(), &fact(5, shown));
+            let lacking = lacks(record.as_ref(), &fact(5, shown), 100);
             assert_eq!(lacking.map(|(what, _)| what), expected, "{context}");
             // What is older than the certificate's own entry tells nothing.
             if record.is_some() {
                 assert!(
-                    lacks(record.as_ref(), &fact(4, shown)).is_none(),
+                    lacks(record.as_ref(), &fact(4, shown), 100).is_none(),
                     "{context}"
                 );
             }
+        }
+        // What another trace brought is no newer than the fact.
+        let brought = known(100, None);
+        let lacking = lacks(Some(&brought), &fact(4, Some(key)), 100);
+        assert_eq!(lacking.map(|(what, _)| what), Some(What::Revoked));
+    }
+
+    #[test]
+    fn a_refused_revocation_stops_unless_the_ledger_is_as_strict() {
+        let revoke = |claim| Action::Revoke {
+            claim,
+            inventory: None,
+        };
+        let (hold, key) = (claim(9, HOLD), claim(9, KEY));
+        for (ledger, action, expected) in [
+            (None, revoke(key), true),
+            (None, revoke(hold), true),
+            (Some(hold), revoke(key), true),
+            (Some(hold), revoke(hold), false),
+            (Some(key), revoke(hold), false),
+            (Some(key), revoke(claim(8, KEY)), false),
+            (Some(key), Action::Correct(claim(8, KEY)), false),
+            (None, Action::Issue(Inventory::default()), false),
+        ] {
+            let own = known(5, ledger).revocation;
+            assert_eq!(is_milder(own.as_ref(), &action), expected, "{action:?}");
         }
     }
 

@@ -74,6 +74,18 @@ pub enum BackupError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// A revocation that clients were shown cannot be entered again.
+    #[error(
+        "nothing was changed: {what} was shown as revoked and cannot be entered again ({why}). Restored \
+         without it, it would be signed as good. Restore a backup that was made after it, or mend the \
+         cause, and run the command again"
+    )]
+    NotReentered {
+        /// What was revoked, and what shows it.
+        what: String,
+        /// Why the ledger refuses it.
+        why: String,
+    },
     /// A restore is under way.
     #[error(
         "another `estelam restore` is at work in {}: wait for it to end", path.display()

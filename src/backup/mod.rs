@@ -24,6 +24,9 @@ mod take;
 mod traces;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 pub use compare::{Lacking, Reentered, What};
 pub use error::BackupError;
 pub use manifest::{BackupFile, BackupIssuer, BackupManifest};

@@ -133,7 +133,7 @@ impl Restoring {
         copy(order, &manifest, &building, told)?;
         let (ledger, opened, highest) = open(order, &manifest, &traces, &building)?;
         let mut notes = notes(order, &traces)?;
-        let comparison = Comparison::new(&ledger, &traces, order.now_ms)?;
+        let comparison = Comparison::new(&ledger, &traces, order.answers, order.now_ms)?;
         let mut lacking = comparison.run(&mut |count| told(Step::Comparing(count)))?;
         lacking.numbers = highest.saturating_sub(manifest.last_sequence);
         ledger.raise_signing_high_water(traces.newest_time())?;

@@ -86,7 +86,7 @@ impl Shown {
 
 impl ShownJournal {
     /// Opens the file in the catalog's folder, or begins it. One that cannot be read is begun anew, and
-    /// kept beside.
+    /// kept beside; damaged records leave.
     ///
     /// # Errors
     /// A disk that refuses.
@@ -105,10 +105,19 @@ impl ShownJournal {
                 );
                 disk::replace(folder, NAME, TEMPORARY, &head())?;
             }
-            Found::Records(rows) => {
-                for shown in rows.flatten() {
-                    known_up_to = known_up_to.max(shown.sequence);
+            Found::Records(mut rows) => {
+                let mut is_whole = true;
+                while let Some(row) = rows.next() {
+                    is_whole &= row.is_some();
+                    let Some(shown) = row else { continue };
                     records = records.saturating_add(1);
+                    // What came after the first damage is noted again: one of them may be missing.
+                    if is_whole {
+                        known_up_to = known_up_to.max(shown.sequence);
+                    }
+                }
+                if rows.damaged() > 0 {
+                    mend(folder, rows.is_cut_off)?;
                 }
             }
         }
@@ -210,7 +219,11 @@ pub fn read(folder: &Path) -> Result<Found, DiskError> {
     if reader.read_exact(&mut first).is_err() || first != head() {
         return Ok(Found::Unreadable);
     }
-    Ok(Found::Records(ShownRows { reader, damaged: 0 }))
+    Ok(Found::Records(ShownRows {
+        reader,
+        damaged: 0,
+        is_cut_off: false,
+    }))
 }
 
 /// The records of a file, in the order in which they were written.
@@ -218,6 +231,8 @@ pub fn read(folder: &Path) -> Result<Found, DiskError> {
 pub struct ShownRows {
     reader: BufReader<File>,
     damaged: u64,
+    /// Whether the disk did not give all of it.
+    is_cut_off: bool,
 }
 
 impl ShownRows {
@@ -241,7 +256,8 @@ impl Iterator for ShownRows {
                 Ok(count) if count > 0 => filled = filled.saturating_add(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Cut short, or a disk that does not give it.
-                Ok(_) | Err(_) => {
+                ended @ (Ok(_) | Err(_)) => {
+                    self.is_cut_off = ended.is_err();
                     self.damaged = self.damaged.saturating_add(1);
                     return None;
                 }
@@ -253,6 +269,26 @@ impl Iterator for ShownRows {
         }
         Some(shown)
     }
+}
+
+/// Writes the records anew that can be read: behind a torn one, those that are appended would not begin
+/// where a reader expects them. A file that the disk does not give to its end is kept beside.
+fn mend(folder: &Path, is_cut_off: bool) -> Result<(), DiskError> {
+    let mut kept = head().to_vec();
+    if let Found::Records(rows) = read(folder)? {
+        for shown in rows.flatten() {
+            kept.extend_from_slice(&encode(&shown));
+        }
+    }
+    if is_cut_off {
+        disk::rename(&folder.join(NAME), &folder.join(DAMAGED))?;
+    }
+    tracing::warn!(
+        path = %folder.join(NAME).display(),
+        "the file of what clients were shown was damaged, as a crash may leave it; the records that can \
+         be read are kept, and what may be missing is noted again from the ledger"
+    );
+    disk::replace(folder, NAME, TEMPORARY, &kept)
 }
 
 fn append_to(path: &Path) -> Result<File, DiskError> {
@@ -428,6 +464,41 @@ mod tests {
         ShownJournal::open(folder.path()).unwrap();
         assert_eq!(all(folder.path()), []);
         assert!(folder.path().join(DAMAGED).exists());
+    }
+
+    #[test]
+    fn after_a_torn_end_all_is_noted_that_comes() {
+        let said: Vec<_> = (1..6)
+            .map(|number| shown(number, u64::from(number), Some(claim(None, None))))
+            .collect();
+        let octets_of = |count: usize| RECORD_OCTETS * (count + 1);
+        let (torn, flipped) = (octets_of(3) - 40, octets_of(1) + 7);
+        for damage in [torn, flipped] {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = ShownJournal::open(folder.path()).unwrap();
+            journal.note(said.iter().copied().take(3));
+            drop(journal);
+            let path = folder.path().join(NAME);
+            let mut octets = std::fs::read(&path).unwrap();
+            match damage == torn {
+                true => octets.truncate(damage),
+                false => octets[damage] ^= 1,
+            }
+            std::fs::write(&path, octets).unwrap();
+
+            // The start notes all that the ledger has again.
+            let journal = ShownJournal::open(folder.path()).unwrap();
+            journal.note(said.iter().copied().take(4));
+            drop(journal);
+            let journal = ShownJournal::open(folder.path()).unwrap();
+            journal.note(said.iter().copied());
+            drop(journal);
+            let found = all(folder.path());
+            for shown in &said {
+                assert!(found.contains(&Some(*shown)), "{damage}: {found:?}");
+            }
+            assert!(found.iter().all(Option::is_some), "{damage}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::authority::{
     HistoryRequest, IssuedReply, IssuedRequest, Issuer, Issuers, OperationError, PastBy, PastReply,
     PastRequest, PublishCrlReply, PublishCrlRequest, ReserveReply, ReserveRequest,
     RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest,
-    remembered_by_catalog, with_causes,
+    agreed_with_catalog, remembered_by_catalog, with_causes,
 };
 use crate::backup::{self, Unfinished};
 use crate::change::Source;
@@ -33,13 +33,16 @@ pub(super) fn load_config(common: &Common) -> Result<Config, Failure> {
     Config::load(&common.config).map_err(|error| Failure::new(Exit::Config, with_causes(&error)))
 }
 
-/// Opens the ledger of a configuration and makes its issuers known to it.
+/// Opens the ledger of a configuration and makes its issuers known to it. To one that the answers were not
+/// signed from, nothing is written: the server would refuse it.
 pub(super) fn open_ledger(config: &Config, issuers: &Issuers) -> Result<Ledger, Failure> {
     let refused = |error: LedgerError| Failure::from(OperationError::from(&error));
     create_state_dir(&config.state_dir)?;
     finish_restore(&config.state_dir)?;
     is_not_lost(&config.state_dir)?;
     let ledger = Ledger::open(&config.state_dir.join("ledger")).map_err(refused)?;
+    agreed_with_catalog(&config.state_dir.join("catalog"), &ledger)
+        .map_err(|error| OperationError::from(&error))?;
     let source = Source::new("config", "")
         .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
     let now_ms = crate::clock::Clock::now_millis(&SystemClock);

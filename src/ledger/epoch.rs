@@ -4,6 +4,7 @@
 //! lost, and with them the numbers that clients, receipts and our own answers may have been given. So the
 //! numbers go on above all of those, and the first entry says what it continues and why it begins there.
 
+use aws_lc_rs::digest;
 use rocksdb::WriteBatch;
 
 use crate::{change::Source, octets::Octets};
@@ -105,6 +106,31 @@ impl LedgerSnapshot {
             }
         }
         Ok(opened)
+    }
+
+    /// Whether the ledger goes on after the entry of this number and SHA-256: it has it, or an epoch that
+    /// was opened in view of it.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn goes_on_after(&self, sequence: u64, sha256: &[u8; 32]) -> Result<bool, LedgerError> {
+        if self.entry_sha256(sequence)?.as_ref() == Some(sha256) {
+            return Ok(true);
+        }
+        let opened = self.opened_epochs()?;
+        Ok(opened.iter().any(|epoch| epoch.follows(sequence, sha256)))
+    }
+
+    /// SHA-256 of an entry's canonical octets; `None` when the ledger has no such entry.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn entry_sha256(&self, sequence: u64) -> Result<Option<[u8; 32]>, LedgerError> {
+        Ok(self.entry_octets(sequence)?.map(|octets| {
+            let mut sha256 = [0; 32];
+            sha256.copy_from_slice(digest::digest(&digest::SHA256, &octets).as_ref());
+            sha256
+        }))
     }
 
     /// The number of the first entry of the epoch that entries are added to.

@@ -91,6 +91,7 @@ impl GroupCommit {
             now_ms,
             on_durable,
             visible: options.visible,
+            forgotten: Instant::now(),
         };
         let thread = thread::Builder::new()
             .name("ledger-commit".to_owned())
@@ -388,10 +389,15 @@ struct Worker<T, V> {
     on_durable: V,
     /// The number of the last entry that was made visible.
     visible: u64,
+    /// When old pushes were forgotten last.
+    forgotten: Instant,
 }
 
-/// How many old pushes are forgotten each time that there is nothing else to do.
-const FORGOTTEN_WHEN_IDLE: usize = 1_024;
+/// How many old pushes are forgotten each time that there is nothing else to do, or that it is time.
+const FORGOTTEN_AT_ONCE: usize = 1_024;
+
+/// How long a thread that is never idle goes without forgetting any.
+const FORGETS_EVERY: Duration = Duration::from_mins(1);
 
 /// How often an idle thread looks whether there is something to mend.
 const IDLE: Duration = Duration::from_secs(1);
@@ -427,6 +433,9 @@ where
                         job.answer(Err(error.clone()));
                     }
                 }
+            }
+            if self.forgotten.elapsed() >= FORGETS_EVERY {
+                self.forget();
             }
         }
     }
@@ -527,7 +536,12 @@ where
             tracing::warn!(error, "the ledger is not in order yet");
             return;
         }
-        let forgotten = (self.ledger).forget_old_pushes((self.now_ms)(), FORGOTTEN_WHEN_IDLE);
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.forgotten = Instant::now();
+        let forgotten = (self.ledger).forget_old_pushes((self.now_ms)(), FORGOTTEN_AT_ONCE);
         if let Err(error) = forgotten {
             let error: &dyn Error = &error;
             tracing::warn!(error, "what was noted of old pushes could not be removed");

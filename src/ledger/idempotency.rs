@@ -51,7 +51,7 @@ use super::{
 pub const KEPT_MS: u64 = 7 * 24 * 3_600 * 1_000;
 
 /// How many old rows go with each push: more than come.
-const REMOVED_WITH_A_PUSH: usize = 16;
+pub(super) const REMOVED_WITH_A_PUSH: usize = 16;
 
 /// A batch that is pushed, beside its changes.
 #[derive(Clone, Debug)]
@@ -214,7 +214,7 @@ impl PushRequest {
         }
     }
 
-    /// Adds what was recorded of it to the batch, and takes some of what is too old out of the ledger.
+    /// Adds what was recorded of it to the batch.
     pub(super) fn put(
         &self,
         engine: &Engine,
@@ -225,11 +225,12 @@ impl PushRequest {
         let id = self.id();
         batch.put_cf(family, row_key(&id), record.encode());
         batch.put_cf(family, age_key(record.recorded_ms, &id), []);
-        remove_old(engine, batch, record.recorded_ms, REMOVED_WITH_A_PUSH).map(drop)
+        Ok(())
     }
 }
 
-/// Adds the removal of at most `rows` rows that are older than they are kept; gives how many.
+/// Adds the removal of at most `rows` rows that are older than they are kept; gives how many. Once in a
+/// batch: it reads what is written, and would find the same rows again.
 pub(super) fn remove_old(
     engine: &Engine,
     batch: &mut WriteBatch,

@@ -8,7 +8,7 @@ use super::{
     batch::Said,
     engine::Engine,
     error::LedgerError,
-    idempotency::{PushFate, PushRecord},
+    idempotency::{PushFate, PushRecord, REMOVED_WITH_A_PUSH, remove_old},
     log::TreeHead,
     store::Submission,
 };
@@ -111,7 +111,7 @@ impl<'s, 'a> Turn<'s, 'a> {
         false
     }
 
-    /// Notes the pushes in the batch that is written. `outcomes` are those of what was judged; gives what
+    /// Notes the pushes in the batch that is written, and takes some of what is too old out of the ledger. `outcomes` are those of what was judged; gives what
     /// became of each submission that is a push.
     pub(super) fn note(
         &self,
@@ -122,6 +122,7 @@ impl<'s, 'a> Turn<'s, 'a> {
     ) -> Result<Vec<Option<PushFate>>, LedgerError> {
         let mut fates = Vec::with_capacity(self.submissions.len());
         let mut rest = outcomes;
+        let mut recorded = 0_usize;
         for (standing, submission) in self.standings.iter().zip(self.submissions) {
             let own = match standing {
                 Standing::Settled(fate) => {
@@ -147,7 +148,12 @@ impl<'s, 'a> Turn<'s, 'a> {
             } = written;
             let record: PushRecord = push.record(own, recorded_ms, last_sequence, head);
             push.put(engine, batch, &record)?;
+            recorded = recorded.saturating_add(1);
             fates.push(Some(PushFate::Recorded(record.into())));
+        }
+        if recorded > 0 {
+            let rows = recorded.saturating_mul(REMOVED_WITH_A_PUSH);
+            remove_old(engine, batch, written.recorded_ms, rows)?;
         }
         Ok(fates)
     }

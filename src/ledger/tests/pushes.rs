@@ -156,11 +156,12 @@ fn old_answers_are_forgotten_a_few_at_a_time() {
     }
     let later = NOW_MS + 40 + KEPT_MS;
     assert_eq!(ledger.forget_old_pushes(later - 41, 100).unwrap(), 0);
-    assert_eq!(ledger.forget_old_pushes(later, 10).unwrap(), 10);
-    // Sixteen more with a push, and the rest.
-    let request = push("new", 1, false, 0);
-    take(&ledger, later, &[(&request, &[])]);
-    assert_eq!(ledger.forget_old_pushes(later, 100).unwrap(), 14);
+    assert_eq!(ledger.forget_old_pushes(later, 4).unwrap(), 4);
+    // Sixteen more with each push, also of those that are written together, and the rest.
+    let request = |key: &str| push(key, 1, false, 0);
+    let (one, two) = (request("new"), request("other"));
+    take(&ledger, later, &[(&one, &[]), (&two, &[])]);
+    assert_eq!(ledger.forget_old_pushes(later, 100).unwrap(), 4);
     assert_eq!(ledger.forget_old_pushes(later, 100).unwrap(), 0);
     // What is forgotten is new, what is not is kept.
     let repeated = |key: &str| {
