@@ -100,7 +100,7 @@ class Key:
 
 
 def checkpoint(note, key):
-    """Epoch, size and root of a signed checkpoint."""
+    """First number of its epoch, size and root of a signed checkpoint."""
     origin, size, root = key.text_of(note).splitlines()[:3]
     epoch = 1
     if origin != key.name:
@@ -174,7 +174,7 @@ def verify_export(path, key):
         epoch, size, root = checkpoint(reader.counted(65536).decode(), key)
         epochs = [(reader.number(8), reader.number(8)) for _ in range(reader.number(4))]
         check(epochs and epochs[0] == (1, 0), "the first epoch does not begin at entry 1")
-        check(len(epochs) == epoch or size == 0, "the epochs are not those of the checkpoint")
+        check(epochs[-1][0] == epoch or size == 0, "the epochs are not those of the checkpoint")
         first = leaf = reader.number(8)
         check(first % 256 == 0 and first <= size, "the file begins where no block does")
         tree, wrong = Tree(), []
@@ -267,7 +267,7 @@ def main():
         elif what == "checkpoint":
             with open(path, encoding="utf-8") as file:
                 epoch, size, root = checkpoint(file.read(), key)
-            print(f"{key.name} signed for {size} entries (epoch {epoch}), root {base64.b64encode(root).decode()}")
+            print(f"{key.name} signed for {size} entries (epoch from entry {epoch}), root {base64.b64encode(root).decode()}")
         else:
             sys.exit(__doc__)
     except (Wrong, ValueError, KeyError) as error:

@@ -8,9 +8,11 @@
 //! — NAME SIGNATURE
 //! ```
 //!
-//! The origin is the key's name in the first epoch, and `NAME/epoch-N` in later ones. Restoring a
-//! backup may lose entries that a checkpoint covered, and the log goes on without them: by the rules of
-//! C2SP that is another log, and it says so.
+//! The origin is the key's name in the first epoch, and `NAME/epoch-N` in later ones, N the number of the
+//! epoch's first entry. Restoring a backup may lose entries that a checkpoint covered, and the log goes on
+//! without them: by the rules of C2SP that is another log, and it says so. The first entry's number, not
+//! the epoch's own: a backup that is restored twice opens two epochs 2, but no number is given twice, so
+//! no origin stands for two logs.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -20,8 +22,8 @@ use crate::ledger::log::{HASH_OCTETS, Hash, TreeHead};
 /// What a checkpoint says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Checkpoint {
-    /// The epoch that entries were appended to when it was signed.
-    pub epoch: u32,
+    /// The number of the first entry of the epoch that entries were appended to when it was signed.
+    pub epoch_begins_at: u64,
     /// The head.
     pub head: TreeHead,
 }
@@ -32,7 +34,7 @@ impl Checkpoint {
     pub fn text(&self, name: &str) -> String {
         let root = STANDARD.encode(self.head.root);
         let size = self.head.size;
-        match self.epoch {
+        match self.epoch_begins_at {
             1 => format!("{name}\n{size}\n{root}\n"),
             epoch => format!("{name}{EPOCH}{epoch}\n{size}\n{root}\n"),
         }
@@ -57,22 +59,25 @@ impl Checkpoint {
         if lines.any(str::is_empty) {
             return Err(CheckpointError::Malformed);
         }
-        let epoch = epoch(origin, key.name()).ok_or_else(|| CheckpointError::Origin {
+        let epoch_begins_at = epoch(origin, key.name()).ok_or_else(|| CheckpointError::Origin {
             found: origin.to_owned(),
             expected: key.name().to_owned(),
         })?;
-        Ok(Self { epoch, head })
+        Ok(Self {
+            epoch_begins_at,
+            head,
+        })
     }
 }
 
 const EPOCH: &str = "/epoch-";
 
-fn epoch(origin: &str, name: &str) -> Option<u32> {
+fn epoch(origin: &str, name: &str) -> Option<u64> {
     match origin.strip_prefix(name)? {
         "" => Some(1),
         rest => {
-            let epoch = decimal(rest.strip_prefix(EPOCH)?)?;
-            u32::try_from(epoch).ok().filter(|epoch| *epoch > 1)
+            let first = decimal(rest.strip_prefix(EPOCH)?)?;
+            (first > 1).then_some(first)
         }
     }
 }
@@ -124,11 +129,14 @@ mod tests {
             size: 20_852_163,
             root: [7; 32],
         };
-        for (epoch, origin) in [
+        for (epoch_begins_at, origin) in [
             (1, "example.org/estelam"),
-            (2, "example.org/estelam/epoch-2"),
+            (2_000_000_001, "example.org/estelam/epoch-2000000001"),
         ] {
-            let checkpoint = Checkpoint { epoch, head };
+            let checkpoint = Checkpoint {
+                epoch_begins_at,
+                head,
+            };
             let note = key.sign_note(&checkpoint.text(key.name()));
             assert!(
                 note.starts_with(&format!("{origin}\n20852163\nBwcH")),
@@ -137,7 +145,11 @@ mod tests {
             assert_eq!(Checkpoint::verified(&note, &key.verifier()), Ok(checkpoint));
         }
         let other = LedgerKey::for_tests("example.org/estelam");
-        let note = key.sign_note(&Checkpoint { epoch: 1, head }.text(key.name()));
+        let first = Checkpoint {
+            epoch_begins_at: 1,
+            head,
+        };
+        let note = key.sign_note(&first.text(key.name()));
         assert!(matches!(
             Checkpoint::verified(&note, &other.verifier()),
             Err(CheckpointError::Note(NoteError::NotSigned { .. }))

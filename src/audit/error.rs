@@ -29,7 +29,7 @@ pub enum AuditError {
     /// The last kept checkpoint cannot be believed.
     #[error(
         "the last kept checkpoint, of {size} entries, is refused ({source}): nothing is signed any more. \
-         Was the ledger's key replaced? It is the log's for as long as the log lives"
+         `estelam audit verify` says what else was altered"
     )]
     KeptCheckpoint {
         /// How many entries it is kept for.

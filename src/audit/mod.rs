@@ -20,7 +20,7 @@ pub use certificate_proof::{
 };
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use error::AuditError;
-pub use keeper::{CheckpointKeeper, SignedCheckpoint, sign_head};
+pub use keeper::{CheckpointKeeper, SignedCheckpoint, last_is_of_other_key, sign_head};
 pub use key::{LedgerKey, LedgerKeyError, is_origin};
 pub use note::{NOTE_OCTETS_MAX, NoteError, VerifierKey, verified_text};
 pub use report::{AuditReport, Problem, verify_ledger};

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use super::{AuditError, Checkpoint, VerifierKey};
+use super::{AuditError, Checkpoint, CheckpointError, NoteError, VerifierKey};
 use crate::ledger::{
-    Finding, LedgerSnapshot, VerifyOptions, VerifyStep,
+    Finding, KeptCheckpoint, LedgerSnapshot, VerifyOptions, VerifyStep,
     log::{Epochs, TreeHead},
 };
 
@@ -38,6 +38,9 @@ pub struct AuditReport {
     pub problems: Vec<Problem>,
     /// How many problems there are beside those.
     pub more_problems: u64,
+    /// What an auditor should know besides.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// Something that is not as it was recorded.
@@ -90,8 +93,12 @@ pub fn verify_ledger(
     let mut problems = Vec::new();
     let kept = snapshot.checkpoints()?;
     let mut heads = Vec::new();
-    for kept in &kept {
+    let of_others = of_other_keys(snapshot, &kept, key);
+    for (place, kept) in kept.iter().enumerate() {
         let size = kept.size;
+        if place < of_others && is_of_other_key(kept, key) {
+            continue;
+        }
         let judged = Checkpoint::verified(&kept.note, key)
             .map_err(|error| format!("the kept checkpoint of {size} entries is refused: {error}"))
             .and_then(|checkpoint| match checkpoint.head.size == size {
@@ -105,6 +112,15 @@ pub fn verify_ledger(
             Err(message) => problems.push(Problem::checkpoint(message)),
         }
     }
+    let others = kept.iter().take(of_others);
+    let notes = match others.filter(|kept| is_of_other_key(kept, key)).count() {
+        0 => Vec::new(),
+        count => vec![format!(
+            "{count} kept checkpoints are signed by another key than {}, as after a restore that took \
+             another one, and were not compared: --key verifies with theirs",
+            key.name()
+        )],
+    };
     let from_head = match from.map(|from| head_of(from, snapshot.epochs())) {
         None => None,
         Some(Ok(head)) => Some(head),
@@ -135,23 +151,40 @@ pub fn verify_ledger(
         covered: verified.covered,
         problems,
         more_problems: verified.more_findings,
+        notes,
     }))
+}
+
+/// Whether another key alone has signed it.
+fn is_of_other_key(kept: &KeptCheckpoint, key: &VerifierKey) -> bool {
+    matches!(
+        Checkpoint::verified(&kept.note, key),
+        Err(CheckpointError::Note(NoteError::NotSigned { .. }))
+    )
+}
+
+/// Up to which place a checkpoint of another key is no fault: one of this key came after it, or a backup
+/// was restored, with which the key may have changed.
+fn of_other_keys(snapshot: &LedgerSnapshot, kept: &[KeptCheckpoint], key: &VerifierKey) -> usize {
+    let own = kept.iter().rposition(|kept| !is_of_other_key(kept, key));
+    let restored_from = snapshot.epochs().last().first_leaf;
+    let before = kept.partition_point(|kept| kept.size <= restored_from);
+    own.unwrap_or_default().max(before)
 }
 
 /// The head that a checkpoint says of the log as it is now. One that was signed before a backup was
 /// restored speaks for entries that may be lost: then it says why.
 fn head_of(checkpoint: &Checkpoint, epochs: &Epochs) -> Result<TreeHead, String> {
     let head = checkpoint.head;
-    let lost = epochs
-        .as_slice()
-        .iter()
-        .find(|epoch| epoch.number > checkpoint.epoch && epoch.first_leaf < head.size);
+    let lost = epochs.as_slice().iter().find(|epoch| {
+        epoch.first_sequence > checkpoint.epoch_begins_at && epoch.first_leaf < head.size
+    });
     match lost {
         None => Ok(head),
         Some(epoch) => Err(format!(
-            "a checkpoint of {} entries was signed in epoch {}; the ledger was restored from a backup \
-             that had {} of them (epoch {}), and those after it are lost",
-            head.size, checkpoint.epoch, epoch.first_leaf, epoch.number
+            "a checkpoint of {} entries was signed in the epoch from entry {}; the ledger was restored \
+             from a backup that had {} of them (epoch from entry {}), and those after it are lost",
+            head.size, checkpoint.epoch_begins_at, epoch.first_leaf, epoch.first_sequence
         )),
     }
 }

@@ -12,7 +12,7 @@
 //!
 //! Restoring makes a ledger of it that goes on *above* every number that the lost one may have given, and
 //! enters again what our own newer answers, or the ledger that is set aside, show that the backup lacks:
-//! see `restore`. It knows the ledger and the catalog's files, and neither keys nor HTTP.
+//! see `restore`. It knows the ledger, its key and the catalog's files, and neither signing keys nor HTTP.
 
 mod compare;
 mod error;

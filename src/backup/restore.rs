@@ -20,6 +20,7 @@ use super::traces::Traces;
 use super::verify::agrees;
 use super::{BackupError, BackupManifest, files};
 use crate::asn1::UnixTime;
+use crate::audit::{LedgerKey, last_is_of_other_key};
 use crate::change::Source;
 use crate::ledger::{EpochOpened, Floor, IssuerIdentity, Ledger, LedgerSnapshot, OwnedFolder};
 use crate::segment::{disk, names};
@@ -33,6 +34,8 @@ pub struct RestoreOrder {
     pub state_dir: PathBuf,
     /// Where the ledger's key belongs.
     pub key: PathBuf,
+    /// The name of the ledger's log, if it is configured.
+    pub origin: Option<String>,
     /// The issuers of the configuration.
     pub issuers: Vec<IssuerIdentity>,
     /// Number and SHA-256 of the newest entry that the catalog says it speaks for.
@@ -133,6 +136,7 @@ impl Restoring {
         copy(order, &manifest, &building, told)?;
         let (ledger, opened, highest) = open(order, &manifest, &traces, &building)?;
         let mut notes = notes(order, &traces)?;
+        notes.extend(of_other_key(order, &manifest, &ledger)?);
         let comparison = Comparison::new(&ledger, &traces, order.answers, order.now_ms)?;
         let mut lacking = comparison.run(&mut |count| told(Step::Comparing(count)))?;
         lacking.numbers = highest.saturating_sub(manifest.last_sequence);
@@ -194,11 +198,12 @@ impl Restoring {
     /// [`BackupError`]. The old ledger or the restored one is in force then, or the next command finishes
     /// it.
     pub fn put_in_force(mut self) -> Result<RestoreReport, BackupError> {
-        swap::mark_ready(&self.state_dir.join(swap::BUILDING), &self.restored)?;
+        // First: a server that finishes what is ready makes a key where there is none.
         if let Some(path) = &self.key {
             let key = self.backup.join(KEYS).join(KEY);
             self.report.key_installed = install_key(&key, path)?;
         }
+        swap::mark_ready(&self.state_dir.join(swap::BUILDING), &self.restored)?;
         swap::swap(&self.state_dir, &self.restored)?;
         Ok(self.report)
     }
@@ -273,6 +278,45 @@ fn notes(order: &RestoreOrder, traces: &Traces) -> Result<Vec<String>, BackupErr
         }
     }
     Ok(notes)
+}
+
+/// Whether the key that will be in force is another one than that of the last checkpoint in the backup.
+fn of_other_key(
+    order: &RestoreOrder,
+    manifest: &BackupManifest,
+    ledger: &Ledger,
+) -> Result<Option<String>, BackupError> {
+    let snapshot = ledger.snapshot()?;
+    let Some(last) = snapshot.checkpoints()?.pop() else {
+        return Ok(None);
+    };
+    let path = match (order.key.exists(), manifest.with_key) {
+        (true, _) => order.key.clone(),
+        (false, true) => order.backup.join(KEYS).join(KEY),
+        (false, false) => {
+            return Ok(Some(format!(
+                "there is no ledger key in {}, and none in the backup: a new one will sign for the new \
+                 epoch, and those who verify need it (estelam audit key). If the key before is kept \
+                 elsewhere, answer no, and put it there first",
+                order.key.display()
+            )));
+        }
+    };
+    let key = match LedgerKey::open(&path, order.origin.as_deref()) {
+        Ok(key) => key,
+        Err(error) => return Ok(Some(error.to_string())),
+    };
+    let other = last_is_of_other_key(&snapshot, &key.verifier())?;
+    Ok(other.map(|_| {
+        format!(
+            "the key in {} (of {}) did not sign the last checkpoint in the backup, of {} entries: it will \
+             sign for the new epoch, and those who verify need it (estelam audit key). If that is not \
+             meant, answer no, and put the key before there first",
+            path.display(),
+            key.name(),
+            last.size
+        )
+    }))
 }
 
 /// Puts the ledger's key where it belongs, unless there is one.

@@ -58,6 +58,7 @@ impl Site {
             backup: self.path("backup"),
             state_dir: self.folder.path().to_owned(),
             key: self.path("keys/ledger.key"),
+            origin: None,
             issuers: vec![identity()],
             answers: None,
             now: at(now),
@@ -244,4 +245,28 @@ fn the_ledger_that_the_answers_are_of_knows_better_than_they() {
     order.answers = Some(answers);
     site.restore(&order).unwrap();
     assert_eq!(site.revocation("01"), None);
+}
+
+#[test]
+fn a_key_that_did_not_sign_the_last_checkpoint_is_told() {
+    let site = Site::new();
+    let key = crate::audit::LedgerKey::for_tests("log");
+    let ledger = Ledger::open(&site.ledger()).unwrap();
+    crate::audit::sign_head(&ledger, &key, NOW * 1_000).unwrap();
+    site.back_up(&ledger, "signed");
+    drop(ledger);
+    let mut order = site.order(NOW);
+    order.backup = site.path("signed");
+    let told = |order: &RestoreOrder| {
+        let prepared = Restoring::prepare(order, &mut |_| {}).unwrap();
+        let notes = prepared.report().notes.clone();
+        prepared.withdraw().unwrap();
+        notes
+            .iter()
+            .filter(|note| note.contains("ledger.key"))
+            .count()
+    };
+    assert_eq!(told(&order), 1, "there is none");
+    crate::audit::LedgerKey::open_or_create(&order.key, None).unwrap();
+    assert_eq!(told(&order), 1, "there is another one");
 }

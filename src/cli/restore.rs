@@ -78,6 +78,7 @@ pub(super) fn run(common: &Common, arguments: &RestoreArguments) -> Result<Exit,
         backup,
         state_dir: config.state_dir.clone(),
         key: config.ledger_key(),
+        origin: config.ledger.origin.clone(),
         issuers: issuers
             .iter()
             .map(|issuer| IssuerIdentity {

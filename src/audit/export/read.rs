@@ -259,7 +259,7 @@ impl File<'_> {
         }
         let epochs =
             Epochs::new(epochs).ok_or(ExportError::Form("its epochs do not follow one another"))?;
-        if epochs.last().number != checkpoint.epoch && checkpoint.head.size > 0 {
+        if epochs.last().first_sequence != checkpoint.epoch_begins_at && checkpoint.head.size > 0 {
             return Err(ExportError::Form(
                 "its epochs are not those of its checkpoint",
             ));

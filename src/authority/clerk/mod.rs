@@ -173,7 +173,7 @@ impl Clerk {
         let read = || -> Result<Checkpoint, LedgerError> {
             let snapshot = self.ledger.snapshot()?;
             Ok(Checkpoint {
-                epoch: snapshot.epochs().last().number,
+                epoch_begins_at: snapshot.epoch_begins_at(),
                 head: snapshot.tree_head()?,
             })
         };

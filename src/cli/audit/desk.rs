@@ -14,7 +14,8 @@ use super::super::{Common, Exit, Failure};
 use crate::audit::{AuditReport, CertificateProof, LedgerKey};
 use crate::authority::{
     Auditor, CheckpointReply, ExportPiece, ExportReply, ExportRequest, OperationError,
-    ProveRequest, VerifyProgress, VerifyRequest, open_ledger_key, verify_snapshot,
+    ProveRequest, VerifyProgress, VerifyRequest, agreed_with_catalog, open_ledger_key,
+    verify_snapshot,
 };
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -104,6 +105,9 @@ impl Desk {
             true => Ledger::open(&dir),
             false => Err(LedgerError::NoLedger { path: dir.clone() }),
         })?;
+        // What is signed is kept in it: not in one that the answers were not signed from.
+        agreed_with_catalog(&self.config.state_dir.join("catalog"), &ledger)
+            .map_err(|error| OperationError::from(&error))?;
         let clock = Arc::new(SystemClock);
         Ok(Auditor::new(Arc::new(ledger), self.key()?, clock))
     }

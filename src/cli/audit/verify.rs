@@ -85,6 +85,9 @@ fn text(report: &AuditReport) -> String {
     if report.more_problems > 0 {
         let _infallible = writeln!(text, "and {} more", report.more_problems);
     }
+    for note in &report.notes {
+        let _infallible = writeln!(text, "Note: {note}");
+    }
     if !report.sound {
         return text;
     }
@@ -144,7 +147,7 @@ fn export(common: &Common, path: &Path, key: &VerifierKey) -> Result<Exit, Failu
 struct ExportFacts {
     sound: bool,
     log: String,
-    epoch: u32,
+    epoch_begins_at: u64,
     covers: u64,
     entries: u64,
     first_sequence: Option<u64>,
@@ -157,7 +160,7 @@ impl ExportFacts {
         Self {
             sound: report.faults.is_empty(),
             log: key.name().to_owned(),
-            epoch: report.checkpoint.epoch,
+            epoch_begins_at: report.checkpoint.epoch_begins_at,
             covers: report.checkpoint.head.size,
             entries: report.entries,
             first_sequence: report.sequences.map(|(first, _)| first),

@@ -3,6 +3,10 @@
 //! A ledger begins with epoch 1, from sequence 1 and leaf 0. Restoring a backup opens another, whose
 //! sequence begins above every number that the lost ledger may have used; the leaves have no gap.
 //!
+//! An epoch's number counts within one ledger: restoring the same backup twice opens two epochs 2. What
+//! names an epoch for good is the sequence of its first entry, which is never given twice; checkpoints
+//! use that.
+//!
 //! In `meta`, "epoch" ‖ number u32:
 //!
 //! ```text
@@ -15,7 +19,7 @@ use crate::octets::Octets;
 /// Entries that are numbered without a gap.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Epoch {
-    /// Its number, from 1.
+    /// Its number in this ledger, from 1.
     pub number: u32,
     /// The sequence of its first entry.
     pub first_sequence: u64,

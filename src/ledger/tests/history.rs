@@ -245,6 +245,57 @@ fn an_epoch_begins_above_its_floor_and_says_what_it_continues() {
     assert_eq!((again.epoch, again.last_sequence), (3, 1_001));
 }
 
+#[test]
+fn an_epoch_that_says_another_state_than_it_continues_is_found() {
+    use crate::ledger::{Finding, VerifyOptions, entry::EntryKind, log::Appender};
+    let say = |change: fn(&mut EpochOpened)| {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(dir.path()).unwrap();
+        define(&ledger, "ca");
+        let mut opened = EpochOpened {
+            epoch: 2,
+            last_sequence: 1,
+            leaves: 1,
+            root: ledger.tree_head().unwrap().root,
+            floor: 999,
+            answers: None,
+            why: String::new(),
+        };
+        change(&mut opened);
+        // As `open_epoch` writes it, but for what it says.
+        let mut writer = ledger.writer();
+        let engine = ledger.writable(&mut writer).unwrap();
+        let mut log = Appender::begin(&engine).unwrap();
+        let mut batch = rocksdb::WriteBatch::default();
+        let epoch = log.open_epoch(&mut batch, 1_000).unwrap();
+        let entry = Entry {
+            sequence: 1_000,
+            recorded_ms: NOW_MS,
+            source: source(),
+            kind: EntryKind::EpochOpened(opened),
+        };
+        log.append(&mut batch, &entry).unwrap();
+        log.finish(&mut batch);
+        ledger.write(&mut writer, &engine, batch).unwrap();
+        engine.add_epoch(epoch);
+        drop((engine, writer));
+        let go_on = &mut |_| std::ops::ControlFlow::Continue(());
+        let snapshot = ledger.snapshot().unwrap();
+        let verified = snapshot.verify(&VerifyOptions::default(), go_on).unwrap();
+        verified.unwrap().findings
+    };
+    assert_eq!(say(|_| {}), []);
+    let wrong: [fn(&mut EpochOpened); 4] = [
+        |it| it.epoch = 3,
+        |it| it.last_sequence = 2,
+        |it| it.leaves = 2,
+        |it| it.root[0] ^= 1,
+    ];
+    for change in wrong {
+        assert_eq!(say(change), [Finding::NotAllowed { sequence: 1_000 }]);
+    }
+}
+
 /// A copy is a ledger of its own, and what goes on in the first is not in it.
 #[test]
 fn a_checkpoint_is_the_ledger_at_one_moment() {

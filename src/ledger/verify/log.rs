@@ -11,11 +11,11 @@ use super::{
 };
 use crate::ledger::{
     engine::be_u64,
-    entry::Entry,
+    entry::{Entry, EntryKind},
     error::LedgerError,
     keys,
     log::{
-        Epochs, Frontier, Hash, LEAF_PREFIX, TILE_HEIGHT, TILE_WIDTH, TreeHead, joined_root,
+        Epoch, Epochs, Frontier, Hash, LEAF_PREFIX, TILE_HEIGHT, TILE_WIDTH, TreeHead, joined_root,
         prefixed_leaf_hash, tile_key,
     },
     snapshot::LedgerSnapshot,
@@ -211,7 +211,7 @@ impl<'a> Check<'a> {
 
     fn entry(&mut self, sequence: u64, octets: &[u8]) -> Result<(), LedgerError> {
         match Entry::decode(octets) {
-            Ok(entry) if entry.sequence == sequence => {}
+            Ok(entry) if entry.sequence == sequence => self.epoch(&entry),
             Ok(entry) => {
                 self.tile_state.is_told = true;
                 let found = entry.sequence;
@@ -229,6 +229,33 @@ impl<'a> Check<'a> {
         self.tile.push(leaf, |_, _, _| {});
         self.leaf = self.leaf.saturating_add(1);
         self.passed()
+    }
+
+    /// An epoch's first entry, and no other, says which state it continues: the one that the entries
+    /// before it come to.
+    fn epoch(&mut self, entry: &Entry) {
+        let epoch = self.epochs.of_leaf(self.leaf);
+        let begins = epoch.first_leaf == self.leaf && epoch != Epoch::FIRST;
+        let fits = match &entry.kind {
+            EntryKind::EpochOpened(opened) => {
+                let before = self.leaf.checked_sub(1);
+                let last = before.map_or(Some(0), |leaf| self.epochs.sequence_of(leaf));
+                let root = |tiles: &Frontier| joined_root(tiles.peaks(), self.tile.peaks());
+                // What is missing or altered before it is told already.
+                let is_open = self.tile_state.has_hole || !self.undecided.is_empty();
+                begins
+                    && opened.epoch == epoch.number
+                    && opened.floor.checked_add(1) == Some(entry.sequence)
+                    && Some(opened.last_sequence) == last
+                    && opened.leaves == self.leaf
+                    && (is_open || opened.root == root(&self.computed))
+            }
+            _ => !begins,
+        };
+        if !fits {
+            let sequence = entry.sequence;
+            self.findings.add(Finding::NotAllowed { sequence });
+        }
     }
 
     /// The entries from here to before leaf `later` are not there.
