@@ -81,18 +81,18 @@ const CRLS: &[(&str, Verdict, &str)] = &[
     ),
     (
         "crl_idp_fullname_only_user",
-        Refused(&["end-entity certificates alone"]),
+        Refused(&["partitioned", "the end-entity certificates of"]),
         SCOPE,
     ),
     (
         "crl_idp_only_ca",
-        Refused(&["CA certificates alone"]),
+        Refused(&["partitioned", "the CA certificates of"]),
         SCOPE,
     ),
     ("crl_idp_reasons_only", Refused(&["onlySomeReasons"]), SCOPE),
     (
         "crl_idp_relative_user_all_reasons",
-        Refused(&["end-entity certificates alone"]),
+        Refused(&["partitioned", "no URI"]),
         SCOPE,
     ),
     (
