@@ -644,7 +644,7 @@ now = datetime.now(timezone.utc).replace(microsecond=0)
 uri = x509.UniformResourceIdentifier
 reasons = {{1: "key_compromise", 6: "certificate_hold", 8: "remove_from_crl"}}
 crl = (x509.CertificateRevocationListBuilder().issuer_name(ca.subject)
-       .last_update(now - timedelta(seconds=600 - {number})).next_update(now + timedelta(days=1))
+       .last_update(now - timedelta(seconds=72000 - 3600 * {number})).next_update(now + timedelta(days=1))
        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.public_key()), False)
        .add_extension(x509.CRLNumber({number}), False))
 for extension, critical in [{extensions}]:
@@ -759,6 +759,7 @@ fn a_delta_follows_the_crl_that_it_names() {
     import(&site, &delta, &[])
         .expect(5)
         .says(&["delta", "0x0A (10)", "import the full CRL first"]);
+    // The second that it was made in is of no account: an hour lies between two numbers.
     import(&site, &crl(9, &[(1, HOLD)], None), &[]).expect(0);
     import(&site, &delta, &[])
         .expect(5)

@@ -76,19 +76,23 @@ const CRLS: &[(&str, Verdict, &str)] = &[
     ),
     (
         "crl_idp_fullname_only_aa",
-        Refused(&["attribute certificates"]),
+        Refused(&["attribute certificates alone"]),
         SCOPE,
     ),
     (
         "crl_idp_fullname_only_user",
-        Refused(&["partitioned", "end-entity certificates"]),
+        Refused(&["partitioned", "the end-entity certificates of"]),
         SCOPE,
     ),
-    ("crl_idp_only_ca", Refused(&["CA certificates"]), SCOPE),
+    (
+        "crl_idp_only_ca",
+        Refused(&["partitioned", "the CA certificates of"]),
+        SCOPE,
+    ),
     ("crl_idp_reasons_only", Refused(&["onlySomeReasons"]), SCOPE),
     (
         "crl_idp_relative_user_all_reasons",
-        Refused(&["end-entity certificates"]),
+        Refused(&["partitioned", "no URI"]),
         SCOPE,
     ),
     (

@@ -120,7 +120,9 @@ fn every_crl_is_taken_or_refused_as_its_clause_asks_and_every_certificate_answer
     for row in rows() {
         let said = || import(&site, row, &[]);
         match row.verdict {
-            Verdict::Imported(_) | Verdict::ImportedAndUnserved => drop(said().expect(0)),
+            Verdict::Imported(_) | Verdict::Added(_) | Verdict::ImportedAndUnserved => {
+                drop(said().expect(0));
+            }
             Verdict::Refused(words) => drop(said().expect(5).says(words)),
             Verdict::Delta(_) | Verdict::NoIssuer(_) => {}
         }
@@ -345,10 +347,13 @@ fn due(certificate: &PkitsCertificate) -> Result<Status, Answer> {
     if !certificate.has_issuers_name || is_negative || !issuers_served().contains(issuer) {
         return Err(Answer::UNAUTHORIZED);
     }
-    let imported = rows().find_map(|row| match row.verdict {
-        Verdict::Imported(revoked) if row.issuer == issuer => Some(revoked),
+    // What was added last counts.
+    let imported = rows().filter(|row| row.issuer == issuer);
+    let imported = imported.filter_map(|row| match row.verdict {
+        Verdict::Imported(revoked) | Verdict::Added(revoked) => Some(revoked),
         _ => None,
     });
+    let imported = imported.last();
     // Without evidence nothing is said of any certificate.
     let revoked: &[Revoked] = imported.ok_or(Answer::TRY_LATER)?;
     let listed = revoked.iter().find(|entry| entry.0 == certificate.serial);
@@ -362,8 +367,10 @@ fn due(certificate: &PkitsCertificate) -> Result<Status, Answer> {
 
 /// The CRL that an issuer's answers stand on.
 fn crl_of(issuer: &str) -> &'static str {
-    let taken = |row: &Row| row.issuer == issuer && matches!(row.verdict, Verdict::Imported(_));
-    rows().find(taken).expect("it is in the table").crl
+    let taken = |row: &Row| {
+        row.issuer == issuer && matches!(row.verdict, Verdict::Imported(_) | Verdict::Added(_))
+    };
+    rows().filter(taken).last().expect("it is in the table").crl
 }
 
 fn certificates_of(issuer: &str) -> impl Iterator<Item = &'static PkitsCertificate> {

@@ -1,7 +1,7 @@
 //! What each CRL of PKITS is good for, and the clause that says so. Written from RFC 5280 and from an
 //! independent look at the files, not from what the program says.
 
-use Verdict::{Delta, Imported, ImportedAndUnserved, NoIssuer, Refused};
+use Verdict::{Added, Imported, ImportedAndUnserved, NoIssuer, Refused};
 
 /// A CRL offered to an issuer.
 #[derive(Clone, Copy, Debug)]
@@ -22,10 +22,10 @@ pub struct Row {
 pub enum Verdict {
     /// It is taken, with these entries.
     Imported(&'static [Revoked]),
+    /// It is a delta and added to the CRL before it: then these are revoked.
+    Added(&'static [Revoked]),
     /// It is taken, but no answer can be signed.
     ImportedAndUnserved,
-    /// It is taken after the full CRL of its issuer, and then certificates have these statuses.
-    Delta(&'static [(&'static str, &'static str)]),
     /// It is refused with these words, and nothing of it is applied.
     Refused(&'static [&'static str]),
     /// Nobody can be served under this certificate, which `check` says with these words.
@@ -253,34 +253,37 @@ pub const OTHERS: &[Row] = &[
         "deltaCRLCA1deltaCRL",
         "deltaCRLCA1Cert",
         &[],
-        Delta(&[
-            ("02", "revoked"),
-            ("03", "revoked"),
-            ("04", "good"),
-            ("05", "revoked"),
-            ("06", "not_issued"),
+        // 4.15.2 to 4.15.7: 01 is good as in the base, 02 revoked as in the base, 03 revoked since, 04 no
+        // longer on hold, 05 revoked for good since, 06 good.
+        Added(&[
+            ("02", THEN, 1),
+            ("03", "20100601083000Z", 1),
+            ("05", THEN, 1),
         ]),
-        "RFC 5280 §5.2.4, PKITS 4.15.2 to 4.15.7: with the full CRL before it, it is a full CRL",
+        "RFC 5280 §5.2.4: base and delta together",
     ),
     row(
         "deltaCRLCA2deltaCRL",
         "deltaCRLCA2Cert",
         &[],
-        Delta(&[("02", "revoked")]),
-        "RFC 5280 §5.2.4, PKITS 4.15.8 and 4.15.9: it changes nothing",
+        // 4.15.8 and 4.15.9; the base's number is higher than BaseCRLNumber.
+        Added(&[("02", THEN, 1)]),
+        "RFC 5280 §5.2.4 (c): of the base or a later one",
     ),
     row(
         "deltaCRLCA3deltaCRL",
         "deltaCRLCA3Cert",
         &[],
-        Refused(&["delta"]),
+        // 4.15.10: the base has ended.
+        Refused(&["delta", "no full CRL was taken"]),
         "RFC 5280 §5.2.4: a delta says nothing of what did not change",
     ),
     row(
         "deltaCRLIndicatorNoBaseCACRL",
         "deltaCRLIndicatorNoBaseCACert",
         &[],
-        Refused(&["delta"]),
+        // 4.15.1
+        Refused(&["delta", "no full CRL was taken"]),
         "RFC 5280 §5.2.4: a delta says nothing of what did not change",
     ),
     row(
