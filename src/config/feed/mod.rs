@@ -48,7 +48,7 @@ pub enum Feed {
     /// CRLs that are fetched by HTTP.
     CrlUrl(CrlUrlFeed),
     /// A database table that is asked again and again.
-    Sql(SqlFeed),
+    Sql(Box<SqlFeed>),
     /// A client that sends changes itself.
     Push(PushFeed),
 }
