@@ -40,5 +40,6 @@ pub use error::{SqlError, SqlErrorKind};
 pub use source::SqlSource;
 pub use time::TimeFault;
 
-#[cfg(all(test, feature = "rocksdb"))]
+#[cfg(test)]
+#[cfg(feature = "rocksdb")]
 mod tests;

@@ -108,7 +108,7 @@ impl Selection {
             column.selected(self.engine),
             quoted(self.engine, &updated.name),
         ));
-        draft.put_from_where();
+        draft.push_source();
         draft.push(") AS estelam_newest_row");
         Some(draft.finish())
     }
@@ -121,7 +121,7 @@ impl Selection {
             SqlEngine::Sqlite => "count(*)",
         };
         let mut draft = self.draft(&format!("SELECT {number}"));
-        draft.put_from_where();
+        draft.push_source();
         draft.finish()
     }
 
@@ -140,7 +140,7 @@ impl Selection {
             .map(|column| column.selected(self.engine));
         let columns = columns.collect::<Vec<_>>().join(", ");
         let mut draft = self.draft(&format!("SELECT {columns}"));
-        draft.put_from_where();
+        draft.push_source();
         draft
     }
 }
@@ -158,7 +158,7 @@ impl Draft<'_> {
         column.compared(self.of.engine, &place(self.of.engine, self.binds.len()))
     }
 
-    fn put_from_where(&mut self) {
+    fn push_source(&mut self) {
         let of = self.of;
         self.push(&format!(" FROM {} WHERE 1 = 1", of.from));
         for condition in &of.conditions {

@@ -525,3 +525,23 @@ fn values_of_a_table_never_become_part_of_a_statement() {
     // It is still there.
     world.rows(1..2);
 }
+
+#[test]
+fn what_is_left_out_of_one_table_is_told_while_another_is_read_again() {
+    let world = World::new();
+    world.sql(
+        "create table x509_certs (nkey blob primary key, nvalue blob); create table \
+         revoked_x509_certs (nkey blob primary key, nvalue blob); insert into x509_certs values ('77', \
+         'hello'); insert into revoked_x509_certs values ('78', '{}'), ('79', \
+         '{\"Serial\":\"79\",\"ReasonCode\":1,\"RevokedAt\":\"2026-01-05T12:00:00Z\"}');",
+    );
+    let mut settings = SqlFeed::new(&world.settings().database);
+    settings.preset = Some(crate::config::feed::SqlPreset::StepCa);
+    let mut source = SqlSource::new(&settings, world.issuer.clone(), Duration::from_secs(5));
+    let report = world.polled(&mut source);
+    assert_eq!((report.applied, report.bad), (1, 2), "{report}");
+    assert!(world.is_revoked(0x4f));
+    // Certificates are as many as they were, and not read again.
+    let report = world.polled(&mut source);
+    assert_eq!((report.lines, report.bad), (2, 2), "{report}");
+}
