@@ -107,7 +107,7 @@ impl ShownJournal {
             }
             Found::Records(mut rows) => {
                 let mut is_whole = true;
-                while let Some(row) = rows.next() {
+                for row in rows.by_ref() {
                     is_whole &= row.is_some();
                     let Some(shown) = row else { continue };
                     records = records.saturating_add(1);

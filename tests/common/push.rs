@@ -68,7 +68,7 @@ impl PushPki {
             "req {NEW_KEY} -keyout {name}.key -out {name}.csr -subj /CN={name}"
         ));
         self.openssl(&format!(
-            "ca -batch -notext -config ca.cnf -cert {ca}.pem -keyfile {ca}.key {dates} \
+            "ca -batch -notext -config ca.cnf -rand_serial -cert {ca}.pem -keyfile {ca}.key {dates} \
              -in {name}.csr -out {name}.pem"
         ));
     }
@@ -123,8 +123,8 @@ impl PushPki {
 }
 
 /// For `openssl ca`, since `x509` has no dates.
-const CA_CONFIG: &str = "[ca]\ndefault_ca = d\n[d]\ndatabase = index.txt\nnew_certs_dir = .\n\
-                         rand_serial = yes\ndefault_md = sha256\npolicy = p\nx509_extensions = e\n[p]\n\
+const CA_CONFIG: &str = "[ca]\ndefault_ca = d\n[d]\ndatabase = index.txt\nserial = serial\nnew_certs_dir = .\n\
+                         default_md = sha256\npolicy = p\nx509_extensions = e\n[p]\n\
                          commonName = supplied\n[e]\nbasicConstraints = CA:FALSE\n";
 
 const NEW_KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";

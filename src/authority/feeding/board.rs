@@ -435,7 +435,8 @@ mod tests {
         let on_fresh = move || {
             count.fetch_add(1, Ordering::SeqCst);
         };
-        let board = FeedBoard::new(rows, Arc::clone(&clock) as Arc<dyn Clock>, kept, on_fresh);
+        let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let board = FeedBoard::new(rows, shared, kept, on_fresh);
         World {
             clock,
             board,
