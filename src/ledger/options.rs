@@ -35,6 +35,9 @@ pub(super) fn database(create: bool) -> Options {
     options.set_paranoid_checks(true);
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_track_and_verify_wals_in_manifest(true);
+    // One manifest record for all families: a flush that a failing disk cuts short would else leave some of
+    // them newer than others, and the log behind the newer ones is not read again.
+    options.set_atomic_flush(true);
     options.set_db_write_buffer_size(MEMTABLES_OCTETS);
     // Families that change rarely would else keep old logs alive, and starting replays them.
     options.set_max_total_wal_size(64 << 20);

@@ -32,7 +32,7 @@ pub struct CertificateFolderSource {
     /// By the digest of its path: the file as it was read.
     files: HashMap<u64, Known>,
     /// Digests of the stamps of files that could not be used once.
-    bad_once: HashSet<u64>,
+    bad_once: HashMap<u64, u64>,
     /// The first that cannot be used.
     first_bad: Option<String>,
     /// How many files there were when the server stopped.
@@ -70,7 +70,7 @@ impl CertificateFolderSource {
             path: settings.path.clone(),
             hasher: RandomState::new(),
             files: HashMap::new(),
-            bad_once: HashSet::new(),
+            bad_once: HashMap::new(),
             first_bad: None,
             remembered: None,
             asked_memory: false,
@@ -103,6 +103,7 @@ impl CertificateFolderSource {
                 });
             }
         }
+        self.bad_once.retain(|digest, _| there.contains(digest));
         if self.files.len() > there.len() {
             self.files.retain(|digest, _| there.contains(digest));
         }
@@ -138,12 +139,18 @@ impl CertificateFolderSource {
         let bad: HashSet<u64> = left_out.map(|order| order >> 32).collect();
         for (number, due) in (0_u64..).zip(&stream.sent) {
             let stamp = due.stamp.digest(&self.hasher);
-            let is_bad = bad.contains(&number);
+            let was_bad = self.bad_once.get(&due.digest) == Some(&stamp);
+            // Files that are bad all together are rejected together.
+            let is_bad = match &report {
+                Some(_) => bad.contains(&number),
+                None => was_bad,
+            };
             // Once more, in case that it was still being written.
-            if is_bad && self.bad_once.insert(stamp) {
+            if is_bad && !was_bad {
+                self.bad_once.insert(due.digest, stamp);
                 continue;
             }
-            self.bad_once.remove(&stamp);
+            self.bad_once.remove(&due.digest);
             self.files.insert(due.digest, Known { stamp, is_bad });
         }
         Ok(report)

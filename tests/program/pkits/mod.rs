@@ -124,7 +124,7 @@ fn every_crl_is_taken_or_refused_as_its_clause_asks_and_every_certificate_answer
                 drop(said().expect(0));
             }
             Verdict::Refused(words) => drop(said().expect(5).says(words)),
-            Verdict::Delta(_) | Verdict::NoIssuer(_) => {}
+            Verdict::NoIssuer(_) => {}
         }
     }
     // Signed live, and then ahead of time.
@@ -188,24 +188,6 @@ fn its_times_are_the_crls(case: &Case, crl: &PkitsCrl, begun: &str) {
         panic!("{answer:?}")
     };
     assert!(produced_at.as_str() >= begun, "{serial}: {produced_at}");
-}
-
-#[test]
-fn a_delta_brings_the_full_crl_before_it_forward() {
-    for row in rows() {
-        let Verdict::Delta(statuses) = row.verdict else {
-            continue;
-        };
-        let site = site([row.issuer].into(), true);
-        let full = rows().find(|full| full.crl == crl_of(row.issuer));
-        import(&site, row, &[]).expect(5).says(&["delta"]);
-        import(&site, full.expect("its full CRL"), &[]).expect(0);
-        import(&site, row, &[]).expect(0);
-        for (serial, status) in statuses {
-            let told = site.run(&["status", serial, "--json"]).expect(0).json();
-            assert_eq!(told["status"], *status, "{serial}: {told}");
-        }
-    }
 }
 
 #[test]

@@ -241,6 +241,9 @@ fn a_bad_line_is_left_out_and_told_and_the_rest_is_taken() {
     world.write(&(valid(1) + "V\tsoon\t\t02\tunknown\t/CN=2\n" + &valid(3)));
     let report = world.takes();
     assert_eq!((report.applied, report.bad), (2, 1));
+    // Once more, when the stamp has settled.
+    let again = world.takes();
+    assert_eq!((again.applied, again.bad), (0, 1));
     world.sees_nothing_new();
     // A revocation does not wait for somebody else's mistake; the mistake is told again.
     world.write(&(revoked(1) + "V\tsoon\t\t02\tunknown\t/CN=2\n" + &valid(3)));
@@ -365,6 +368,8 @@ fn what_lies_ahead_of_the_clock_is_tried_again() {
     world.write("R\t301231235959Z\t260921142320Z\t00000001\tunknown\t/CN=1\n");
     let report = world.takes();
     assert_eq!((report.refused, report.ahead), (1, 1));
+    // Once more, when the stamp has settled.
+    assert_eq!(world.takes().ahead, 1);
     world.sees_nothing_new();
     world.now.set(START + 120);
     assert_eq!(world.takes().ahead, 1);
