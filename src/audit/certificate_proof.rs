@@ -41,7 +41,7 @@ use crate::{
 /// The document.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct CertificateProof {
-    /// [`PROOF_FORMAT`].
+    /// `PROOF_FORMAT`.
     pub format: String,
     /// The log's name.
     pub log: String,

@@ -291,7 +291,9 @@ mod tests {
                 1 => EntryReason::Reason(CrlReason::AaCompromise),
                 _ => EntryReason::RemoveFromCrl,
             },
-            invalidity_date: (number % 5 == 0).then(|| UnixTime::from_secs(number * 2).unwrap()),
+            invalidity_date: number
+                .is_multiple_of(5)
+                .then(|| UnixTime::from_secs(number * 2).unwrap()),
         }
     }
 

@@ -20,7 +20,7 @@ pub struct ExportReport {
     pub entries: u64,
     /// The sequence of the first and of the last entry that it should hold.
     pub sequences: Option<(u64, u64)>,
-    /// What does not fit: nothing in a file that is as it was signed. No more than [`FAULTS_MAX`].
+    /// What does not fit: nothing in a file that is as it was signed. No more than `FAULTS_MAX`.
     pub faults: Vec<ExportFault>,
 }
 

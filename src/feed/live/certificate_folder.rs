@@ -31,7 +31,7 @@ pub struct CertificateFolderSource {
     hasher: RandomState,
     /// By the digest of its path: the file as it was read.
     files: HashMap<u64, Known>,
-    /// Digests of the stamps of files that could not be used once.
+    /// By the digest of its path: the digest of the stamp of a file that could not be used once.
     bad_once: HashMap<u64, u64>,
     /// The first that cannot be used.
     first_bad: Option<String>,

@@ -6,7 +6,7 @@
 //!
 //! - [`SqlSource`] is the whole as a live source: what changed since the last poll, page by page, and
 //!   now and then everything;
-//! - `part` and `statement` make the few SELECTs out of the configuration; `engine` knows what differs
+//! - `part` and `statement` make the few statements out of the configuration; `engine` knows what differs
 //!   between databases;
 //! - `connection` and `reader` ask them; `error` makes one clear line of what databases say;
 //! - `row`, `facts` and `rules` make changes out of values; `preset` knows the products' tables;

@@ -29,7 +29,7 @@ fn serving() -> (Arc<OpensslCa>, Site, Server, Pusher) {
 fn codes(answer: &Value) -> Vec<String> {
     let results = answer["results"].as_array().expect("results");
     let code = |result: &Value| {
-        let code = result.get("code").unwrap_or(&result["result"]);
+        let code = result.get("code").unwrap_or_else(|| &result["result"]);
         code.as_str().expect("a code").to_owned()
     };
     results.iter().map(code).collect()
