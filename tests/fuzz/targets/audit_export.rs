@@ -15,7 +15,10 @@ fuzz_target!(|octets: &[u8]| {
     let budget = budget::for_input(octets);
     let report = budget::within(budget, || verify(&mut input, &key, &mut |_, _| {}));
     if let Ok(report) = report {
-        assert_eq!(report.checkpoint.head.size, 3, "the seed's is the only checkpoint");
+        assert_eq!(
+            report.checkpoint.head.size, 3,
+            "the seed's is the only checkpoint"
+        );
         assert!(input.is_empty(), "what is left over was not signed");
         assert!(report.entries <= 3);
     }
