@@ -198,7 +198,7 @@ fn print(changes: &[Change]) -> Vec<u8> {
             Action::Revoke { claim, inventory } => {
                 (inventory.expect("a row knows the certificate"), Some(claim))
             }
-            Action::Release => panic!("no row releases"),
+            Action::Release | Action::Correct(_) => panic!("no row releases or corrects"),
         };
         let reason = claim.and_then(|claim| claim.reason);
         writer

@@ -63,7 +63,7 @@ fn check(line: &[u8], change: &Change) {
     let (said_inventory, said_claim) = match change.action {
         Action::Issue(inventory) => (Some(inventory), None),
         Action::Revoke { claim, inventory } => (inventory, Some(claim)),
-        Action::Release => (None, None),
+        Action::Release | Action::Correct(_) => (None, None),
     };
     let said_not_after = said_inventory.and_then(|inventory| inventory.not_after);
     assert_eq!(Some(long_form(not_after)), said_not_after.map(generalized));
@@ -129,7 +129,7 @@ fn print(change: &Change, out: &mut String) {
         Action::Revoke { claim, inventory } => {
             (inventory.expect("an index knows notAfter"), Some(claim))
         }
-        Action::Release => panic!("index.txt knows no release"),
+        Action::Release | Action::Correct(_) => panic!("index.txt knows no release"),
     };
     let not_after = time(inventory.not_after.expect("an index knows notAfter"));
     let serial = change.serial;
