@@ -42,10 +42,15 @@ impl PushPki {
                 "req -x509 {NEW_KEY} -days 30 -keyout {ca}.key -out {ca}.pem -subj /CN={ca}"
             ));
         }
+        std::fs::write(pki.path("ca.cnf"), CA_CONFIG).expect("ca.cnf");
+        std::fs::write(pki.path("index.txt"), "").expect("index.txt");
         pki.new_client("client", "clients-ca", "-days 30");
         pki.new_client("stranger", "other-ca", "-days 30");
-        // A certificate that ended a second after it began.
-        pki.new_client("expired", "clients-ca", "-days -1");
+        pki.new_client(
+            "expired",
+            "clients-ca",
+            "-startdate 20200101000000Z -enddate 20210101000000Z",
+        );
         pki
     }
 
@@ -58,12 +63,13 @@ impl PushPki {
         ));
     }
 
-    fn new_client(&self, name: &str, ca: &str, days: &str) {
+    fn new_client(&self, name: &str, ca: &str, dates: &str) {
         self.openssl(&format!(
             "req {NEW_KEY} -keyout {name}.key -out {name}.csr -subj /CN={name}"
         ));
         self.openssl(&format!(
-            "x509 -req -in {name}.csr -CA {ca}.pem -CAkey {ca}.key -CAcreateserial {days} -out {name}.pem"
+            "ca -batch -notext -config ca.cnf -rand_serial -cert {ca}.pem -keyfile {ca}.key {dates} \
+             -in {name}.csr -out {name}.pem"
         ));
     }
 
@@ -115,6 +121,11 @@ impl PushPki {
         Site::with(ca, &self.settings("", ""))
     }
 }
+
+/// For `openssl ca`, since `x509` has no dates.
+const CA_CONFIG: &str = "[ca]\ndefault_ca = d\n[d]\ndatabase = index.txt\nserial = serial\nnew_certs_dir = .\n\
+                         default_md = sha256\npolicy = p\nx509_extensions = e\n[p]\n\
+                         commonName = supplied\n[e]\nbasicConstraints = CA:FALSE\n";
 
 const NEW_KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
 

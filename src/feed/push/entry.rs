@@ -14,6 +14,28 @@ use crate::{
     identity::{IssuerId, SerialNumber},
 };
 
+/// An entry that is an object: serde takes an array of the fields' values for one as well, in whatever
+/// order they stand below.
+pub(super) struct RawObject<'a>(pub(super) RawEntry<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> de::Visitor<'de> for Object {
+            type Value = RawObject<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an entry, which is an object")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                RawEntry::deserialize(de::value::MapAccessDeserializer::new(map)).map(RawObject)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
 /// An entry as it is written; borrowed from the body.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,11 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
-use super::{BatchError, ENTRIES_MAX, Pushed, Reading, TextPlace, entry, entry::RawEntry, value};
+use super::{
+    BatchError, ENTRIES_MAX, Pushed, Reading, TextPlace, entry,
+    entry::{RawEntry, RawObject},
+    value,
+};
 
 /// How entries follow one another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,7 +63,7 @@ impl Taken<'_, '_> {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let raw: RawEntry<'_> = serde_json::from_str(line)
+            let RawObject(raw) = serde_json::from_str(line)
                 .map_err(|error| malformed(&error, number.saturating_sub(1)))?;
             self.take(&raw)?;
         }
@@ -158,7 +162,7 @@ impl<'de> Visitor<'de> for Entries<'_, '_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while let Some(raw) = list.next_element::<RawEntry<'de>>()? {
+        while let Some(RawObject(raw)) = list.next_element()? {
             if let Err(stopped) = self.0.take(&raw) {
                 self.0.stopped = Some(stopped);
                 return Err(de::Error::custom("stopped"));

@@ -370,6 +370,11 @@ fn what_has_not_the_form_is_no_batch() {
         ("[]]", Form::Json, "line 1, column 3"),
         ("[null]", Form::Json, "line 1"),
         (
+            "[[null,\"01\",\"issued\",null,null,null,null,null,null,null]]",
+            Form::Json,
+            "an entry, which is an object",
+        ),
+        (
             "[{\"serial\":1,\"status\":\"issued\"}]",
             Form::Json,
             "a string",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::common::judge::ask_with_openssl;
 use crate::common::push::{PushPki, Pusher, TOKEN, sha256_of};
 use crate::common::tools::{python, run, run_with_input, text, tool};
-use crate::common::{Hash, OpensslCa, Plan, Server, Settings, Site, Status};
+use crate::common::{Answer, Hash, OpensslCa, Plan, Server, Settings, Site, Status};
 
 pub fn small_ca() -> Arc<OpensslCa> {
     Arc::new(OpensslCa::new(Plan {
@@ -184,9 +184,19 @@ fn reasons_have_the_names_of_the_rfc_and_times_are_not_ahead() {
     assert_eq!(codes(&answer), ["applied"; 9]);
     for (number, (name, reason)) in names.into_iter().enumerate() {
         let serial = format!("1{number:X}");
-        let told = ask_with_openssl(&ca, &server.url(), Hash::Sha256, &serial).unwrap();
         let time = "20260321083000Z".to_owned();
-        assert_eq!(told, Status::Revoked { time, reason }, "{name}");
+        let answer = Answer::of(&server.ask(Hash::Sha256, &serial));
+        assert_eq!(
+            answer.single().status,
+            Status::Revoked { time, reason },
+            "{name}"
+        );
+        // OpenSSL has no words for the last two.
+        let told = ask_with_openssl(&ca, &server.url(), Hash::Sha256, &serial).unwrap();
+        let Status::Revoked { reason: told, .. } = told else {
+            panic!("{name}")
+        };
+        assert!(told == reason || reason > Some(8), "{name}: {told:?}");
     }
     // The numbers of RFC 5280 and other people's words are none of them.
     let other: String = [
@@ -572,6 +582,8 @@ fn the_server_is_as_its_openapi_document_says() {
         .args(["--tls-verify", text(&PushPki::get().path("tls.pem"))])
         .args(["-H", &format!("Authorization: Bearer {TOKEN}")])
         .args(["--checks", "all", "--phases", "examples,coverage,fuzzing"])
-        .args(["--max-examples", "60", "--seed", "1", "--no-color"]);
-    run(&mut command).expect(0);
+        .args(["--max-examples", "30", "--seed", "1", "--no-color"]);
+    run(&mut command)
+        .expect(0)
+        .says(&["No issues found", "Tested: 4"]);
 }

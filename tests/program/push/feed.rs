@@ -9,7 +9,7 @@ fn an_issuer_whose_client_is_silent_goes_stale_and_an_empty_batch_ends_it() {
     let (ca, pki) = (small_ca(), PushPki::get());
     let issuer = "when_stale = \"try_later\"".to_owned();
     let signer_lines =
-        "[[issuer.feed]]\nkind = \"push\"\nclient = \"ca-1\"\nstale_after = \"1s\"".to_owned();
+        "[[issuer.feed]]\nkind = \"push\"\nclient = \"ca-1\"\nstale_after = \"2s\"".to_owned();
     let site = Site::with(
         &ca,
         &Settings {
@@ -44,6 +44,7 @@ fn an_issuer_whose_client_is_silent_goes_stale_and_an_empty_batch_ends_it() {
         "tryLater, not {answer:?}"
     );
     pusher.push("heartbeat", "[]").expect(200);
+    server.wait_for("fresh again");
     let answer = Answer::of(&server.ask(Hash::Sha1, "0A"));
     answer.single();
 }

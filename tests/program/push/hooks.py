@@ -17,15 +17,10 @@ def ndjson(ctx, value):
 
 
 @schemathesis.hook
-def map_headers(ctx, headers):
-    name = next((name for name in headers or {} if name.lower() == "idempotency-key"), None)
-    if name and re.fullmatch("[!-~]{1,255}", str(headers[name])):
-        headers[name] = f"{os.getpid()}-{next(keys)}"
-    return headers
-
-
-@schemathesis.hook
-def map_path_parameters(ctx, path_parameters):
-    if path_parameters and str(path_parameters.get("issuer", "")).isalnum():
-        path_parameters["issuer"] = "ca"
-    return path_parameters
+def before_call(ctx, case, kwargs):
+    # One that is no key stays as it is.
+    for name, value in list((case.headers or {}).items()):
+        if name.lower() == "idempotency-key" and re.fullmatch("[!-~]{1,255}", str(value)):
+            case.headers[name] = f"{os.getpid()}-{next(keys)}"
+    if str((case.path_parameters or {}).get("issuer", "")).isalnum():
+        case.path_parameters["issuer"] = "ca"

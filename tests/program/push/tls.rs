@@ -49,7 +49,8 @@ fn without_a_known_credential_nobody_is_heard() {
     let said = lines
         .iter()
         .filter(|line| line.contains("no push client has this credential"));
-    assert_eq!(said.count(), 1, "{lines:#?}");
+    // One every ten seconds at the most.
+    assert!((1..10).contains(&said.count()), "{lines:#?}");
     assert!(lines.iter().all(|line| !line.contains(TOKEN)), "{lines:#?}");
     let pusher = Pusher::new(&pki, &server);
     assert_eq!(
@@ -100,7 +101,7 @@ fn a_client_certificate_has_to_be_known_in_date_and_of_the_clients_ca() {
         bad.options
             .extend(["-H".to_owned(), format!("Authorization: Bearer {TOKEN}")]);
         let said = bad.try_send("/v1/entries", &["-d", "[]"], "");
-        assert!(said.code == 35 || said.code == 56, "{name}: {said}");
+        assert!(matches!(said.code, 35 | 55 | 56), "{name}: {said}");
         assert!(
             said.to_string().to_lowercase().contains(why),
             "{name}: {said}"
