@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ fn killed_at_random_moments() {
 fn killed_between_system_calls() {
     let mut rounds = Rounds::new(2);
     for (call, most) in CALLS.into_iter().cycle().take(50) {
-        rounds.round_traced(|server, random| {
+        rounds.round_traced(|_, server, random| {
             let when = 1 + random.below(most);
             server.inject(call, &format!("signal=KILL:when={when}"), None)
         });
@@ -53,14 +54,17 @@ fn killed_between_system_calls() {
 fn a_full_or_failing_disk_acknowledges_nothing_that_is_lost() {
     let mut rounds = Rounds::new(3);
     for (call, error) in FAULTS.into_iter().cycle().take(40) {
-        rounds.round_traced(|server, random| {
+        rounds.round_traced(|site, server, random| {
             let when = 1 + random.below(6);
             let more = random.below(3);
-            server.inject(
-                call,
-                &format!("error={error}:when={when}..{}", when + more),
-                None,
-            )
+            let what = format!("error={error}:when={when}..{}", when + more);
+            // Only the ledger's own files: a disk does not fail the runtime's pipes.
+            let file = match call {
+                "write" => Some(log_of(site)),
+                "pwrite64" => Some(site.path("state/ledger/acknowledged")),
+                _ => None,
+            };
+            server.inject(call, &what, file.as_deref())
         });
     }
     assert!(
@@ -69,6 +73,18 @@ fn a_full_or_failing_disk_acknowledges_nothing_that_is_lost() {
         rounds.failed
     );
     rounds.end();
+}
+
+/// RocksDB's write-ahead log: the newest.
+fn log_of(site: &Site) -> PathBuf {
+    let files = std::fs::read_dir(site.path("state/ledger")).expect("the ledger");
+    let logs = files.filter_map(|file| {
+        let path = file.expect("a file").path();
+        path.extension()
+            .is_some_and(|end| end == "log")
+            .then_some(path)
+    });
+    logs.max().expect("a log")
 }
 
 /// Where the server writes, syncs, wakes and acknowledges.
@@ -159,11 +175,11 @@ impl Rounds {
     /// not kill it.
     fn round_traced(
         &mut self,
-        trace: impl FnOnce(&Server, &mut Random) -> crate::common::site::Tracer,
+        trace: impl FnOnce(&Site, &Server, &mut Random) -> crate::common::site::Tracer,
     ) {
         let batches = self.batches();
         let mut server = self.server.take().expect("it runs between rounds");
-        let tracer = trace(&server, &mut self.random);
+        let tracer = trace(&self.site, &server, &mut self.random);
         self.driver.begin(&push_url(&server), &batches);
         let acknowledged = self.driver.rest();
         drop(tracer);
