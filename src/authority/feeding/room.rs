@@ -205,6 +205,14 @@ impl Room {
                 continue;
             };
             let name = &issuer.name;
+            if issuer.when_stale == WhenStale::TryLater {
+                issuer.set_held_back(is_stale);
+                self.shared.publish(&[Publication::Freshness {
+                    issuer: *id,
+                    stale: is_stale,
+                }])?;
+            }
+            // Told when it is so.
             match (is_stale, issuer.when_stale) {
                 (true, WhenStale::TryLater) => tracing::error!(
                     issuer = name,
@@ -217,13 +225,6 @@ impl Room {
                      on, as configured (`estelam feed list` says why)"
                 ),
                 (false, _) => tracing::info!(issuer = name, "all its feeds are fresh again"),
-            }
-            if issuer.when_stale == WhenStale::TryLater {
-                issuer.set_held_back(is_stale);
-                self.shared.publish(&[Publication::Freshness {
-                    issuer: *id,
-                    stale: is_stale,
-                }])?;
             }
         }
         if *told != stale {

@@ -93,7 +93,7 @@ impl Certificates {
             let number = known.names.push(file.name())?;
             if let Some(why) = file.unreadable() {
                 let cause = CertificateCause::Unreadable {
-                    why: why.to_owned(),
+                    why: why.replace(char::is_control, "?"),
                 };
                 known.add_bad(At::file(number), cause);
                 continue;
