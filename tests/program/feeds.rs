@@ -49,11 +49,13 @@ fn drop_crl(ca: &OpensslCa, name: &str, number: &str) {
     );
     std::fs::write(ca.path("crl.cnf"), config).unwrap();
     std::fs::write(ca.path("crlnumber"), format!("{number}\n")).unwrap();
-    let from = now() - HOUR;
+    // However late it is made: of the hour of its number.
+    let hours = u64::from_str_radix(number, 16).unwrap();
+    let from = now() - 40 * HOUR + hours * HOUR;
     ca.openssl(&format!(
         "ca -config crl.cnf -gencrl -crlexts crl -crl_lastupdate {} -crl_nextupdate {} -out new.crl",
-        generalized_time(from + u64::from_str_radix(number, 16).unwrap()),
-        generalized_time(from + 30 * HOUR),
+        generalized_time(from),
+        generalized_time(from + 80 * HOUR),
     ));
     std::fs::create_dir_all(ca.path("crls")).unwrap();
     std::fs::rename(ca.path("new.crl"), ca.path("crls").join(name)).unwrap();
