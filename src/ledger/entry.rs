@@ -333,6 +333,27 @@ impl Entry {
     /// # Errors
     /// [`EntryError`] for anything but the canonical form.
     pub fn decode(octets: &[u8]) -> Result<Self, EntryError> {
+        let parsed = Self::parse(octets)?;
+        let mut source =
+            Source::new(parsed.source, parsed.cursor).map_err(|_| EntryError::TooLong)?;
+        if let Some(scope) = parsed.scope {
+            source = source.with_crl_scope(scope);
+        }
+        Ok(Self {
+            sequence: parsed.sequence,
+            recorded_ms: parsed.recorded_ms,
+            source,
+            kind: parsed.kind,
+        })
+    }
+
+    /// Whether `octets` are an entry's, its number and what it says: as [`Entry::decode`], which
+    /// allocates for the source.
+    pub(super) fn check(octets: &[u8]) -> Result<(u64, EntryKind), EntryError> {
+        Self::parse(octets).map(|parsed| (parsed.sequence, parsed.kind))
+    }
+
+    fn parse(octets: &[u8]) -> Result<Parsed<'_>, EntryError> {
         let mut octets = Octets::new(octets);
         match octets.u8().ok_or(EntryError::Truncated)? {
             VERSION => {}
@@ -343,13 +364,16 @@ impl Entry {
         let recorded_ms = octets.u64().ok_or(EntryError::Truncated)?;
         let name = text(octets.counted_u8())?;
         let cursor = text(octets.counted_u16())?;
-        let mut source = Source::new(name, cursor).map_err(|_| EntryError::TooLong)?;
+        if cursor.len() > Source::CURSOR_OCTETS_MAX {
+            return Err(EntryError::TooLong);
+        }
         if sequence == 0 {
             return Err(EntryError::Sequence);
         }
         if recorded_ms > MILLIS_MAX {
             return Err(EntryError::Time);
         }
+        let mut scope = None;
         let kind = match kind {
             ISSUER_DEFINED => {
                 let number = issuer_number(&mut octets)?;
@@ -364,12 +388,10 @@ impl Entry {
                 EntryKind::IssuerDefined { number, issuer }
             }
             ISSUED | REVOKED | RELEASED | CORRECTED => {
-                let (entry, scope) = certificate(kind, &mut octets)?;
+                let entry;
+                (entry, scope) = certificate(kind, &mut octets)?;
                 if entry.previous >= sequence {
                     return Err(EntryError::Sequence);
-                }
-                if let Some(scope) = scope {
-                    source = source.with_crl_scope(scope);
                 }
                 EntryKind::Certificate(entry)
             }
@@ -387,13 +409,25 @@ impl Entry {
         if !octets.is_empty() {
             return Err(EntryError::Trailing(octets.rest().len()));
         }
-        Ok(Self {
+        Ok(Parsed {
             sequence,
             recorded_ms,
-            source,
+            source: name,
+            cursor,
+            scope,
             kind,
         })
     }
+}
+
+/// An entry whose source still lies in its octets.
+struct Parsed<'a> {
+    sequence: u64,
+    recorded_ms: u64,
+    source: &'a str,
+    cursor: &'a str,
+    scope: Option<ScopeTag>,
+    kind: EntryKind,
 }
 
 /// Also gives the scope of the CRL that says so.

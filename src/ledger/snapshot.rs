@@ -373,6 +373,15 @@ impl LedgerSnapshot {
         Ok(view.raw_iterator_cf_opt(family, options))
     }
 
+    /// The same, for a short look.
+    pub(super) fn few_rows(
+        &self,
+        family: &'static str,
+    ) -> Result<DBRawIteratorWithThreadMode<'_, DB>, LedgerError> {
+        let family = self.engine().family(family)?;
+        Ok(self.view.borrow_dependent().raw_iterator_cf(family))
+    }
+
     /// The rows between two keys; none when `range` is.
     pub(super) fn rows<T>(
         &self,

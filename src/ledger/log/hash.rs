@@ -38,18 +38,16 @@ pub(in crate::ledger) fn prefixed_leaf_hash(octets: &[u8]) -> Hash {
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     let mut octets = [NODE_PREFIX; 1 + 2 * HASH_OCTETS];
-    let hashes = left.iter().chain(right);
-    for (place, octet) in octets.iter_mut().skip(1).zip(hashes) {
-        *place = *octet;
-    }
+    let [_, hashes @ ..] = &mut octets;
+    let (first, second) = hashes.split_at_mut(HASH_OCTETS);
+    first.copy_from_slice(left);
+    second.copy_from_slice(right);
     sha256(&octets)
 }
 
 fn sha256(octets: &[u8]) -> Hash {
-    let mut hash = [0; HASH_OCTETS];
-    // The algorithm gives as many as there is room for.
-    for (place, octet) in hash.iter_mut().zip(digest(&SHA256, octets).as_ref()) {
-        *place = *octet;
-    }
-    hash
+    let hash = digest(&SHA256, octets);
+    hash.as_ref()
+        .try_into()
+        .expect("a digest of SHA-256 has 32 octets")
 }

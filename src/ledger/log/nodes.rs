@@ -79,28 +79,44 @@ impl<'a> SnapshotNodes<'a> {
             .saturating_add(TILE_WIDTH)
             .min(tiles::complete(level, self.size));
         let mut hashes = Vec::new();
+        if first >= end {
+            return Ok(hashes);
+        }
+        let engine = self.snapshot.engine();
+        let mut rows = match level {
+            0 => self.snapshot.few_rows(keys::ENTRIES)?,
+            _ => self.snapshot.few_rows(keys::TREE)?,
+        };
+        match level {
+            0 => rows.seek(self.sequence(first).to_be_bytes()),
+            _ => rows.seek(tiles::key(level, first)),
+        }
         for index in first..end {
-            hashes.push(match level {
-                0 => self.leaf(index)?,
-                _ => self.kept(level, index)?,
-            });
+            let (found, missing) = match level {
+                0 => {
+                    let sequence = self.sequence(index);
+                    let row = rows
+                        .item()
+                        .filter(|(key, _)| *key == sequence.to_be_bytes());
+                    let hash = row.map(|(_, entry)| leaf_hash(entry));
+                    (hash, Damage::MissingEntry { sequence })
+                }
+                _ => {
+                    let key = tiles::key(level, index);
+                    let row = rows.item().filter(|(found, _)| *found == key);
+                    let hash = row.and_then(|(_, value)| Hash::try_from(value).ok());
+                    (hash, Damage::LogNode { level, index })
+                }
+            };
+            rows.status().map_err(|error| engine.error(error))?;
+            hashes.push(found.ok_or_else(|| engine.damaged(missing))?);
+            rows.next();
         }
         Ok(hashes)
     }
 
-    fn leaf(&self, index: u64) -> Result<Hash, LedgerError> {
-        let sequence = self.snapshot.epochs().sequence_of(index).unwrap_or(0);
-        let entry = self.snapshot.entry_octets(sequence)?;
-        let missing = Damage::MissingEntry { sequence };
-        let entry = entry.ok_or_else(|| self.snapshot.engine().damaged(missing))?;
-        Ok(leaf_hash(&entry))
-    }
-
-    fn kept(&self, level: u8, index: u64) -> Result<Hash, LedgerError> {
-        let value = self.snapshot.get(keys::TREE, &tiles::key(level, index))?;
-        let hash = value.and_then(|value| Hash::try_from(value).ok());
-        let missing = Damage::LogNode { level, index };
-        hash.ok_or_else(|| self.snapshot.engine().damaged(missing))
+    fn sequence(&self, leaf: u64) -> u64 {
+        self.snapshot.epochs().sequence_of(leaf).unwrap_or(0)
     }
 }
 

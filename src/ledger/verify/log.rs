@@ -3,6 +3,8 @@
 //! Two trees grow side by side: one from the entries' own hashes, one from the kept roots of tiles.
 //! Where a tile's two roots differ, the next head that is known tells which of them is true.
 
+use std::{sync::mpsc, thread};
+
 use rocksdb::{DB, DBRawIteratorWithThreadMode};
 
 use super::{
@@ -57,7 +59,6 @@ pub(super) fn check(
         is_told_rewritten: false,
         doubt: None,
         undecided: Vec::new(),
-        buffer: Vec::new(),
     };
     check.ends(findings_of_size(snapshot, &edge));
     if let Some(from) = from {
@@ -104,7 +105,6 @@ struct Check<'a> {
     doubt: Option<TreeHead>,
     /// Tiles whose two roots differ, until a head decides.
     undecided: Vec<Undecided>,
-    buffer: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -155,66 +155,87 @@ impl<'a> Check<'a> {
         self.compare_heads()
     }
 
+    /// Reads the entries on a thread of its own, so that they are hashed while the next are read.
     fn read(&mut self, progress: &mut Progress<'_>) -> Result<u64, LedgerError> {
-        let size = self.edge.size();
         let begin = self.leaf;
         let mut rows = self.snapshot.raw_rows(keys::ENTRIES)?;
         match begin {
             0 => rows.seek_to_first(),
             leaf => rows.seek(self.sequence(leaf).to_be_bytes()),
         }
-        let mut entries = 0_u64;
-        while let Some((key, value)) = rows.item() {
-            if self.leaf.is_multiple_of(PROGRESS_ENTRIES) {
-                self.snapshot.engine().check_open()?;
-                let done = self.leaf.saturating_sub(begin);
-                let of = size.saturating_sub(begin);
-                progress.tell(VerifyStep::Entries { done, of })?;
-            }
-            // A key of another length is no number: what it is called then says so.
-            let found = be_u64(key).unwrap_or(u64::MAX);
-            let expected = (self.leaf < size).then(|| self.sequence(self.leaf));
-            if expected == Some(found) {
-                self.entry(found, value)?;
-                entries = entries.saturating_add(1);
-            } else {
-                let later = self.epochs.leaf_of(found);
-                match later.filter(|later| *later > self.leaf && *later < size) {
-                    Some(later) => {
-                        self.missing(later)?;
-                        continue;
-                    }
-                    None => self.findings.add(Finding::Extra { sequence: found }),
-                }
-            }
-            rows.next();
+        let (sender, pieces) = mpsc::sync_channel(PIECES_AHEAD);
+        let (used, spare) = mpsc::channel();
+        let (entries, ended) = thread::scope(|scope| {
+            let reader = scope.spawn(move || read_ahead(rows, &sender, &spare));
+            // Dropped on an error, which ends the reader.
+            let entries = self.take(pieces, &used, begin, progress);
+            (entries, reader.join())
+        });
+        let entries = entries?;
+        if let Ok(Err(error)) = ended {
+            self.findings.add(Finding::Broken {
+                first: self.sequence(self.leaf),
+                message: error.into(),
+            });
         }
-        self.broken(&rows);
+        let size = self.edge.size();
         if self.leaf < size {
             self.missing(size)?;
         }
         Ok(entries)
     }
 
-    fn broken(&mut self, rows: &DBRawIteratorWithThreadMode<'_, DB>) {
-        if let Err(error) = rows.status() {
-            self.findings.add(Finding::Broken {
-                first: self.sequence(self.leaf),
-                message: error.into(),
-            });
+    fn take(
+        &mut self,
+        pieces: mpsc::Receiver<Piece>,
+        used: &mpsc::Sender<Piece>,
+        begin: u64,
+        progress: &mut Progress<'_>,
+    ) -> Result<u64, LedgerError> {
+        let size = self.edge.size();
+        let mut entries = 0_u64;
+        for (number, piece) in pieces.into_iter().enumerate() {
+            if number.is_multiple_of(PROGRESS_PIECES) {
+                self.snapshot.engine().check_open()?;
+                let done = self.leaf.saturating_sub(begin);
+                let of = size.saturating_sub(begin);
+                progress.tell(VerifyStep::Entries { done, of })?;
+            }
+            for (found, octets) in piece.rows() {
+                entries = entries.saturating_add(self.row(found, octets, size)?);
+            }
+            // The reader may have come to its end.
+            drop(used.send(piece));
         }
+        Ok(entries)
+    }
+
+    /// Takes a row; gives how many entries of the log it is, 0 or 1.
+    fn row(&mut self, found: u64, leaf: &[u8], size: u64) -> Result<u64, LedgerError> {
+        if self.leaf >= size || self.sequence(self.leaf) != found {
+            let later = self.epochs.leaf_of(found);
+            match later.filter(|later| *later > self.leaf && *later < size) {
+                Some(later) => self.missing(later)?,
+                None => {
+                    self.findings.add(Finding::Extra { sequence: found });
+                    return Ok(0);
+                }
+            }
+        }
+        self.entry(found, leaf)?;
+        Ok(1)
     }
 
     fn sequence(&self, leaf: u64) -> u64 {
         self.epochs.sequence_of(leaf).unwrap_or(u64::MAX)
     }
 
-    fn entry(&mut self, sequence: u64, octets: &[u8]) -> Result<(), LedgerError> {
-        match Entry::decode(octets) {
-            Ok(entry) if entry.sequence == sequence => self.epoch(&entry),
-            Ok(entry) => {
+    /// An entry in its place: a leaf's input.
+    fn entry(&mut self, sequence: u64, leaf: &[u8]) -> Result<(), LedgerError> {
+        match Entry::check(leaf.get(1..).unwrap_or_default()) {
+            Ok((found, kind)) if found == sequence => self.epoch(sequence, &kind),
+            Ok((found, _)) => {
                 self.tile_state.is_told = true;
-                let found = entry.sequence;
                 self.findings.add(Finding::Misplaced { sequence, found });
             }
             Err(source) => {
@@ -222,21 +243,17 @@ impl<'a> Check<'a> {
                 self.findings.add(Finding::Unreadable { sequence, source });
             }
         }
-        self.buffer.clear();
-        self.buffer.push(LEAF_PREFIX);
-        self.buffer.extend_from_slice(octets);
-        let leaf = prefixed_leaf_hash(&self.buffer);
-        self.tile.push(leaf, |_, _, _| {});
+        self.tile.push(prefixed_leaf_hash(leaf), |_, _, _| {});
         self.leaf = self.leaf.saturating_add(1);
         self.passed()
     }
 
     /// An epoch's first entry, and no other, says which state it continues: the one that the entries
     /// before it come to.
-    fn epoch(&mut self, entry: &Entry) {
+    fn epoch(&mut self, sequence: u64, kind: &EntryKind) {
         let epoch = self.epochs.of_leaf(self.leaf);
         let begins = epoch.first_leaf == self.leaf && epoch != Epoch::FIRST;
-        let fits = match &entry.kind {
+        let fits = match kind {
             EntryKind::EpochOpened(opened) => {
                 let before = self.leaf.checked_sub(1);
                 let last = before.map_or(Some(0), |leaf| self.epochs.sequence_of(leaf));
@@ -245,7 +262,7 @@ impl<'a> Check<'a> {
                 let is_open = self.tile_state.has_hole || !self.undecided.is_empty();
                 begins
                     && opened.epoch == epoch.number
-                    && opened.floor.checked_add(1) == Some(entry.sequence)
+                    && opened.floor.checked_add(1) == Some(sequence)
                     && Some(opened.last_sequence) == last
                     && opened.leaves == self.leaf
                     && (is_open || opened.root == root(&self.computed))
@@ -253,7 +270,6 @@ impl<'a> Check<'a> {
             _ => !begins,
         };
         if !fits {
-            let sequence = entry.sequence;
             self.findings.add(Finding::NotAllowed { sequence });
         }
     }
@@ -432,5 +448,57 @@ impl<'a> Check<'a> {
     }
 }
 
+/// Rows of `entries` that were read: each a leaf's input, its prefix and the entry.
+#[derive(Default)]
+struct Piece {
+    octets: Vec<u8>,
+    /// The number in each row's key, and where its octets end.
+    rows: Vec<(u64, usize)>,
+}
+
+impl Piece {
+    fn rows(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let mut begin = 0;
+        self.rows.iter().map(move |(found, end)| {
+            let octets = self.octets.get(begin..*end).unwrap_or_default();
+            begin = *end;
+            (*found, octets)
+        })
+    }
+}
+
+/// Reads rows to their end, or until nobody takes them any more.
+fn read_ahead(
+    mut rows: DBRawIteratorWithThreadMode<'_, DB>,
+    pieces: &mpsc::SyncSender<Piece>,
+    spare: &mpsc::Receiver<Piece>,
+) -> Result<(), rocksdb::Error> {
+    let mut piece = Piece::default();
+    while let Some((key, value)) = rows.item() {
+        piece.octets.push(LEAF_PREFIX);
+        piece.octets.extend_from_slice(value);
+        // A key of another length is no number: what it is called then says so.
+        let found = be_u64(key).unwrap_or(u64::MAX);
+        piece.rows.push((found, piece.octets.len()));
+        if piece.rows.len() >= PIECE_ROWS || piece.octets.len() >= PIECE_OCTETS {
+            let mut next = spare.try_recv().unwrap_or_default();
+            next.octets.clear();
+            next.rows.clear();
+            if pieces.send(std::mem::replace(&mut piece, next)).is_err() {
+                return Ok(());
+            }
+        }
+        rows.next();
+    }
+    let ended = rows.status();
+    // Nobody takes it: then nobody waits for it.
+    drop(pieces.send(piece));
+    ended
+}
+
+/// With [`PIECES_AHEAD`], no more than about 2 MiB is read ahead of the hashing.
+const PIECE_ROWS: usize = 1_024;
+const PIECE_OCTETS: usize = 256 << 10;
+const PIECES_AHEAD: usize = 6;
 /// How often progress is told.
-const PROGRESS_ENTRIES: u64 = 8_192;
+const PROGRESS_PIECES: usize = 8;
