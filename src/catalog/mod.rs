@@ -10,6 +10,7 @@
 //! Knows neither HTTP nor the ledger: [`Publication`] values are all that comes in, so that they can
 //! travel over a channel, a socket or a log.
 
+pub mod crls;
 mod error;
 mod holdings;
 mod issuer_table;

@@ -1,0 +1,345 @@
+//! The folder of CRLs: what is in its listing is whole, and what is not is no CRL.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use arc_swap::ArcSwap;
+
+use super::{CrlEdition, CrlListing, SignedDocument};
+
+/// The file that lists them.
+const LISTING: &str = "listing.json";
+/// What unfinished files end with.
+const UNFINISHED: &str = ".tmp";
+const CRL: &str = "crl";
+
+/// The folder, held by whoever makes CRLs. One process at a time writes to it: who holds the ledger.
+#[derive(Debug)]
+pub struct Shelf {
+    folder: PathBuf,
+    current: ArcSwap<CrlListing>,
+    /// Numbers the unfinished files of this process.
+    unfinished: AtomicU64,
+}
+
+/// Why the folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShelfError {
+    /// The disk.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// What could not be read or written.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The listing was written by something else.
+    #[error("{}: it is not a listing of CRLs ({source}); remove it, and CRLs are made anew", path.display())]
+    Listing {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+/// A file beside the finished ones, gone when it is dropped without being placed.
+#[derive(Debug)]
+pub struct Unfinished {
+    path: PathBuf,
+}
+
+impl Unfinished {
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes it, empty.
+    ///
+    /// # Errors
+    /// As opening a file.
+    pub fn create(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        options.open(&self.path)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // After it was placed there is none.
+        drop(fs::remove_file(&self.path));
+    }
+}
+
+impl Shelf {
+    /// The folder in a state directory.
+    #[must_use]
+    pub fn folder_in(state_dir: &Path) -> PathBuf {
+        state_dir.join("catalog").join(CRL)
+    }
+
+    /// Reads the listing of a folder without changing anything in it; an empty one where there is none.
+    ///
+    /// # Errors
+    /// [`ShelfError`].
+    pub fn read_listing(folder: &Path) -> Result<CrlListing, ShelfError> {
+        let path = folder.join(LISTING);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(CrlListing::default());
+            }
+            Err(source) => return Err(ShelfError::Io { path, source }),
+        };
+        serde_json::from_slice(&text).map_err(|source| ShelfError::Listing { path, source })
+    }
+
+    /// Opens the folder, created if need be, and removes what no listing names.
+    ///
+    /// # Errors
+    /// [`ShelfError`].
+    pub fn open(folder: &Path) -> Result<Self, ShelfError> {
+        let failed = |source| ShelfError::Io {
+            path: folder.to_owned(),
+            source,
+        };
+        fs::create_dir_all(folder).map_err(failed)?;
+        let listing = Self::read_listing(folder)?;
+        let shelf = Self {
+            folder: folder.to_owned(),
+            current: ArcSwap::from_pointee(listing),
+            unfinished: AtomicU64::new(0),
+        };
+        shelf.sweep()?;
+        Ok(shelf)
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where a CRL of the listing lies.
+    #[must_use]
+    pub fn file(folder: &Path, edition: &CrlEdition) -> PathBuf {
+        folder.join(format!("{}.{CRL}", edition.sha256))
+    }
+
+    /// What is current.
+    #[must_use]
+    pub fn listing(&self) -> Arc<CrlListing> {
+        self.current.load_full()
+    }
+
+    /// A name for a file in the making.
+    #[must_use]
+    pub fn unfinished(&self) -> Unfinished {
+        let number = self.unfinished.fetch_add(1, Relaxed);
+        let name = format!("{}-{number}{UNFINISHED}", std::process::id());
+        let path = self.folder.join(name);
+        // Left by a process of the same number that was killed.
+        drop(fs::remove_file(&path));
+        Unfinished { path }
+    }
+
+    /// Gives finished, synced files their names, and makes them current together. Each takes the place of
+    /// the one before of its issuer and kind. `documents` makes the documents from the listing as it will
+    /// be.
+    ///
+    /// # Errors
+    /// [`ShelfError`]; what was current is current still.
+    pub fn place(
+        &self,
+        finished: Vec<(Unfinished, CrlEdition)>,
+        documents: impl FnOnce(&CrlListing) -> Vec<SignedDocument>,
+    ) -> Result<Arc<CrlListing>, ShelfError> {
+        let mut listing = CrlListing::clone(&self.current.load());
+        for (file, edition) in finished {
+            let path = Self::file(&self.folder, &edition);
+            let failed = |source| ShelfError::Io {
+                path: path.clone(),
+                source,
+            };
+            let mode = fs::Permissions::from_mode(0o444);
+            fs::set_permissions(&file.path, mode).map_err(failed)?;
+            fs::rename(&file.path, &path).map_err(failed)?;
+            let same =
+                |other: &CrlEdition| other.issuer == edition.issuer && other.kind == edition.kind;
+            listing.editions.retain(|other| !same(other));
+            listing.editions.push(edition);
+        }
+        self.replace(listing, documents)
+    }
+
+    /// Takes CRLs out of the listing: those for which `keep` is false.
+    ///
+    /// # Errors
+    /// [`ShelfError`]; what was current is current still.
+    pub fn retain(
+        &self,
+        keep: impl Fn(&CrlEdition) -> bool,
+        documents: impl FnOnce(&CrlListing) -> Vec<SignedDocument>,
+    ) -> Result<Arc<CrlListing>, ShelfError> {
+        let mut listing = CrlListing::clone(&self.current.load());
+        listing.editions.retain(|edition| keep(edition));
+        self.replace(listing, documents)
+    }
+
+    fn replace(
+        &self,
+        mut listing: CrlListing,
+        documents: impl FnOnce(&CrlListing) -> Vec<SignedDocument>,
+    ) -> Result<Arc<CrlListing>, ShelfError> {
+        listing.generation = listing.generation.saturating_add(1);
+        let of = |edition: &CrlEdition| (edition.issuer.clone(), edition.kind);
+        listing.editions.sort_by_key(of);
+        listing.documents = documents(&listing);
+        self.store(&listing)?;
+        let listing = Arc::new(listing);
+        self.current.store(Arc::clone(&listing));
+        // What it held before is not needed any more; whoever reads it still has it open.
+        drop(self.sweep());
+        Ok(listing)
+    }
+
+    fn store(&self, listing: &CrlListing) -> Result<(), ShelfError> {
+        let path = self.folder.join(LISTING);
+        let failed = |source| ShelfError::Io {
+            path: path.clone(),
+            source,
+        };
+        let text = serde_json::to_vec_pretty(listing).map_err(|error| failed(error.into()))?;
+        let beside = self.unfinished();
+        let mut file = beside.create().map_err(failed)?;
+        let written = file.write_all(&text).and_then(|()| file.sync_all());
+        written.map_err(failed)?;
+        let mode = fs::Permissions::from_mode(0o444);
+        fs::set_permissions(&beside.path, mode).map_err(failed)?;
+        // The CRLs' own names first: a listing must not be there before what it lists.
+        self.sync().map_err(failed)?;
+        fs::rename(&beside.path, &path).map_err(failed)?;
+        self.sync().map_err(failed)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.folder)?.sync_all()
+    }
+
+    /// Removes files that are not listed; those of other names are not ours.
+    fn sweep(&self) -> Result<(), ShelfError> {
+        let failed = |source| ShelfError::Io {
+            path: self.folder.clone(),
+            source,
+        };
+        let listing = self.current.load();
+        for found in fs::read_dir(&self.folder).map_err(failed)? {
+            let path = found.map_err(failed)?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.filter(|name| *name != LISTING) else {
+                continue;
+            };
+            let digest = name.split('.').next().unwrap_or(name);
+            let is_listed = listing
+                .editions
+                .iter()
+                .any(|edition| edition.sha256 == digest);
+            let is_digest = digest.len() == 64 && digest.bytes().all(|c| c.is_ascii_hexdigit());
+            let own = format!("{}-", std::process::id());
+            let is_old = name.ends_with(UNFINISHED) && !name.starts_with(&own);
+            if is_old || (is_digest && !is_listed) {
+                fs::remove_file(&path).map_err(|source| ShelfError::Io { path, source })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{asn1::UnixTime, catalog::crls::CrlKind};
+
+    fn edition(kind: CrlKind, number: u64, sha256: char) -> CrlEdition {
+        let at = UnixTime::from_secs(1_800_000_000 + number).unwrap();
+        CrlEdition {
+            issuer: "ca".to_owned(),
+            kind,
+            url: format!("http://crl.example/{kind}.crl"),
+            number,
+            base: None,
+            this_update: at,
+            next_update: at,
+            next_due: at,
+            entries: 0,
+            octets: 1,
+            sha256: sha256.to_string().repeat(64),
+            as_of: number,
+        }
+    }
+
+    fn placed(shelf: &Shelf, editions: &[CrlEdition]) -> Arc<CrlListing> {
+        let finished = editions.iter().map(|edition| {
+            let file = shelf.unfinished();
+            file.create().unwrap().write_all(b"x").unwrap();
+            (file, edition.clone())
+        });
+        shelf.place(finished.collect(), |_| Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn the_newest_of_each_kind_is_listed_and_the_rest_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("crl");
+        let shelf = Shelf::open(&path).unwrap();
+        assert_eq!(*shelf.listing(), CrlListing::default());
+        placed(&shelf, &[edition(CrlKind::Full, 1, 'a')]);
+        placed(
+            &shelf,
+            &[
+                edition(CrlKind::Full, 2, 'b'),
+                edition(CrlKind::Delta, 2, 'c'),
+            ],
+        );
+        drop(shelf.unfinished().create().unwrap());
+        let listing = shelf.listing();
+        assert_eq!(listing.generation, 2);
+        assert_eq!(listing.edition("ca", CrlKind::Full).unwrap().number, 2);
+        drop(shelf);
+
+        fs::write(path.join("1-1.tmp"), "torn").unwrap();
+        fs::write(path.join("notes.txt"), "somebody's").unwrap();
+        let shelf = Shelf::open(&path).unwrap();
+        assert_eq!(shelf.listing(), listing);
+        let mut names: Vec<_> = fs::read_dir(&path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        let (b, c) = ("b".repeat(64) + ".crl", "c".repeat(64) + ".crl");
+        assert_eq!(names, [&b, &c, LISTING, "notes.txt"]);
+        let left = shelf.retain(|edition| edition.kind != CrlKind::Delta, |_| Vec::new());
+        assert_eq!(left.unwrap().editions.len(), 1);
+        assert!(!path.join(c).exists());
+    }
+
+    #[test]
+    fn a_listing_that_is_none_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(LISTING), "{}").unwrap();
+        let error = Shelf::open(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("listing.json"), "{error}");
+    }
+}
