@@ -9,15 +9,16 @@ use std::ops::Range;
 use const_oid::{
     ObjectIdentifier,
     db::rfc5280::{
-        ID_AD_OCSP, ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_EXT_KEY_USAGE,
-        ID_CE_KEY_USAGE, ID_CE_SUBJECT_KEY_IDENTIFIER, ID_PE_AUTHORITY_INFO_ACCESS,
+        ID_AD_OCSP, ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS,
+        ID_CE_CRL_DISTRIBUTION_POINTS, ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE,
+        ID_CE_SUBJECT_KEY_IDENTIFIER, ID_PE_AUTHORITY_INFO_ACCESS,
     },
 };
 
 use super::{
     DerError, Extension, ExtensionError, KeyUsage, PemError, TimeError, UnixTime,
     der_reader::{Element, Elements, tag},
-    distinct_extensions, pem_blocks,
+    distinct_extensions, distribution_point_urls, pem_blocks,
 };
 use crate::identity::IssuerId;
 
@@ -208,6 +209,14 @@ impl Certificate {
     pub fn ocsp_urls(&self) -> Vec<&str> {
         self.extension(&ID_PE_AUTHORITY_INFO_ACCESS)
             .and_then(|extension| access_urls(extension.value, &ID_AD_OCSP).ok())
+            .unwrap_or_default()
+    }
+
+    /// The URIs of cRLDistributionPoints, in order.
+    #[must_use]
+    pub fn crl_urls(&self) -> Vec<&str> {
+        self.extension(&ID_CE_CRL_DISTRIBUTION_POINTS)
+            .and_then(|extension| distribution_point_urls(extension.value).ok())
             .unwrap_or_default()
     }
 

@@ -5,10 +5,12 @@
 //! signature holds is decided above.
 
 mod certificate;
+mod certificate_url;
 mod crl_number;
 mod crl_reason;
 mod der_len;
 mod der_reader;
+mod distribution_points;
 mod ecdsa_signature;
 mod extension;
 mod key_usage;
@@ -18,12 +20,14 @@ mod time;
 
 pub(crate) use certificate::authority_key_id;
 pub use certificate::{Certificate, CertificateError};
+pub use certificate_url::{UrlError, judge_url};
 pub use crl_number::{CrlNumber, CrlNumberError};
 pub use crl_reason::CrlReason;
 pub(crate) use der_len::total;
 pub use der_len::{put_header, put_tlv, tlv_len};
 pub use der_reader::DerError;
 pub(crate) use der_reader::{Elements, split_header, tag};
+pub(crate) use distribution_points::distribution_point_urls;
 pub use ecdsa_signature::EcdsaSignature;
 pub(crate) use extension::distinct_extensions;
 pub use extension::{EXTENSIONS_MAX, Extension, ExtensionError};

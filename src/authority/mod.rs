@@ -24,6 +24,7 @@ mod keeper;
 mod lineage;
 mod live;
 mod observer;
+mod publishing;
 mod push;
 mod renewal;
 mod runtime;
@@ -39,9 +40,9 @@ pub use auditor::{
 pub use clerk::{
     BackupReply, BackupRequest, CaCertificate, CaCertificateState, CertificateState, ChangeOutcome,
     ChangeReply, ChangeRequest, Clerk, ClerkAction, IssuedReply, IssuedRequest, IssuedSerial,
-    IssuerBelow, PlannedSerial, PublishCrlReply, PublishCrlRequest, ReserveReply, ReserveRequest,
-    RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest, Visible,
-    WholeRevocation,
+    IssuerBelow, PlannedSerial, PublishCrlReply, PublishCrlRequest, PublishedCrl, ReserveReply,
+    ReserveRequest, RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest,
+    Visible, WhichCrls, WholeRevocation,
 };
 pub use clerk::{
     CrlFacts, HistoryEntry, HistoryReply, HistoryRequest, PastBy, PastReply, PastRequest, PastState,
@@ -52,5 +53,6 @@ pub use feeding::{FeedBoard, FeedFault, FeedHealth, FeedState, Feeding};
 pub use issuer::{Issuer, Issuers};
 pub(crate) use lineage::{agreed as agreed_with_catalog, remembered as remembered_by_catalog};
 pub use observer::{AuthorityStats, CrlStats, EvidenceStats, IssuerStats, SignerState};
+pub use publishing::{PlainTime, PublishedCrlStats, Publishing};
 pub use push::PushOffice;
 pub use runtime::{Authority, AuthorityError};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::feeding::{FeedBoard, FeedHealth};
 use super::issuer::Issuer;
 use super::runtime::Shared;
-use super::{AuthorityError, WholeRevocation};
+use super::{AuthorityError, PublishedCrlStats, WholeRevocation};
 use crate::asn1::UnixTime;
 use crate::catalog::OverlayTruth;
 use crate::change::{Evidence, ExpectedScope};
@@ -53,6 +53,9 @@ pub struct IssuerStats {
     /// Where its certificates' status comes from.
     #[serde(default)]
     pub feeds: Vec<FeedHealth>,
+    /// The CRLs that are made of it here.
+    #[serde(default)]
+    pub crls: Vec<PublishedCrlStats>,
 }
 
 /// How fresh an issuer is by its CRLs.
@@ -224,6 +227,10 @@ pub(super) fn observe(
             evidence: EvidenceStats::new(issuer, &ledger.evidences(&issuer.id)?, now),
             held_back: issuer.is_held_back(),
             feeds: feeds.remove(&issuer.name).unwrap_or_default(),
+            crls: shared
+                .publishing
+                .get()
+                .map_or_else(Vec::new, |publishing| publishing.stats(issuer)),
         });
     }
     let counters = &shared.counters;

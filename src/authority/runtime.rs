@@ -14,6 +14,7 @@ use super::error::with_causes;
 use super::feeding::Feeding;
 use super::issuer::{Issuer, Issuers};
 use super::lineage::Lineage;
+use super::publishing::{self, Publishing};
 use super::signing::SigningClock;
 use super::{AuthorityStats, Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
 use crate::asn1::UnixTime;
@@ -27,6 +28,7 @@ use crate::ledger::{
 };
 use crate::ocsp::RequestLimits;
 use crate::presign::{PresignError, ShardRecord, WindowError};
+use crate::publish::Time;
 use crate::responder::AskedQuestion;
 use crate::segment::{HeaderError, RecordStatus, Segment, SegmentError};
 use crate::signer::SignerError;
@@ -74,6 +76,7 @@ impl Authority {
             keeper_wake,
             renewal_wake,
             scrub_wake,
+            publishing: OnceLock::new(),
             counters: Counters::default(),
             masked_up_to: AtomicU64::new(0),
             renewing: Mutex::default(),
@@ -139,6 +142,46 @@ impl Authority {
         Ok(())
     }
 
+    /// Starts making the CRLs that are configured, once: those that are due now are made at once, on a
+    /// thread of their own. `with` adds what goes with them and who is told of them.
+    ///
+    /// # Errors
+    /// [`OperationError`] when their folder cannot be used, or there are no threads to be had.
+    pub fn start_publishing(
+        &self,
+        state_dir: &Path,
+        with: impl FnOnce(Publishing) -> Publishing,
+    ) -> Result<(), OperationError> {
+        let shared = &self.shared;
+        let publishing = Publishing::open(
+            shared.issuers.clone(),
+            Arc::clone(&shared.ledger),
+            Arc::clone(shared.signing.clock()),
+            Box::new(GuardedTime(Arc::clone(shared))),
+            state_dir,
+        )?;
+        let publishing = Arc::new(with(publishing));
+        let (waker, wake) = wake_pair();
+        publishing.woken_by(waker);
+        if shared.publishing.set(publishing).is_err() {
+            return Ok(());
+        }
+        let shared = Arc::clone(shared);
+        let thread = std::thread::Builder::new()
+            .name("crl".to_owned())
+            .spawn(move || {
+                run_again_after_panics("crl", &shared, &mut |shared| {
+                    publishing::run(shared, &wake);
+                });
+            })
+            .map_err(|source| OperationError::from(&AuthorityError::Thread { source }))?;
+        self.threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(thread);
+        Ok(())
+    }
+
     /// The feeds, once they are started.
     #[must_use]
     pub fn feeds(&self) -> Option<&Feeding> {
@@ -163,6 +206,7 @@ impl Authority {
         )
         .and_signing_time(move || dated.signing.now().map_err(|paused| paused.to_string()))
         .and_after_evidence(move || shared.evidence_came())
+        .and_publishing(self.shared.publishing.get().cloned())
     }
 
     /// The facts of this moment.
@@ -187,6 +231,9 @@ impl Authority {
         self.shared.keeper_wake.notify();
         self.shared.renewal_wake.notify();
         self.shared.scrub_wake.notify();
+        if let Some(publishing) = self.shared.publishing.get() {
+            publishing.wake();
+        }
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
@@ -195,6 +242,19 @@ impl Authority {
                 tracing::error!("a thread of the authority had panicked");
             }
         }
+    }
+}
+
+/// The clock that everything is signed by.
+struct GuardedTime(Arc<Shared>);
+
+impl Time for GuardedTime {
+    fn signing_time(&self) -> Result<UnixTime, String> {
+        self.0.signing.now().map_err(|paused| paused.to_string())
+    }
+
+    fn millis(&self) -> u64 {
+        self.0.signing.clock().now_millis()
     }
 }
 
@@ -235,6 +295,8 @@ pub(super) struct Shared {
     pub(super) keeper_wake: Waker,
     pub(super) renewal_wake: Waker,
     pub(super) scrub_wake: Waker,
+    /// Who makes CRLs, once started.
+    pub(super) publishing: OnceLock<Arc<Publishing>>,
     pub(super) counters: Counters,
     /// The last change that [`Shared::mask`] made visible, with all before it since the start.
     masked_up_to: AtomicU64,
@@ -324,6 +386,9 @@ impl Shared {
                     self.shown.note(std::iter::once(shown_issuer(revoked)));
                     self.publish(&[issuer_revoked(revoked)])?;
                 }
+                if let Some(publishing) = self.publishing.get() {
+                    publishing.changed_as_a_whole(&revoked.issuer);
+                }
                 self.keeper_wake.notify();
                 self.renewal_wake.notify();
                 Ok(())
@@ -359,6 +424,9 @@ impl Shared {
         if let Some(last) = entries.last() {
             self.masked_up_to
                 .store(last.record.sequence, Ordering::Release);
+        }
+        if let Some(publishing) = self.publishing.get() {
+            publishing.changed(entries);
         }
         self.bustle.changed(self.signing.clock().monotonic());
         self.keeper_wake.notify();

@@ -13,7 +13,7 @@ use crate::{
 
 pub use evidence::Evidence;
 pub use refusal::{REVOCATION_AHEAD_MAX, Refusal};
-pub use scope::{CertificateKind, CrlScope, ExpectedScope, ExpectedScopeError, ScopeTag};
+pub use scope::{CertificateKind, CrlScope, ExpectedScope, ExpectedScopeError, PointTag, ScopeTag};
 
 /// One thing that a source says about one certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,6 +57,8 @@ pub struct Inventory {
     pub not_after: Option<UnixTime>,
     /// SHA-256 of the whole certificate's DER.
     pub certificate_sha256: Option<[u8; 32]>,
+    /// The first CRL distribution point that it names by a URL.
+    pub distribution_point: Option<PointTag>,
 }
 
 impl Inventory {
@@ -67,6 +69,7 @@ impl Inventory {
             not_before: merged_field(self.not_before, other.not_before)?,
             not_after: merged_field(self.not_after, other.not_after)?,
             certificate_sha256: merged_field(self.certificate_sha256, other.certificate_sha256)?,
+            distribution_point: merged_field(self.distribution_point, other.distribution_point)?,
         })
     }
 }

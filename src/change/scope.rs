@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
+use crate::asn1::Certificate;
+
 /// What a CRL lists: all certificates of its issuer, or part of them. CRLs of one scope follow one
 /// another by number and time; those of another say nothing about its certificates.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -112,6 +114,44 @@ impl ScopeTag {
             [] => Some(Self::FULL),
             octets => octets.try_into().ok().map(|octets| Self(Some(octets))),
         }
+    }
+}
+
+/// A distribution point in few octets: the first 8 of SHA-256 over its URL, octet for octet as the
+/// certificate has it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct PointTag([u8; Self::OCTETS]);
+
+impl PointTag {
+    /// Octets of any.
+    pub const OCTETS: usize = 8;
+
+    /// That of a URL.
+    #[must_use]
+    pub fn of(url: &str) -> Self {
+        let digest = digest::digest(&digest::SHA256, url.as_bytes());
+        Self(digest.as_ref().first_chunk().copied().unwrap_or_default())
+    }
+
+    /// That of a certificate: of the first URL in its cRLDistributionPoints.
+    #[must_use]
+    pub fn of_certificate(certificate: &Certificate) -> Option<Self> {
+        let urls = certificate.crl_urls();
+        let mut urls = urls.into_iter();
+        urls.find(|url| url.starts_with("http://") || url.starts_with("https://"))
+            .map(Self::of)
+    }
+
+    /// The octets.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Self::OCTETS] {
+        &self.0
+    }
+
+    /// Of these octets.
+    #[must_use]
+    pub const fn from_bytes(octets: [u8; Self::OCTETS]) -> Self {
+        Self(octets)
     }
 }
 

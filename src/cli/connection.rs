@@ -14,13 +14,13 @@ use crate::asn1::Certificate;
 use crate::authority::{
     BackupReply, BackupRequest, ChangeReply, ChangeRequest, Clerk, ErrorClass, HistoryReply,
     HistoryRequest, IssuedReply, IssuedRequest, Issuer, Issuers, OperationError, PastBy, PastReply,
-    PastRequest, PublishCrlReply, PublishCrlRequest, ReserveReply, ReserveRequest,
-    RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest,
+    PastRequest, PlainTime, PublishCrlReply, PublishCrlRequest, Publishing, ReserveReply,
+    ReserveRequest, RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest,
     agreed_with_catalog, remembered_by_catalog, with_causes,
 };
 use crate::backup::{self, Unfinished};
 use crate::change::Source;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::feed::{ImportOrder, ImportReport, Progress};
 use crate::http::admin::Query;
@@ -45,7 +45,7 @@ pub(super) fn open_ledger(config: &Config, issuers: &Issuers) -> Result<Ledger, 
         .map_err(|error| OperationError::from(&error))?;
     let source = Source::new("config", "")
         .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
-    let now_ms = crate::clock::Clock::now_millis(&SystemClock);
+    let now_ms = SystemClock.now_millis();
     for issuer in issuers.iter() {
         let identity = IssuerIdentity {
             subject_der: issuer.certificate.subject_der().to_vec(),
@@ -240,8 +240,17 @@ impl Desk {
             }
             match open_ledger(&config, &issuers) {
                 Ok(ledger) => {
-                    let clerk =
-                        Clerk::direct(issuers.clone(), Arc::new(ledger), Arc::new(SystemClock));
+                    let ledger = Arc::new(ledger);
+                    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+                    let publishing = Publishing::open(
+                        issuers.clone(),
+                        Arc::clone(&ledger),
+                        Arc::clone(&clock),
+                        Box::new(PlainTime(Arc::clone(&clock))),
+                        &config.state_dir,
+                    )?;
+                    let clerk = Clerk::direct(issuers.clone(), ledger, clock)
+                        .and_publishing(Some(Arc::new(publishing)));
                     return Ok(Self {
                         issuers,
                         way: Way::Ledger(clerk),

@@ -118,6 +118,7 @@ impl Service {
         authority
             .start_feeds(&config.state_dir.join("feeds"))
             .map_err(|error| authority_failure(&error))?;
+        authority.start_publishing(&config.state_dir, |publishing| publishing)?;
         let signing_clock = Arc::clone(&clock);
         let responder = Arc::new(Responder::new(
             catalog,

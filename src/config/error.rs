@@ -7,6 +7,7 @@ use super::{
     feed::{SqlProblem, TargetError},
     place::Place,
 };
+use crate::asn1::UrlError;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +158,26 @@ pub enum Problem {
         url: String,
         /// What is wrong with it.
         why: TargetError,
+    },
+    /// A URL that certificates cannot name.
+    #[error(transparent)]
+    CertificateUrl(#[from] UrlError),
+    /// A URL for several shards that does not say which.
+    #[error("{url:?} is the same for every shard: write {{shard}} where its number belongs")]
+    NoShard {
+        /// The URL.
+        url: String,
+    },
+    /// A CRL that would end before the next one is made.
+    #[error(
+        "with a validity of {}, the CRL would end before the next one is made every {}",
+        text(*validity), text(*interval)
+    )]
+    CrlInterval {
+        /// From thisUpdate to nextUpdate.
+        validity: Duration,
+        /// How often one is made.
+        interval: Duration,
     },
     /// Two URLs for CRLs of one scope.
     #[error(

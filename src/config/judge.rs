@@ -1,12 +1,12 @@
 //! Limits on values, and what must fit together.
 
+mod crl;
 mod feeds;
 
 use std::{collections::HashMap, net::SocketAddr, os::unix::ffi::OsStrExt as _, time::Duration};
 
 use super::{
     ca::Ca,
-    crl::Crl,
     error::{Finding, Problem},
     place::{Map, Step},
     settings::{Config, Evidence, Http, Issuer, LedgerSettings, Limits, NotIssued, Signer},
@@ -300,29 +300,6 @@ impl Judge<'_> {
         );
     }
 
-    fn crl(&mut self, crl: &Crl) {
-        self.key("file", |judge| {
-            judge.not_empty(crl.file.as_os_str().is_empty());
-        });
-        self.key("key", |judge| {
-            judge.not_empty(crl.key.as_os_str().is_empty());
-        });
-        self.passphrase(
-            crl.passphrase_file.is_some(),
-            crl.passphrase_env.as_ref(),
-            crl.passphrase_credential.as_ref(),
-        );
-        self.key("validity", |judge| {
-            judge.range(
-                crl.validity,
-                Duration::from_secs(60),
-                CRL_VALIDITY_MAX,
-                "a year is the longest that BR §4.9.7 allows",
-            );
-            judge.whole_seconds(crl.validity);
-        });
-    }
-
     fn ca(&mut self, ca: &Ca) {
         self.key("key", |judge| {
             judge.not_empty(ca.key.as_os_str().is_empty());
@@ -495,7 +472,6 @@ const VALIDITY_MAX: Duration = Duration::from_secs(10 * 24 * 3_600 - 1);
 const VALIDITY_WHY: &str = "BR §4.9.9: 8 hours to 10 days, both ends included";
 
 /// BR §4.9.7: a CRL of certificates of CAs holds twelve months at most.
-const CRL_VALIDITY_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 const RENEW_MAX: Duration = Duration::from_secs(4 * 24 * 3_600);
 
 #[cfg(test)]

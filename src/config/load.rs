@@ -73,7 +73,6 @@ impl Config {
                 signer.passphrase_file.as_mut().map(under);
             }
             if let Some(crl) = &mut issuer.crl {
-                under(&mut crl.file);
                 under(&mut crl.key);
                 crl.passphrase_file.as_mut().map(under);
             }
@@ -139,7 +138,11 @@ fn explain(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Ca, Crl, EXAMPLE, Issuer, Push, PushClient, Sha256Digest, Signer};
+    use std::time::Duration;
+
+    use crate::config::{
+        Ca, Crl, CrlShards, DeltaCrl, EXAMPLE, Issuer, Push, PushClient, Sha256Digest, Signer,
+    };
 
     const ISSUER: &str = "[[issuer]]\nname = \"a\"\ncertificate = \"ca.pem\"\n\
                           [[issuer.signer]]\ncertificate = \"s.pem\"\nkey = \"keys/s.key\"\n";
@@ -204,7 +207,17 @@ mod tests {
             passphrase_file: Some("ca.pass".into()),
             passphrase_env: Some("CA_PASSPHRASE".into()),
             passphrase_credential: Some("ca-passphrase".into()),
-            ..Crl::new(Path::new("ca.crl"), Path::new("ca.key"))
+            after_revocation: Some(Duration::from_secs(60)),
+            delta: Some(DeltaCrl {
+                base_url: Some("http://crl.example.org/ca-base.crl".to_owned()),
+                after_revocation: Some(Duration::from_secs(10)),
+                ..DeltaCrl::new("http://crl.example.org/ca-delta.crl")
+            }),
+            shards: Some(CrlShards {
+                after_revocation: Some(Duration::from_secs(10)),
+                ..CrlShards::new("http://crl.example.org/ca/{shard}.crl", 16)
+            }),
+            ..Crl::new("http://crl.example.org/ca.crl", Path::new("ca.key"))
         });
         assert_eq!(
             parsed,
@@ -249,7 +262,11 @@ mod tests {
             .signers
             .push(Signer::new(Path::new(""), Path::new("")));
         config.issuers[0].ca = Some(Ca::new(Path::new(""), ""));
-        config.issuers[0].crl = Some(Crl::new(Path::new(""), Path::new("")));
+        config.issuers[0].crl = Some(Crl {
+            delta: Some(DeltaCrl::new("")),
+            shards: Some(CrlShards::new("", 1)),
+            ..Crl::new("", Path::new(""))
+        });
         config.push = Some(push());
         let debug = format!("{config:?}");
         let fields = debug
@@ -258,7 +275,15 @@ mod tests {
             .filter(|word| {
                 !matches!(
                     *word,
-                    "listeners" | "issuers" | "signers" | "ca" | "crl" | "clients" | "feeds"
+                    "listeners"
+                        | "issuers"
+                        | "signers"
+                        | "ca"
+                        | "crl"
+                        | "clients"
+                        | "feeds"
+                        | "delta"
+                        | "shards"
                 )
             });
         let mut count = 0;

@@ -22,7 +22,7 @@ mod push;
 mod settings;
 
 pub use ca::Ca;
-pub use crl::Crl;
+pub use crl::{Crl, CrlShards, DeltaCrl};
 pub use error::{ConfigError, Finding, Problem};
 pub use feed::{Feed, FeedKind};
 pub(crate) use file::read;

@@ -4,14 +4,14 @@ use const_oid::{
     ObjectIdentifier,
     db::rfc5280::{
         ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_DELTA_CRL_INDICATOR,
-        ID_CE_ISSUING_DISTRIBUTION_POINT,
+        ID_CE_FRESHEST_CRL, ID_CE_ISSUING_DISTRIBUTION_POINT,
     },
 };
 
 use super::IssuingDistributionPoint;
 use crate::asn1::{
-    CrlNumber, CrlNumberError, DerError, Elements, ExtensionError, authority_key_id,
-    distinct_extensions,
+    CrlNumber, CrlNumberError, DerError, Elements, ExtensionError, UnixTime, authority_key_id,
+    distinct_extensions, distribution_point_urls, tag,
 };
 
 /// The extensions that are understood here, decoded.
@@ -25,6 +25,11 @@ pub struct CrlExtensions {
     pub base_crl_number: Option<CrlNumber>,
     /// issuingDistributionPoint (§5.2.5).
     pub issuing_distribution_point: Option<IssuingDistributionPoint>,
+    /// The URIs of freshestCRL (§5.2.6): where deltas are. None where it cannot be read, as it is never
+    /// critical.
+    pub freshest_crl_urls: Vec<String>,
+    /// expiredCertsOnCRL (X.509 §9.5.2.8): entries stay of certificates that expired since then.
+    pub expired_certs_on_crl: Option<UnixTime>,
     /// The first critical extension beside these: the CRL cannot be used by whoever does not know it
     /// (§5.2).
     pub unknown_critical: Option<ObjectIdentifier>,
@@ -51,6 +56,11 @@ impl CrlExtensions {
                 let point = IssuingDistributionPoint::decode(value)
                     .map_err(CrlExtensionsError::IssuingDistributionPoint)?;
                 known.issuing_distribution_point = Some(point);
+            } else if is(&ID_CE_FRESHEST_CRL) && !extension.critical {
+                let urls = distribution_point_urls(value).unwrap_or_default();
+                known.freshest_crl_urls = urls.into_iter().map(str::to_owned).collect();
+            } else if is(&ID_CE_EXPIRED_CERTS_ON_CRL) && !extension.critical {
+                known.expired_certs_on_crl = generalized_time(value);
             } else if extension.critical && known.unknown_critical.is_none() {
                 let oid = ObjectIdentifier::from_bytes(extension.oid)
                     .map_err(|_| ExtensionError::Der(DerError::ObjectIdentifier))?;
@@ -61,6 +71,16 @@ impl CrlExtensions {
         Ok(known)
     }
 }
+
+/// `ExpiredCertsOnCRL ::= GeneralizedTime`
+fn generalized_time(value: &[u8]) -> Option<UnixTime> {
+    let time = Elements::only(value, tag::GENERALIZED_TIME).ok()?;
+    UnixTime::from_generalized_time(time.content).ok()
+}
+
+/// expiredCertsOnCRL (X.509 §9.5.2.8)
+pub(super) const ID_CE_EXPIRED_CERTS_ON_CRL: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("2.5.29.60");
 
 /// `CRLNumber ::= INTEGER (0..MAX)`
 fn crl_number(value: &[u8]) -> Result<CrlNumber, NumberError> {

@@ -77,6 +77,7 @@
 //! both onlyContains flags, a reason that does not exist, a hold of a whole issuer, a scope's tag of
 //! another length, a time past 9999, and text that is not UTF-8.
 
+use crate::change::PointTag;
 use crate::{
     asn1::{CrlNumber, CrlNumberError, CrlReason, UnixTime},
     change::{CertificateKind, CrlScope, Evidence, Inventory, RevocationClaim, ScopeTag, Source},
@@ -204,6 +205,7 @@ const CERTIFICATE_SHA256: u8 = 0x04;
 const INVENTORY: u8 = 0x08;
 const INVALIDITY_DATE: u8 = 0x10;
 const CRL: u8 = 0x20;
+const DISTRIBUTION_POINT: u8 = 0x40;
 
 // Of evidence.
 const USER_CERTS: u8 = 0x01;
@@ -247,7 +249,8 @@ pub(super) fn encode_certificate(
             | flag(scope.is_some(), CRL)
             | flag(inventory.not_before.is_some(), NOT_BEFORE)
             | flag(inventory.not_after.is_some(), NOT_AFTER)
-            | flag(inventory.certificate_sha256.is_some(), CERTIFICATE_SHA256),
+            | flag(inventory.certificate_sha256.is_some(), CERTIFICATE_SHA256)
+            | flag(inventory.distribution_point.is_some(), DISTRIBUTION_POINT),
     );
     for time in [inventory.not_before, inventory.not_after]
         .into_iter()
@@ -256,6 +259,9 @@ pub(super) fn encode_certificate(
         put_time(out, time);
     }
     out.extend_from_slice(inventory.certificate_sha256.as_ref().map_or(&[], |s| s));
+    if let Some(point) = &inventory.distribution_point {
+        out.extend_from_slice(point.as_bytes());
+    }
     if let Some(claim) = claim {
         put_claim(out, &claim);
     }
@@ -440,7 +446,7 @@ fn certificate(
     let serial = octets.counted_u8().ok_or(EntryError::Truncated)?;
     let serial = SerialNumber::from_content(serial)?;
     let flags = octets.u8().ok_or(EntryError::Truncated)?;
-    let inventory_flags = NOT_BEFORE | NOT_AFTER | CERTIFICATE_SHA256;
+    let inventory_flags = NOT_BEFORE | NOT_AFTER | CERTIFICATE_SHA256 | DISTRIBUTION_POINT;
     let known = match kind {
         ISSUED => inventory_flags,
         REVOKED if flags & INVENTORY != 0 => inventory_flags | INVENTORY | INVALIDITY_DATE | CRL,
@@ -461,10 +467,15 @@ fn certificate(
         0 => None,
         _ => Some(octets.array().ok_or(EntryError::Truncated)?),
     };
+    let distribution_point = match flags & DISTRIBUTION_POINT {
+        0 => None,
+        _ => Some(octets.array().ok_or(EntryError::Truncated)?),
+    };
     let inventory = Inventory {
         not_before,
         not_after,
         certificate_sha256,
+        distribution_point: distribution_point.map(PointTag::from_bytes),
     };
     let statement = match kind {
         ISSUED => Statement::Issued(inventory),
@@ -833,12 +844,13 @@ mod tests {
                             not_before: Some(at(1)),
                             not_after: Some(UnixTime::MAX),
                             certificate_sha256: Some([0xaa; 32]),
+                            distribution_point: Some(PointTag::from_bytes([0xbb; 8])),
                         }),
                     ),
                 ),
                 hex!(
                     "01 02 0000000000000102 00000123456789ab 05 696e646578 0002 c3a9"
-                    "00000002 0000000000000000 02 0080 07 0000000001 3afff4417f"
+                    "00000002 0000000000000000 02 0080 47 0000000001 3afff4417f"
                     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
                 )
                 .to_vec(),
@@ -1131,12 +1143,16 @@ mod tests {
             prop::option::of(times()),
             prop::option::of(times()),
             prop::option::of(any::<[u8; 32]>()),
+            prop::option::of(any::<[u8; 8]>().prop_map(PointTag::from_bytes)),
         )
-            .prop_map(|(not_before, not_after, certificate_sha256)| Inventory {
-                not_before,
-                not_after,
-                certificate_sha256,
-            })
+            .prop_map(
+                |(not_before, not_after, certificate_sha256, distribution_point)| Inventory {
+                    not_before,
+                    not_after,
+                    certificate_sha256,
+                    distribution_point,
+                },
+            )
     }
 
     fn entries() -> impl Strategy<Value = Entry> {

@@ -21,18 +21,19 @@
 //!                                                              that scope; no tag for a full CRL's
 //!           "crl at" ‖ issuer number u32 ‖ recorded ms u64 ‖ sequence u64
 //!                                                            → nothing: that entry is evidence
-//!           "crl made" ‖ issuer number u32                   → what is remembered of our CRLs (`crl_state`)
+//!           "crl made" ‖ issuer number u32 ‖ sequence        → what is remembered of our CRLs (`crl_state`)
 //!           "issuer revoked" ‖ issuer number u32             → revoked value (`record`) of the entry
 //!                                                              that revoked all its certificates
 //! ```
 //!
-//! The format is 3. `status`, `revoked` and "count" hold what is true of certificates by themselves;
+//! The format is 4. `status`, `revoked` and "count" hold what is true of certificates by themselves;
 //! what was said of their issuer as a whole is applied to whatever is read.
 //!
 //! A shard of any depth up to 32 is one contiguous range of `status`, and spreads over the whole of it
 //! evenly. `revoked` has the same order, though CRLs are often sorted by serial number: whatever is written
 //! to both in that order is written in sequence, which costs a third, and a CRL may have any order.
 
+use super::crl_state::CrlSequence;
 use crate::change::ScopeTag;
 use crate::identity::{IssuerId, SerialHash, SerialNumber};
 
@@ -60,7 +61,7 @@ pub(super) const EPOCH: &[u8] = b"epoch";
 pub(super) const ISSUER_WIDE: &[u8] = b"issuer revoked";
 
 /// The format that this program writes and reads: no older one.
-pub(super) const FORMAT_VERSION: u32 = 3;
+pub(super) const FORMAT_VERSION: u32 = 4;
 
 /// A key built on the stack: at most 28 octets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -134,8 +135,8 @@ pub(super) fn evidence_prefix(issuer_number: u32) -> Key {
     Key::new([EVIDENCE, &issuer_number.to_be_bytes()])
 }
 
-pub(super) fn crl(issuer_number: u32) -> Key {
-    Key::new([CRL_MADE, &issuer_number.to_be_bytes()])
+pub(super) fn crl(issuer_number: u32, sequence: CrlSequence) -> Key {
+    Key::new([CRL_MADE, &issuer_number.to_be_bytes(), &sequence.key()])
 }
 
 /// The row that finds evidence by the time at which it was recorded.

@@ -46,7 +46,7 @@ mod tests;
 
 pub use checkpoints::KeptCheckpoint;
 pub use copy::{LedgerFacts, OwnedFolder};
-pub use crl_state::LastCrl;
+pub use crl_state::{CrlSequence, LastCrl, MadeCrl};
 pub use engine::FORMAT_VERSION;
 pub use entry::{CertificateEntry, Entry, EntryError, EntryKind, IssuerIdentity, Statement};
 pub use epoch::{EpochOpened, Floor};

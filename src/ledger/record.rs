@@ -7,12 +7,14 @@
 //!
 //! ```text
 //! status    1  flags: 0x01 issued, 0x02 notBefore, 0x04 notAfter, 0x08 certificate SHA-256,
-//!              0x10 revoked, 0x20 invalidityDate, 0x40 released, 0x80 by a CRL
+//!              0x10 revoked, 0x20 invalidityDate, 0x40 released, 0x80 more flags
+//!           1  more flags: 0x01 by a CRL, 0x02 distribution point    if flagged
 //!           8  sequence of the certificate's latest entry
 //!           6  that entry's recorded time
 //!           5  notBefore                   if flagged
 //!           5  notAfter                    if flagged
 //!          32  certificate SHA-256         if flagged
+//!           8  distribution point's tag    if flagged
 //!           5  revocation time as claimed  if revoked
 //!           1  reason, 0 for none          if revoked
 //!           6  recorded time               if revoked
@@ -23,12 +25,12 @@
 //!           so that a CRL is made from one sequential scan
 //! ```
 //!
-//! A reader refuses a CRL's scope where there is neither a revocation nor the end of a hold, a tag of
+//! A reader refuses more flags that are none or unknown, a CRL's scope where there is neither a revocation nor the end of a hold, a tag of
 //! another length, a time past 9999, an unknown reason and octets left over.
 
 use crate::{
     asn1::{CrlReason, UnixTime},
-    change::{Inventory, RevocationClaim, ScopeTag},
+    change::{Inventory, PointTag, RevocationClaim, ScopeTag},
     identity::SerialNumber,
     octets::Octets,
 };
@@ -94,6 +96,8 @@ pub struct RevokedRecord {
     pub not_after: Option<UnixTime>,
     /// Of which scope the CRL is that made its revocation; `None` where no CRL did.
     pub crl_scope: Option<ScopeTag>,
+    /// The distribution point that it names, if known.
+    pub distribution_point: Option<PointTag>,
 }
 
 const ISSUED: u8 = 0x01;
@@ -103,8 +107,11 @@ const CERTIFICATE_SHA256: u8 = 0x08;
 const REVOKED: u8 = 0x10;
 const INVALIDITY_DATE: u8 = 0x20;
 const RELEASED: u8 = 0x40;
-const CRL: u8 = 0x80;
+const MORE: u8 = 0x80;
 const INVENTORY: u8 = NOT_BEFORE | NOT_AFTER | CERTIFICATE_SHA256;
+// Of the second octet.
+const CRL: u8 = 0x01;
+const DISTRIBUTION_POINT: u8 = 0x02;
 /// A certificate without either would have no reason to be in the ledger.
 const STANDING: u8 = ISSUED | REVOKED;
 /// What a value of `revoked` never has.
@@ -121,8 +128,10 @@ impl StatusRecord {
 
     /// Appends the value of the column family `revoked`.
     pub(super) fn encode_revoked(&self, out: &mut Vec<u8>) {
+        let issued = self.issued.unwrap_or_default();
         let inventory = Inventory {
-            not_after: self.issued.and_then(|inventory| inventory.not_after),
+            not_after: issued.not_after,
+            distribution_point: issued.distribution_point,
             ..Inventory::default()
         };
         self.put(0, &inventory, out);
@@ -130,6 +139,8 @@ impl StatusRecord {
 
     fn put(&self, more_flags: u8, inventory: &Inventory, out: &mut Vec<u8>) {
         let invalidity_date = self.revocation.and_then(|r| r.claim.invalidity_date);
+        let more = flag(self.crl_scope.is_some(), CRL)
+            | flag(inventory.distribution_point.is_some(), DISTRIBUTION_POINT);
         out.push(
             more_flags
                 | flag(inventory.not_before.is_some(), NOT_BEFORE)
@@ -137,8 +148,11 @@ impl StatusRecord {
                 | flag(inventory.certificate_sha256.is_some(), CERTIFICATE_SHA256)
                 | flag(self.revocation.is_some(), REVOKED)
                 | flag(invalidity_date.is_some(), INVALIDITY_DATE)
-                | flag(self.crl_scope.is_some(), CRL),
+                | flag(more != 0, MORE),
         );
+        if more != 0 {
+            out.push(more);
+        }
         out.extend_from_slice(&self.sequence.to_be_bytes());
         put_millis(out, self.recorded_ms);
         for time in [inventory.not_before, inventory.not_after]
@@ -148,6 +162,9 @@ impl StatusRecord {
             put_time(out, time);
         }
         out.extend_from_slice(inventory.certificate_sha256.as_ref().map_or(&[], |s| s));
+        if let Some(point) = &inventory.distribution_point {
+            out.extend_from_slice(point.as_bytes());
+        }
         if let Some(revocation) = self.revocation {
             put_time(out, revocation.claim.revocation_time);
             out.push(revocation.claim.reason.map_or(0, CrlReason::code));
@@ -166,11 +183,12 @@ impl StatusRecord {
     /// Reads a value of the column family `status`.
     pub(super) fn decode(value: &[u8]) -> Option<Self> {
         let flags = value.first()?;
-        let inventory_without_issuance = flags & ISSUED == 0 && flags & INVENTORY != 0;
-        if inventory_without_issuance || flags & STANDING == 0 {
+        if flags & STANDING == 0 {
             return None;
         }
-        Self::parse(value)
+        let is_issued = flags & ISSUED != 0;
+        // What is known of a certificate is known from its issuance.
+        Self::parse(value).filter(|record| record.issued.is_some() == is_issued)
     }
 
     /// Reads a value of the column family `revoked`.
@@ -191,8 +209,13 @@ impl StatusRecord {
         } else {
             has(INVALIDITY_DATE)
         };
-        let by_nothing = has(CRL) && !has(REVOKED | RELEASED);
-        if by_nothing || contradicts {
+        let more = match has(MORE) {
+            false => 0,
+            true => octets.u8().filter(|more| *more != 0)?,
+        };
+        let has_more = |flag| more & flag != 0;
+        let by_nothing = has_more(CRL) && !has(REVOKED | RELEASED);
+        if by_nothing || contradicts || more & !(CRL | DISTRIBUTION_POINT) != 0 {
             return None;
         }
         let sequence = octets.u64()?;
@@ -201,6 +224,9 @@ impl StatusRecord {
             not_before: optional(has(NOT_BEFORE), || time(&mut octets))?,
             not_after: optional(has(NOT_AFTER), || time(&mut octets))?,
             certificate_sha256: optional(has(CERTIFICATE_SHA256), || octets.array())?,
+            distribution_point: optional(has_more(DISTRIBUTION_POINT), || {
+                octets.array().map(PointTag::from_bytes)
+            })?,
         };
         let revocation = optional(has(REVOKED), || {
             let revocation_time = time(&mut octets)?;
@@ -221,11 +247,11 @@ impl StatusRecord {
                 by_issuer: None,
             })
         })?;
-        let crl_scope = optional(has(CRL), || ScopeTag::from_bytes(octets.counted_u8()?))?;
+        let crl_scope = optional(has_more(CRL), || ScopeTag::from_bytes(octets.counted_u8()?))?;
         octets.is_empty().then_some(Self {
             sequence,
             recorded_ms,
-            issued: has(ISSUED | INVENTORY).then_some(inventory),
+            issued: (has(ISSUED | INVENTORY) || has_more(DISTRIBUTION_POINT)).then_some(inventory),
             revocation,
             released: has(RELEASED),
             crl_scope,
@@ -244,6 +270,9 @@ impl RevokedRecord {
             revocation: record.revocation?,
             not_after: record.issued.and_then(|inventory| inventory.not_after),
             crl_scope: record.crl_scope,
+            distribution_point: record
+                .issued
+                .and_then(|inventory| inventory.distribution_point),
         })
     }
 }

@@ -52,5 +52,8 @@ fn revoked(serial: SerialNumber, status: &StatusRecord) -> Option<RevokedRecord>
         revocation: status.revocation?,
         not_after: status.issued.and_then(|inventory| inventory.not_after),
         crl_scope: status.crl_scope,
+        distribution_point: status
+            .issued
+            .and_then(|inventory| inventory.distribution_point),
     })
 }

@@ -404,6 +404,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             not_before: secs.map(|secs| at(secs - 8)),
             not_after: secs.map(at),
             certificate_sha256: hash.then_some([7; 32]),
+            distribution_point: None,
         });
     let reasons = [
         None,
@@ -491,6 +492,9 @@ fn check(ledger: &Ledger, issuers: &[IssuerId; 2], model: &Model) {
                     revocation: record.revocation?,
                     not_after: record.issued.and_then(|inventory| inventory.not_after),
                     crl_scope: None,
+                    distribution_point: record
+                        .issued
+                        .and_then(|inventory| inventory.distribution_point),
                 })
             })
             .collect();

@@ -671,6 +671,7 @@ mod tests {
                 not_before: None,
                 not_after: secs.map(at),
                 certificate_sha256: hash.then_some([7; 32]),
+                distribution_point: None,
             });
         let reason = prop::option::of(prop::sample::select(&CrlReason::ALL[..]));
         prop::collection::vec(

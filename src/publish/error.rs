@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{crl::writer::WriteError, ledger::LedgerError, signer::SignerError};
+use crate::{
+    catalog::crls::ShelfError, crl::writer::WriteError, identity::SerialNumber,
+    ledger::LedgerError, signer::SignerError,
+};
 
 /// Why no CRL was published. The one before stays where it is.
 #[derive(Debug, thiserror::Error)]
@@ -12,10 +15,8 @@ pub enum PublishError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The sorted entries cannot be kept.
-    #[error("sorting the entries beside {}: {source}", path.display())]
+    #[error("the entries cannot be sorted: {source}")]
     Sorting {
-        /// The CRL's place.
-        path: PathBuf,
         /// The system's error.
         source: io::Error,
     },
@@ -27,7 +28,7 @@ pub enum PublishError {
         /// Why.
         source: WriteError,
     },
-    /// The file cannot be synced, read again or renamed.
+    /// The file cannot be synced or read again.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
@@ -57,6 +58,42 @@ pub enum PublishError {
     Guard {
         /// What another reading of it found.
         found: String,
+    },
+    /// A certificate is not on it any more, and nothing says why.
+    #[error(
+        "it is not published, because it lacks {count} certificates that the one before has and that are \
+         neither released nor long expired; the first is {serial}. The one before stays. If the ledger was \
+         restored from a backup, enter what it lacks; `estelam crl publish --accept-losses` publishes \
+         without them"
+    )]
+    Lost {
+        /// How many.
+        count: u64,
+        /// The first.
+        serial: SerialNumber,
+    },
+    /// Where CRLs lie.
+    #[error(transparent)]
+    Shelf(#[from] ShelfError),
+    /// It is made, and not served yet.
+    #[error("the CRL lies in its place but could not be brought into service: {why}")]
+    Service {
+        /// Why.
+        why: String,
+    },
+    /// The last CRL of the CA is published.
+    #[error(
+        "the last CRL of this CA was published, which is valid for ever: only `estelam crl publish --last` \
+         replaces it"
+    )]
+    Ended,
+    /// Nothing of this kind is configured.
+    #[error("{what} are not made for it: add an [issuer.crl{table}] table")]
+    NotConfigured {
+        /// What.
+        what: &'static str,
+        /// The end of the table's name.
+        table: &'static str,
     },
     /// Signing is paused.
     #[error("nothing is signed now: {why}")]

@@ -8,12 +8,12 @@ use std::{
 
 use aws_lc_rs::digest;
 
-use super::{CrlOrder, PublishError, PublishedCrl, SortedEntries};
+use super::{CrlOrder, PublishError, WrittenCrl, write::Entries};
 use crate::{
     asn1::KeyUsage,
     crl::{
-        CrlError, CrlExtensions, CrlReader, Entry, Limits, Tap, Version,
-        writer::{EntryReason, RevokedEntry},
+        CrlError, CrlExtensions, CrlReader, Entry, IssuingDistributionPoint, Limits, Tap, Version,
+        writer::{EntryReason, Listing, RevokedEntry},
     },
     signer::SignedOctets,
 };
@@ -22,9 +22,10 @@ use crate::{
 /// what it should say.
 pub(super) fn check(
     order: &CrlOrder<'_>,
-    entries: &SortedEntries,
+    listing: Listing,
+    entries: impl Entries,
     path: &Path,
-) -> Result<PublishedCrl, PublishError> {
+) -> Result<WrittenCrl, PublishError> {
     let failed = |source| PublishError::Io {
         path: path.to_owned(),
         source,
@@ -33,8 +34,8 @@ pub(super) fn check(
     let octets = file.metadata().map_err(failed)?.len();
     let input = BufReader::with_capacity(READ_OCTETS, file);
     match read(order, entries, input) {
-        Ok(sha256) => Ok(PublishedCrl {
-            entry_count: entries.listing().count(),
+        Ok(sha256) => Ok(WrittenCrl {
+            entry_count: listing.count(),
             octets,
             sha256,
         }),
@@ -68,7 +69,7 @@ fn demand(holds: bool, fault: &str) -> Result<(), Found> {
 
 fn read(
     order: &CrlOrder<'_>,
-    entries: &SortedEntries,
+    mut expected: impl Entries,
     input: impl io::BufRead,
 ) -> Result<[u8; 32], Found> {
     let mut reader = CrlReader::open(input, Limits::MOST)?;
@@ -91,7 +92,6 @@ fn read(
         whole: digest::Context::new(&digest::SHA256),
         tbs: SignedOctets::new(algorithm).map_err(|error| Found::Fault(error.to_string()))?,
     };
-    let mut expected = entries.iter().map_err(Found::Io)?;
     while let Some(raw) = reader.next_entry(&mut digests)? {
         let number = raw.number;
         let entry = raw
@@ -112,10 +112,20 @@ fn read(
     let extensions = tail
         .extensions()
         .map_err(|error| Found::Fault(error.to_string()))?;
+    let point = extensions.issuing_distribution_point.as_ref();
+    demand(
+        point.is_some() == order.point.is_some()
+            && point.is_none_or(|point| is_of(point, order.point)),
+        "its issuingDistributionPoint does not name the URL that certificates name",
+    )?;
     let due = CrlExtensions {
         authority_key_id: order.issuer.subject_key_id().map(<[u8]>::to_vec),
         crl_number: Some(order.number),
-        ..CrlExtensions::default()
+        base_crl_number: order.base,
+        issuing_distribution_point: point.cloned(),
+        freshest_crl_urls: order.freshest.into_iter().map(str::to_owned).collect(),
+        expired_certs_on_crl: order.expired_since,
+        unknown_critical: None,
     };
     demand(extensions == due, "its extensions are others")?;
     let message = digests.tbs.finish();
@@ -128,6 +138,16 @@ fn read(
         "the CA's certificate has no keyUsage with cRLSign (RFC 10007 §4)",
     )?;
     Ok(sha256(digests.whole.finish()))
+}
+
+/// Whether it is a CRL of this distribution point, all reasons and kinds of certificates.
+fn is_of(point: &IssuingDistributionPoint, url: Option<&str>) -> bool {
+    let name = point.distribution_point.as_ref();
+    let plain = IssuingDistributionPoint {
+        distribution_point: name.cloned(),
+        ..IssuingDistributionPoint::default()
+    };
+    *point == plain && name.is_some_and(|name| name.uris().eq(url))
 }
 
 fn says(entry: &Entry<'_>, due: &RevokedEntry) -> bool {

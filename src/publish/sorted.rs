@@ -4,14 +4,15 @@
 //! into memory, each written to a file that has no name, and merged when they are read.
 //!
 //! ```text
-//! record   1  octets of the serial number
+//! record   4  shard, 0 where there are none
+//!          1  octets of the serial number
 //!         20  serial number, zeros behind it
 //!          5  revocationDate, seconds since 1970
 //!          1  reasonCode, 0 for none
 //!          5  invalidityDate, all ones for none
 //! ```
 //!
-//! The first 21 octets of positive numbers sort as the numbers do.
+//! The first 25 octets sort by shard, and within one as positive numbers do.
 
 use std::{
     cmp::Reverse,
@@ -20,6 +21,7 @@ use std::{
     io::{self, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::Path,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use crate::{
@@ -28,10 +30,10 @@ use crate::{
     identity::SerialNumber,
 };
 
-const RECORD_OCTETS: usize = 1 + SerialNumber::OCTETS_MAX + 5 + 1 + 5;
+const RECORD_OCTETS: usize = 4 + 1 + SerialNumber::OCTETS_MAX + 5 + 1 + 5;
 type Record = [u8; RECORD_OCTETS];
 
-/// How many records are sorted at once: 4 MiB.
+/// How many records are sorted at once: 4.5 MiB.
 const RUN_RECORDS: usize = 1 << 17;
 /// How much of each run is read at once: a hundred million entries have 763 runs.
 const RUN_BUFFER_OCTETS: usize = 16 << 10;
@@ -44,21 +46,25 @@ pub struct SortedEntries {
     file: File,
     /// How many records each run has; all but the last have [`RUN_RECORDS`].
     runs: Vec<usize>,
-    listing: Listing,
+    /// One for each shard.
+    listings: Vec<Listing>,
 }
 
 impl SortedEntries {
-    /// Collects entries, for which a file in `folder` is used that has no name.
+    /// Collects entries of `shards` shards, each with its own, for which a file in `folder` is used that
+    /// has no name.
     ///
     /// # Errors
     /// What the entries give, or the file.
     pub fn collect<E: From<io::Error>>(
         folder: &Path,
-        entries: impl Iterator<Item = Result<RevokedEntry, E>>,
+        shards: u32,
+        entries: impl Iterator<Item = Result<(u32, RevokedEntry), E>>,
     ) -> Result<Self, E> {
         let mut out = BufWriter::new(nameless(folder)?);
         let mut runs = Vec::new();
-        let mut listing = Listing::default();
+        let shards = usize::try_from(shards).unwrap_or(usize::MAX);
+        let mut listings = vec![Listing::default(); shards];
         let mut run: Vec<Record> = Vec::new();
         let mut end = |run: &mut Vec<Record>| -> io::Result<()> {
             run.sort_unstable();
@@ -68,9 +74,14 @@ impl SortedEntries {
             written
         };
         for entry in entries {
-            let entry = entry?;
+            let (shard, entry) = entry?;
+            let listing = usize::try_from(shard).ok();
+            let listing = listing.and_then(|shard| listings.get_mut(shard));
+            let Some(listing) = listing else {
+                return Err(io::Error::other(format!("there is no shard {shard}")).into());
+            };
             listing.add(&entry);
-            run.push(pack(&entry));
+            run.push(pack(shard, &entry));
             if run.len() == RUN_RECORDS {
                 end(&mut run)?;
             }
@@ -82,17 +93,17 @@ impl SortedEntries {
         Ok(Self {
             file,
             runs,
-            listing,
+            listings,
         })
     }
 
-    /// How many there are, and how many octets they take in a CRL.
+    /// How many entries each shard has, and how many octets they take in its CRL.
     #[must_use]
-    pub const fn listing(&self) -> Listing {
-        self.listing
+    pub fn listings(&self) -> &[Listing] {
+        &self.listings
     }
 
-    /// The entries in order.
+    /// The entries in order, each with its shard.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -131,7 +142,7 @@ pub struct Merge<'a> {
 }
 
 impl Iterator for Merge<'_> {
-    type Item = io::Result<RevokedEntry>;
+    type Item = io::Result<(u32, RevokedEntry)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut top = self.heads.peek_mut()?;
@@ -182,7 +193,7 @@ fn next(run: &mut impl Read) -> io::Result<Option<Record>> {
     }
 }
 
-fn pack(entry: &RevokedEntry) -> Record {
+fn pack(shard: u32, entry: &RevokedEntry) -> Record {
     let mut record = [0; RECORD_OCTETS];
     let serial = entry.serial.as_bytes();
     let reason = match entry.reason {
@@ -195,7 +206,10 @@ fn pack(entry: &RevokedEntry) -> Record {
         *place = *octet;
     }
     let len = u8::try_from(serial.len()).unwrap_or(u8::MAX);
-    let fields = std::iter::once(len)
+    let fields = shard
+        .to_be_bytes()
+        .into_iter()
+        .chain([len])
         .chain(padded)
         .chain(secs(entry.revocation_date))
         .chain([reason])
@@ -206,8 +220,9 @@ fn pack(entry: &RevokedEntry) -> Record {
     record
 }
 
-fn unpack(record: &Record) -> Option<RevokedEntry> {
-    let (len, rest) = record.split_first()?;
+fn unpack(record: &Record) -> Option<(u32, RevokedEntry)> {
+    let (shard, rest) = record.split_first_chunk()?;
+    let (len, rest) = rest.split_first()?;
     let (serial, rest) = rest.split_at_checked(SerialNumber::OCTETS_MAX)?;
     let (date, rest) = rest.split_first_chunk()?;
     let (reason, invalidity_date) = rest.split_first()?;
@@ -215,7 +230,7 @@ fn unpack(record: &Record) -> Option<RevokedEntry> {
         NO_DATE => None,
         date => Some(unix(date)?),
     };
-    Some(RevokedEntry {
+    let entry = RevokedEntry {
         serial: SerialNumber::from_content(serial.get(..usize::from(*len))?).ok()?,
         revocation_date: unix(*date)?,
         reason: match *reason {
@@ -224,7 +239,8 @@ fn unpack(record: &Record) -> Option<RevokedEntry> {
             code => EntryReason::Reason(CrlReason::from_code(code)?),
         },
         invalidity_date,
-    })
+    };
+    Some((u32::from_be_bytes(*shard), entry))
 }
 
 const REMOVE_FROM_CRL: u8 = 8;
@@ -240,7 +256,9 @@ fn unix([a, b, c, d, e]: [u8; 5]) -> Option<UnixTime> {
 
 /// A file that only this process has, and that is gone when it is closed.
 fn nameless(folder: &Path) -> io::Result<File> {
-    let path = folder.join(format!(".sorting.{}.tmp", std::process::id()));
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Relaxed);
+    let path = folder.join(format!("{}-sorting-{number}.tmp", std::process::id()));
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(0o600);
     let mut file = match options.open(&path) {
@@ -301,15 +319,20 @@ mod tests {
     fn entries_come_back_in_order_from_several_runs() {
         let folder = tempfile::tempdir().unwrap();
         let count = u64::try_from(RUN_RECORDS).unwrap() * 2 + 17;
-        let entries = (0..count).map(|number| Ok::<_, Failed>(entry(number)));
-        let sorted = SortedEntries::collect(folder.path(), entries).unwrap();
+        let shard = |number: u64| u32::try_from(number % 3).unwrap();
+        let entries = (0..count).map(|number| Ok::<_, Failed>((shard(number), entry(number))));
+        let sorted = SortedEntries::collect(folder.path(), 3, entries).unwrap();
         assert_eq!(sorted.runs.len(), 3);
-        assert_eq!(sorted.listing().count(), count);
+        let counts = sorted.listings().iter().map(Listing::count);
+        assert_eq!(counts.sum::<u64>(), count);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        let mut expected: Vec<RevokedEntry> = (0..count).map(entry).collect();
-        expected.sort_by(|a, b| order(&a.serial).cmp(&order(&b.serial)));
+        let mut expected: Vec<(u32, RevokedEntry)> = (0..count)
+            .map(|number| (shard(number), entry(number)))
+            .collect();
+        expected.sort_by(|a, b| (a.0, order(&a.1.serial)).cmp(&(b.0, order(&b.1.serial))));
         for _ in 0..2 {
-            let found: Vec<RevokedEntry> = sorted.iter().unwrap().map(Result::unwrap).collect();
+            let found: Vec<(u32, RevokedEntry)> =
+                sorted.iter().unwrap().map(Result::unwrap).collect();
             assert!(found == expected);
         }
     }
@@ -317,13 +340,15 @@ mod tests {
     #[test]
     fn none_are_none_and_failures_are_told() {
         let folder = tempfile::tempdir().unwrap();
-        let none = std::iter::empty::<Result<RevokedEntry, Failed>>();
-        let sorted = SortedEntries::collect(folder.path(), none).unwrap();
+        let none = std::iter::empty::<Result<(u32, RevokedEntry), Failed>>();
+        let sorted = SortedEntries::collect(folder.path(), 1, none).unwrap();
         assert!(sorted.iter().unwrap().next().is_none());
-        let failing = [Ok(entry(1)), Err(Failed)].into_iter();
-        assert!(SortedEntries::collect(folder.path(), failing).is_err());
+        let failing = [Ok((0, entry(1))), Err(Failed)].into_iter();
+        assert!(SortedEntries::collect(folder.path(), 1, failing).is_err());
         let nowhere = folder.path().join("nowhere");
-        let none = std::iter::empty::<Result<RevokedEntry, Failed>>();
-        assert!(SortedEntries::collect(&nowhere, none).is_err());
+        let none = std::iter::empty::<Result<(u32, RevokedEntry), Failed>>();
+        assert!(SortedEntries::collect(&nowhere, 1, none).is_err());
+        let stray = std::iter::once(Ok::<_, Failed>((1, entry(1))));
+        assert!(SortedEntries::collect(folder.path(), 1, stray).is_err());
     }
 }

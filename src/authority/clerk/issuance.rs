@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Clerk, serial, source};
 use crate::asn1::UnixTime;
 use crate::authority::{ErrorClass, Issuer, OperationError};
+use crate::change::PointTag;
 use crate::feed::LedgerSinkError;
 use crate::pki::ca::{
     IssuedCertificate, PlannedCertificate, RegisterError, SerialRegister as _, SinkRegister,
@@ -142,6 +143,9 @@ pub struct IssuedSerial {
     pub validity: PlannedSerial,
     /// SHA-256 of the certificate in hexadecimal.
     pub sha256: String,
+    /// The tag of the CRL distribution point that it names, in hexadecimal, if any.
+    #[serde(default)]
+    pub distribution_point: Option<String>,
 }
 
 impl IssuedSerial {
@@ -156,6 +160,9 @@ impl IssuedSerial {
                 .iter()
                 .map(|octet| format!("{octet:02x}"))
                 .collect(),
+            distribution_point: certificate
+                .distribution_point
+                .map(|point| format!("{:016x}", u64::from_be_bytes(*point.as_bytes()))),
         }
     }
 
@@ -164,8 +171,15 @@ impl IssuedSerial {
             serial: serial(&self.serial)?,
             validity: self.validity.validity()?,
             sha256: digest(&self.sha256).ok_or_else(|| malformed("a digest"))?,
+            distribution_point: self.distribution_point.as_deref().map(point).transpose()?,
         })
     }
+}
+
+fn point(digits: &str) -> Result<PointTag, OperationError> {
+    let point = u64::from_str_radix(digits, 16);
+    let point = point.map_err(|_| malformed("the tag of a distribution point"))?;
+    Ok(PointTag::from_bytes(point.to_be_bytes()))
 }
 
 fn digest(digits: &str) -> Option<[u8; 32]> {

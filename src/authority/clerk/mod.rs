@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::error::with_causes;
+use super::publishing::Publishing;
 use super::{ErrorClass, Issuer, Issuers, OperationError};
 use crate::asn1::UnixTime;
 use crate::audit::Checkpoint;
@@ -27,7 +28,7 @@ use crate::ledger::{CommitError, GroupCommit, Ledger, LedgerError, StatusRecord}
 
 pub use backup::{BackupReply, BackupRequest};
 pub use change::{ChangeOutcome, ChangeReply, ChangeRequest, ClerkAction, Visible};
-pub use crl_publication::{PublishCrlReply, PublishCrlRequest};
+pub use crl_publication::{PublishCrlReply, PublishCrlRequest, PublishedCrl, WhichCrls};
 pub use issuance::{
     IssuedReply, IssuedRequest, IssuedSerial, PlannedSerial, ReserveReply, ReserveRequest,
 };
@@ -61,6 +62,8 @@ pub struct Clerk {
     after_evidence: Option<Arc<dyn Fn() + Send + Sync>>,
     /// Set when imports are to be left at what was applied; `None` for those of operators, who wait.
     stop: Option<Arc<AtomicBool>>,
+    /// Who makes CRLs; `None` where nobody does.
+    publishing: Option<Arc<Publishing>>,
 }
 
 impl Clerk {
@@ -75,6 +78,7 @@ impl Clerk {
             signing_time: None,
             after_evidence: None,
             stop: None,
+            publishing: None,
         }
     }
 
@@ -94,6 +98,7 @@ impl Clerk {
             signing_time: None,
             after_evidence: None,
             stop: None,
+            publishing: None,
         }
     }
 
@@ -104,6 +109,13 @@ impl Clerk {
         time: impl Fn() -> Result<UnixTime, String> + Send + Sync + 'static,
     ) -> Self {
         self.signing_time = Some(Arc::new(time));
+        self
+    }
+
+    /// The same, which has CRLs made by `publishing`.
+    #[must_use]
+    pub fn and_publishing(mut self, publishing: Option<Arc<Publishing>>) -> Self {
+        self.publishing = publishing;
         self
     }
 

@@ -14,16 +14,19 @@ pub enum CrlKind {
     Full,
     /// What changed since a full one.
     Delta,
+    /// The full one that the delta is based on.
+    Base,
     /// The certificates of one distribution point, counted from 0.
     Shard(u32),
 }
 
-/// `full`, `delta`, `shard-0`…
+/// `full`, `delta`, `base`, `shard-0`…
 impl fmt::Display for CrlKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("full"),
             Self::Delta => f.write_str("delta"),
+            Self::Base => f.write_str("base"),
             Self::Shard(number) => write!(f, "shard-{number}"),
         }
     }
@@ -37,7 +40,7 @@ impl From<CrlKind> for String {
 
 /// A word that names no kind of CRL.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0:?} is no kind of CRL: it is full, delta or shard-N")]
+#[error("{0:?} is no kind of CRL: it is full, delta, base or shard-N")]
 pub struct CrlKindError(String);
 
 impl FromStr for CrlKind {
@@ -47,6 +50,7 @@ impl FromStr for CrlKind {
         match text {
             "full" => Ok(Self::Full),
             "delta" => Ok(Self::Delta),
+            "base" => Ok(Self::Base),
             _ => {
                 let number = text.strip_prefix("shard-");
                 let number = number.filter(|number| !number.starts_with('+'));
@@ -81,15 +85,21 @@ pub struct CrlEdition {
     pub number: u64,
     /// BaseCRLNumber, of a delta.
     pub base: Option<u64>,
+    /// The last ledger entry that the full CRL of that number speaks for.
+    pub base_as_of: Option<u64>,
     /// thisUpdate
     #[serde(with = "rfc3339")]
     pub this_update: UnixTime,
     /// nextUpdate
     #[serde(with = "rfc3339")]
     pub next_update: UnixTime,
+    /// Whether it was made on schedule, and not between two that are.
+    pub scheduled: bool,
     /// When the next one is due by its schedule: until then a cache need not ask again.
     #[serde(with = "rfc3339")]
     pub next_due: UnixTime,
+    /// The longest that a cache may keep it, in seconds: one may be made before its schedule says so.
+    pub max_age: u64,
     /// How many entries it has.
     pub entries: u64,
     /// Its length.
@@ -173,7 +183,12 @@ mod tests {
 
     #[test]
     fn kinds_are_words() {
-        for kind in [CrlKind::Full, CrlKind::Delta, CrlKind::Shard(17)] {
+        for kind in [
+            CrlKind::Full,
+            CrlKind::Delta,
+            CrlKind::Base,
+            CrlKind::Shard(17),
+        ] {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
         for text in [

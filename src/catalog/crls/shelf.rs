@@ -155,27 +155,25 @@ impl Shelf {
         Unfinished { path }
     }
 
-    /// Gives finished, synced files their names, and makes them current together. Each takes the place of
-    /// the one before of its issuer and kind. `documents` makes the documents from the listing as it will
-    /// be.
+    /// Gives finished, synced files their names, and makes them current together, also those that are not
+    /// new but come under another kind. Each takes the place of the one before of its issuer and kind; of
+    /// what was current else, that stays which is to `keep`. `documents` makes the documents from the
+    /// listing as it will be.
     ///
     /// # Errors
     /// [`ShelfError`]; what was current is current still.
     pub fn place(
         &self,
-        finished: Vec<(Unfinished, CrlEdition)>,
+        finished: Vec<(Option<Unfinished>, CrlEdition)>,
+        keep: impl Fn(&CrlEdition) -> bool,
         documents: impl FnOnce(&CrlListing) -> Vec<SignedDocument>,
     ) -> Result<Arc<CrlListing>, ShelfError> {
         let mut listing = CrlListing::clone(&self.current.load());
+        listing.editions.retain(|edition| keep(edition));
         for (file, edition) in finished {
-            let path = Self::file(&self.folder, &edition);
-            let failed = |source| ShelfError::Io {
-                path: path.clone(),
-                source,
-            };
-            let mode = fs::Permissions::from_mode(0o444);
-            fs::set_permissions(&file.path, mode).map_err(failed)?;
-            fs::rename(&file.path, &path).map_err(failed)?;
+            if let Some(file) = file {
+                self.name(&file, &edition)?;
+            }
             let same =
                 |other: &CrlEdition| other.issuer == edition.issuer && other.kind == edition.kind;
             listing.editions.retain(|other| !same(other));
@@ -184,18 +182,12 @@ impl Shelf {
         self.replace(listing, documents)
     }
 
-    /// Takes CRLs out of the listing: those for which `keep` is false.
-    ///
-    /// # Errors
-    /// [`ShelfError`]; what was current is current still.
-    pub fn retain(
-        &self,
-        keep: impl Fn(&CrlEdition) -> bool,
-        documents: impl FnOnce(&CrlListing) -> Vec<SignedDocument>,
-    ) -> Result<Arc<CrlListing>, ShelfError> {
-        let mut listing = CrlListing::clone(&self.current.load());
-        listing.editions.retain(|edition| keep(edition));
-        self.replace(listing, documents)
+    fn name(&self, file: &Unfinished, edition: &CrlEdition) -> Result<(), ShelfError> {
+        let path = Self::file(&self.folder, edition);
+        let mode = fs::Permissions::from_mode(0o444);
+        fs::set_permissions(&file.path, mode)
+            .and_then(|()| fs::rename(&file.path, &path))
+            .map_err(|source| ShelfError::Io { path, source })
     }
 
     fn replace(
@@ -280,9 +272,12 @@ mod tests {
             url: format!("http://crl.example/{kind}.crl"),
             number,
             base: None,
+            base_as_of: None,
             this_update: at,
             next_update: at,
             next_due: at,
+            max_age: 60,
+            scheduled: true,
             entries: 0,
             octets: 1,
             sha256: sha256.to_string().repeat(64),
@@ -294,9 +289,10 @@ mod tests {
         let finished = editions.iter().map(|edition| {
             let file = shelf.unfinished();
             file.create().unwrap().write_all(b"x").unwrap();
-            (file, edition.clone())
+            (Some(file), edition.clone())
         });
-        shelf.place(finished.collect(), |_| Vec::new()).unwrap()
+        let finished = finished.collect();
+        shelf.place(finished, |_| true, |_| Vec::new()).unwrap()
     }
 
     #[test]
@@ -330,9 +326,11 @@ mod tests {
         names.sort();
         let (b, c) = ("b".repeat(64) + ".crl", "c".repeat(64) + ".crl");
         assert_eq!(names, [&b, &c, LISTING, "notes.txt"]);
-        let left = shelf.retain(|edition| edition.kind != CrlKind::Delta, |_| Vec::new());
-        assert_eq!(left.unwrap().editions.len(), 1);
-        assert!(!path.join(c).exists());
+        let base = edition(CrlKind::Base, 2, 'b');
+        let keep = |edition: &CrlEdition| edition.kind != CrlKind::Delta;
+        let left = shelf.place(vec![(None, base)], keep, |_| Vec::new());
+        assert_eq!(left.unwrap().editions.len(), 2);
+        assert!(path.join(b).exists() && !path.join(c).exists());
     }
 
     #[test]

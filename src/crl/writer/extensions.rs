@@ -9,9 +9,7 @@ use const_oid::{
 };
 
 use crate::asn1::{CrlNumber, UnixTime, put_tlv, tag};
-
-/// expiredCertsOnCRL (X.509 §9.5.2.8)
-const ID_CE_EXPIRED_CERTS_ON_CRL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.60");
+use crate::crl::extensions::ID_CE_EXPIRED_CERTS_ON_CRL;
 
 /// The list in the making. Each extension is added at most once, by whoever knows what the CRL is.
 #[derive(Clone, Debug, Default)]

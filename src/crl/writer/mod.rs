@@ -20,6 +20,5 @@ mod tests;
 
 pub use entry::{EntryReason, RevokedEntry};
 pub use extensions::{DistributionPoint, ExtensionsWriter, OnlyContains};
-#[cfg(test)]
 pub(crate) use list::order;
 pub use list::{CertificateListWriter, CrlHead, Listing, Signed, UnsignedList, WriteError};

@@ -1,6 +1,7 @@
 //! What is kept of a certificate.
 
 use super::{At, judge::Issued};
+use crate::change::PointTag;
 use crate::{
     asn1::UnixTime,
     change::Inventory,
@@ -20,10 +21,11 @@ pub(super) struct Entry {
     not_before: UnixTime,
     not_after: UnixTime,
     sha256: [u8; 32],
+    distribution_point: Option<PointTag>,
 }
 
-/// A million entries take 80 MB.
-const _: () = assert!(size_of::<Entry>() <= 80, "an entry has grown");
+/// A million entries take 96 MB.
+const _: () = assert!(size_of::<Entry>() <= 96, "an entry has grown");
 
 impl Entry {
     pub(super) const fn new(at: At, issued: &Issued) -> Self {
@@ -35,6 +37,7 @@ impl Entry {
             not_before: issued.not_before,
             not_after: issued.not_after,
             sha256: issued.sha256,
+            distribution_point: issued.distribution_point,
         }
     }
 
@@ -53,6 +56,7 @@ impl Entry {
             not_before: Some(self.not_before),
             not_after: Some(self.not_after),
             certificate_sha256: (!self.is_precertificate).then_some(self.sha256),
+            distribution_point: self.distribution_point,
         }
     }
 }

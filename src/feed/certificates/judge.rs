@@ -1,5 +1,6 @@
 //! One certificate: whose it is, and whether it is true.
 
+use crate::change::PointTag;
 use std::collections::{HashMap, HashSet};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -86,6 +87,7 @@ pub(in crate::feed) struct Issued {
     pub(in crate::feed) not_before: UnixTime,
     pub(in crate::feed) not_after: UnixTime,
     pub(in crate::feed) sha256: [u8; 32],
+    pub(in crate::feed) distribution_point: Option<PointTag>,
 }
 
 impl Issued {
@@ -113,6 +115,7 @@ pub(in crate::feed) fn judge(
                     not_before: certificate.not_before(),
                     not_after: certificate.not_after(),
                     sha256: sha256(der),
+                    distribution_point: PointTag::of_certificate(&certificate),
                 }));
             }
             // Of several keys under one name, one that did not sign says less than one that cannot be

@@ -91,6 +91,7 @@ impl Entry {
                 not_before: UnixTime::from_secs(self.not_before),
                 not_after: UnixTime::from_secs(self.not_after),
                 certificate_sha256: self.sha256.as_deref().copied(),
+                distribution_point: None,
             },
         }
     }

@@ -49,6 +49,7 @@ impl Facts {
             not_before: reader.time(CsvField::NotBefore)?,
             not_after: reader.time(CsvField::NotAfter)?,
             certificate_sha256: reader.read(CsvField::Sha256, value::sha256)?,
+            distribution_point: None,
         };
         Ok(Self {
             serial,

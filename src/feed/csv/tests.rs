@@ -138,6 +138,7 @@ fn what_ejbca_exports_is_read() {
         not_before: Some(at(NOON)),
         not_after: UnixTime::from_secs(1_925_294_400),
         certificate_sha256: None,
+        distribution_point: None,
     };
     assert_eq!(
         said(&csv),

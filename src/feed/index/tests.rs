@@ -38,6 +38,7 @@ fn said(index: &Index) -> Vec<(u64, String, String, Option<RevocationClaim>)> {
                 not_before: None,
                 not_after: Some(not_after),
                 certificate_sha256: None,
+                distribution_point: None,
             } = inventory
             else {
                 panic!("index.txt knows notAfter alone: {inventory:?}");

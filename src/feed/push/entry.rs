@@ -122,6 +122,7 @@ fn change(
         not_before: value::time("not_before", text(raw.not_before.as_ref()))?,
         not_after: value::time("not_after", text(raw.not_after.as_ref()))?,
         certificate_sha256: value::sha256(text(raw.certificate_sha256.as_ref()))?,
+        distribution_point: None,
     };
     let stated = text(raw.serial.as_ref()).map(value::serial).transpose()?;
     let (issuer, serial) = match text(raw.certificate.as_ref()) {
@@ -302,6 +303,7 @@ fn agreed(
         not_before: Some(issued.not_before),
         not_after: Some(issued.not_after),
         certificate_sha256: issued.certificate_sha256(),
+        distribution_point: None,
     };
     let agrees =
         |stated: Option<UnixTime>, found| stated.is_none_or(|stated| Some(stated) == found);
@@ -315,6 +317,7 @@ fn agreed(
         (Some(stated), Some(found)) if stated != found => differs("certificate_sha256"),
         (stated, None) => Ok(Inventory {
             certificate_sha256: stated,
+            distribution_point: None,
             ..inventory
         }),
         _ => Ok(inventory),

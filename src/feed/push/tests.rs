@@ -106,6 +106,7 @@ fn an_entry_says_what_happened() {
         not_before: at("2026-01-01T00:00:00Z"),
         not_after: at("2027-01-01T00:00:00Z"),
         certificate_sha256: Some([0xab; 32]),
+        distribution_point: None,
     };
     let dates = format!(
         "\"not_before\":\"2026-01-01T00:00:00Z\",\"not_after\":\"2027-01-01T00:00:00Z\",\

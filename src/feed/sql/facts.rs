@@ -1,5 +1,6 @@
 //! What a row says about a certificate.
 
+use crate::change::PointTag;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -188,6 +189,7 @@ pub(super) fn inventory_of(certificate: &Certificate) -> Inventory {
         not_before: Some(certificate.not_before()),
         not_after: Some(certificate.not_after()),
         certificate_sha256: Some(Sha256::digest(certificate.der()).into()),
+        distribution_point: PointTag::of_certificate(certificate),
     }
 }
 

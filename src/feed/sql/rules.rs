@@ -94,6 +94,7 @@ impl Mapping {
             not_before: row.time(Field::NotBefore, self.times)?,
             not_after: row.time(Field::NotAfter, self.times)?,
             certificate_sha256: row.sha256()?,
+            distribution_point: None,
         };
         if let Some(certificate) = row.certificate()? {
             if !is_of(&certificate, issuer) {

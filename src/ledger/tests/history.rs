@@ -36,6 +36,7 @@ fn issuing(not_before: Option<u64>) -> Action {
         not_before: not_before.map(at),
         not_after: Some(at(1_900_000_000)),
         certificate_sha256: None,
+        distribution_point: None,
     })
 }
 

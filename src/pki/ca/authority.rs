@@ -16,6 +16,7 @@ use super::{
     serial_register::draw,
     subject_key::key_id,
 };
+use crate::change::PointTag;
 use crate::{
     asn1::{Certificate, Elements, KeyUsage, tag},
     identity::{IssuerId, SerialNumber},
@@ -252,6 +253,9 @@ impl CertificateAuthority {
                 serial: *serial,
                 validity: request.validity,
                 sha256: sha256(der),
+                distribution_point: Certificate::from_der(der.as_slice())
+                    .ok()
+                    .and_then(|certificate| PointTag::of_certificate(&certificate)),
             })
             .collect();
         register

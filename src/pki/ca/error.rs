@@ -2,7 +2,8 @@
 
 use crate::signer::{PublicKeyError, SignerError};
 
-use super::{ProfileError, RegisterError, SubjectKeyError, UrlError, Validity, ValidityError};
+use super::{ProfileError, RegisterError, SubjectKeyError, Validity, ValidityError};
+use crate::asn1::UrlError;
 
 /// Why a CA cannot be used, or a certificate was not issued.
 #[derive(Debug, thiserror::Error)]

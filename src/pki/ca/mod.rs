@@ -45,6 +45,6 @@ pub use serial_register::{
     UnrecordedSerials,
 };
 pub use subject_key::{SubjectKey, SubjectKeyError};
-pub use urls::{UrlError, Urls};
+pub use urls::Urls;
 pub use validity::{Validity, ValidityError};
 pub use wishes::{Wish, Wishes};

@@ -1,5 +1,6 @@
 //! Serial numbers, recorded before anything is signed with them (BR §7.1, Mozilla §5.2, EN 319 411-1).
 
+use crate::change::PointTag;
 use std::{collections::HashSet, error::Error};
 
 use crate::{
@@ -23,6 +24,7 @@ impl PlannedCertificate {
             not_before: Some(self.validity.not_before),
             not_after: Some(self.validity.not_after),
             certificate_sha256: None,
+            distribution_point: None,
         }
     }
 }
@@ -36,6 +38,8 @@ pub struct IssuedCertificate {
     pub validity: Validity,
     /// SHA-256 of the whole certificate's DER.
     pub sha256: [u8; 32],
+    /// The CRL distribution point that it names, if any.
+    pub distribution_point: Option<PointTag>,
 }
 
 impl IssuedCertificate {
@@ -44,6 +48,7 @@ impl IssuedCertificate {
             not_before: Some(self.validity.not_before),
             not_after: Some(self.validity.not_after),
             certificate_sha256: Some(self.sha256),
+            distribution_point: self.distribution_point,
         }
     }
 }

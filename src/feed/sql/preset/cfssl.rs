@@ -56,6 +56,7 @@ pub(in crate::feed::sql) fn read(
             not_before: row.time(Field::NotBefore, SqlTimes::None)?,
             not_after: row.time(Field::NotAfter, SqlTimes::None)?,
             certificate_sha256: None,
+            distribution_point: None,
         },
     };
     let status = row.value(Field::Status).text();

@@ -33,6 +33,7 @@ pub(in crate::feed::sql) fn read(row: &Row<'_>) -> Result<Facts, BadRow> {
         not_before: row.time(Field::NotBefore, MS)?,
         not_after: row.time(Field::NotAfter, MS)?,
         certificate_sha256: None,
+        distribution_point: None,
     };
     let given = GivenReason::from_code(row.number(Field::Reason)?)
         .ok_or_else(|| row.bad(Field::Reason, RowCause::Reason))?;

@@ -68,6 +68,7 @@ fn a_serial_is_recorded_with_its_validity_before_and_its_digest_after_signing() 
             not_before: Some(request.validity.not_before),
             not_after: Some(request.validity.not_after),
             certificate_sha256,
+            distribution_point: None,
         }),
     };
     let sha256 = <sha2::Sha256 as sha2::Digest>::digest(&der);

@@ -1,46 +1,75 @@
-//! A full CRL into a file.
+//! One CRL into a file: written, signed and read again.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io,
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
 
 use aws_lc_rs::digest;
 
-use super::{PublishError, SortedEntries, guard};
+use super::{PublishError, guard};
 use crate::{
     asn1::{Certificate, CrlNumber, EcdsaSignature, SignatureAlgorithm, UnixTime},
+    catalog::crls::Unfinished,
     crl::{
         Tap,
         writer::{
-            CertificateListWriter, CrlHead, ExtensionsWriter, Signed, UnsignedList, WriteError,
+            CertificateListWriter, CrlHead, DistributionPoint, ExtensionsWriter, Listing,
+            RevokedEntry, Signed, UnsignedList, WriteError,
         },
     },
     signer::{SignedOctets, Signer, message_digest},
 };
 
-/// What the CRL is to say beside its entries.
+/// What a CRL is to say beside its entries.
 #[derive(Clone, Copy)]
 pub struct CrlOrder<'a> {
     /// The CA.
     pub issuer: &'a Certificate,
     /// Its key.
     pub signer: &'a dyn Signer,
-    /// CRLNumber; reserved for this CRL alone.
+    /// CRLNumber; reserved for this CRL, and the delta that is made with it.
     pub number: CrlNumber,
+    /// BaseCRLNumber, of a delta.
+    pub base: Option<CrlNumber>,
     /// thisUpdate
     pub this_update: UnixTime,
     /// nextUpdate
     pub next_update: UnixTime,
-    /// Where it is to lie.
-    pub path: &'a Path,
+    /// The distribution point that it is limited to.
+    pub point: Option<&'a str>,
+    /// Where its deltas are.
+    pub freshest: Option<&'a str>,
+    /// Since when certificates must have expired to be left out.
+    pub expired_since: Option<UnixTime>,
 }
 
-/// What was published.
+impl CrlOrder<'_> {
+    fn extensions(&self) -> ExtensionsWriter {
+        let mut extensions = ExtensionsWriter::new();
+        if let Some(key_id) = self.issuer.subject_key_id() {
+            extensions = extensions.authority_key_id(key_id);
+        }
+        extensions = extensions.crl_number(self.number);
+        if let Some(base) = self.base {
+            extensions = extensions.delta_crl_indicator(base);
+        }
+        if let Some(point) = self.point {
+            extensions = extensions.issuing_distribution_point(&DistributionPoint {
+                uris: vec![point.to_owned()],
+                only: None,
+            });
+        }
+        if let Some(url) = self.freshest {
+            extensions = extensions.freshest_crl(&[url.to_owned()]);
+        }
+        if let Some(since) = self.expired_since {
+            extensions = extensions.expired_certs_on_crl(since);
+        }
+        extensions
+    }
+}
+
+/// A CRL that was written and checked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct PublishedCrl {
+pub struct WrittenCrl {
     /// How many entries it has.
     pub entry_count: u64,
     /// How many octets.
@@ -49,71 +78,36 @@ pub struct PublishedCrl {
     pub sha256: [u8; 32],
 }
 
-/// Writes, signs and checks a CRL beside its place, and then renames it there.
+/// Entries as they are read, twice.
+pub(super) trait Entries: Iterator<Item = io::Result<RevokedEntry>> {}
+
+impl<I: Iterator<Item = io::Result<RevokedEntry>>> Entries for I {}
+
+/// Writes and signs a CRL of the entries of `listing`, and reads it again beside `again`, the same entries
+/// once more.
 ///
 /// # Errors
-/// [`PublishError`]; the file that was there before is there still.
-pub fn publish(
+/// [`PublishError`]; the file is no CRL then.
+pub(super) fn crl(
     order: &CrlOrder<'_>,
-    entries: &SortedEntries,
-) -> Result<PublishedCrl, PublishError> {
-    let unfinished = Unfinished::beside(order.path);
-    let failed = |source| PublishError::Io {
-        path: unfinished.path.clone(),
+    listing: Listing,
+    entries: impl Entries,
+    again: impl Entries,
+    unfinished: &Unfinished,
+) -> Result<WrittenCrl, PublishError> {
+    let path = unfinished.path();
+    let file = unfinished.create().map_err(|source| PublishError::Io {
+        path: path.to_owned(),
         source,
-    };
-    let file = unfinished.create().map_err(failed)?;
-    write(order, entries, file, &unfinished.path)?;
-    let published = guard::check(order, entries, &unfinished.path)?;
-    fs::rename(&unfinished.path, order.path).map_err(failed)?;
-    let folder = match order.path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(failed)?;
-    Ok(published)
-}
-
-/// A file that is removed unless it got its name.
-struct Unfinished {
-    path: PathBuf,
-}
-
-impl Unfinished {
-    fn beside(path: &Path) -> Self {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.tmp", std::process::id()));
-        Self {
-            path: path.with_file_name(name),
-        }
-    }
-
-    fn create(&self) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true).mode(0o644);
-        match options.open(&self.path) {
-            // Left by a process of the same number that was killed.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_file(&self.path)?;
-                options.open(&self.path)
-            }
-            opened => opened,
-        }
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // After the rename there is none.
-        drop(fs::remove_file(&self.path));
-    }
+    })?;
+    write(order, listing, entries, file, path)?;
+    guard::check(order, listing, again, path)
 }
 
 fn write(
     order: &CrlOrder<'_>,
-    entries: &SortedEntries,
+    listing: Listing,
+    entries: impl Entries,
     file: File,
     path: &Path,
 ) -> Result<(), PublishError> {
@@ -121,16 +115,8 @@ fn write(
         path: path.to_owned(),
         source,
     };
-    let sorting = |source| PublishError::Sorting {
-        path: order.path.to_owned(),
-        source,
-    };
     let algorithm = order.signer.algorithm();
-    let mut extensions = ExtensionsWriter::new();
-    if let Some(key_id) = order.issuer.subject_key_id() {
-        extensions = extensions.authority_key_id(key_id);
-    }
-    let extensions = extensions.crl_number(order.number);
+    let extensions = order.extensions();
     let head = CrlHead {
         algorithm,
         issuer_der: order.issuer.subject_der(),
@@ -139,10 +125,10 @@ fn write(
         extensions: &extensions,
     };
     let heard = Heard(message_digest(algorithm).map(digest::Context::new));
-    let listing = entries.listing();
     let mut list = CertificateListWriter::begin(file, &head, listing, heard).map_err(failed)?;
-    for entry in entries.iter().map_err(sorting)? {
-        list.entry(&entry.map_err(sorting)?).map_err(failed)?;
+    for entry in entries {
+        let entry = entry.map_err(|source| PublishError::Sorting { source })?;
+        list.entry(&entry).map_err(failed)?;
     }
     let mut unsigned = list.finish().map_err(failed)?;
     // Only a length at the edge of two encodings asks for a second signature.

@@ -1,0 +1,353 @@
+//! Makes the CRLs of the issuers that have `[issuer.crl]`: on schedule, soon after a revocation where the
+//! configuration says so, and when an operator asks.
+
+mod board;
+mod schedule;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+pub use board::PublishedCrlStats;
+use board::{Board, Line};
+
+use super::error::with_causes;
+use super::runtime::Waker;
+use super::{ErrorClass, Issuer, Issuers, OperationError};
+use crate::asn1::{KeyUsage, UnixTime};
+use crate::catalog::crls::{CrlEdition, CrlKind, CrlListing, Shelf, SignedDocument};
+use crate::clock::Clock;
+use crate::config;
+use crate::identity::IssuerId;
+use crate::ledger::{AppliedEntry, Ledger};
+use crate::publish::{CrlIssuer, PublishError, Publisher, ShardRule, Time, Wanted};
+use crate::signer::{LoadError, Signer as _, SoftwareSigner, open_key};
+
+pub(super) use schedule::run;
+
+/// Whoever makes the CRLs, with and without a running server.
+pub struct Publishing {
+    issuers: Issuers,
+    publisher: Publisher,
+    clock: Arc<dyn Clock>,
+    /// Keys as they were last read.
+    keys: Mutex<HashMap<IssuerId, Arc<SoftwareSigner>>>,
+    /// Which certificate is in which shard, of issuers with shards.
+    rules: HashMap<IssuerId, ShardRule>,
+    board: Board,
+    waker: OnceLock<Waker>,
+}
+
+impl Publishing {
+    /// Opens the folder of CRLs in a state directory.
+    ///
+    /// # Errors
+    /// When the folder or its listing cannot be used.
+    pub fn open(
+        issuers: Issuers,
+        ledger: Arc<Ledger>,
+        clock: Arc<dyn Clock>,
+        time: Box<dyn Time>,
+        state_dir: &Path,
+    ) -> Result<Self, OperationError> {
+        let shelf = Shelf::open(&Shelf::folder_in(state_dir))
+            .map_err(|error| OperationError::new(ErrorClass::Storage, with_causes(&error)))?;
+        let rules = issuers.iter().filter_map(|issuer| {
+            let shards = issuer.crl.as_ref()?.shards.as_ref()?;
+            Some((issuer.id, ShardRule::new(shards)))
+        });
+        let rules = rules.collect();
+        Ok(Self {
+            publisher: Publisher::new(ledger, shelf, time),
+            board: Board::default(),
+            keys: Mutex::default(),
+            waker: OnceLock::new(),
+            issuers,
+            clock,
+            rules,
+        })
+    }
+
+    /// The same, with documents for every listing.
+    #[must_use]
+    pub fn with_documents(
+        mut self,
+        documents: impl Fn(&CrlListing) -> Vec<SignedDocument> + Send + Sync + 'static,
+    ) -> Self {
+        self.publisher = self.publisher.with_documents(documents);
+        self
+    }
+
+    /// The same, which tells somebody of every listing before it says that it is done.
+    #[must_use]
+    pub fn telling(
+        mut self,
+        placed: impl Fn(&Arc<CrlListing>) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.publisher = self.publisher.telling(placed);
+        self
+    }
+
+    /// Where the CRLs lie.
+    #[must_use]
+    pub const fn shelf(&self) -> &Shelf {
+        self.publisher.shelf()
+    }
+
+    /// Makes CRLs of an issuer now.
+    ///
+    /// # Errors
+    /// [`OperationError`]; the CRLs before are in their places then.
+    pub fn make(
+        &self,
+        issuer: &Issuer,
+        wanted: &Wanted,
+        accept_losses: bool,
+    ) -> Result<Vec<CrlEdition>, OperationError> {
+        let refused = |class, why: String| {
+            OperationError::new(class, format!("issuer {:?}: {why}", issuer.name))
+        };
+        let settings = may_publish(issuer).map_err(|(class, why)| refused(class, why))?;
+        let signer = self
+            .key(issuer, settings)
+            .map_err(|why| refused(ErrorClass::Key, why))?;
+        let made = self.publisher.publish(
+            &CrlIssuer {
+                name: &issuer.name,
+                id: &issuer.id,
+                certificate: &issuer.certificate,
+                settings,
+                signer: &*signer,
+            },
+            wanted,
+            accept_losses,
+        );
+        match made {
+            Ok(editions) => {
+                for edition in &editions {
+                    self.board.made(&issuer.id, line_of(edition.kind));
+                    tracing::info!(
+                        issuer = issuer.name,
+                        crl = %edition.kind,
+                        number = edition.number,
+                        entries = edition.entries,
+                        octets = edition.octets,
+                        as_of = edition.as_of,
+                        "CRL published"
+                    );
+                }
+                Ok(editions)
+            }
+            Err(error) => {
+                // It may have been exchanged meanwhile.
+                if matches!(error, PublishError::Sign(_) | PublishError::Guard { .. }) {
+                    self.keys().remove(&issuer.id);
+                }
+                Err(refused(class(&error), with_causes(&error)))
+            }
+        }
+    }
+
+    /// What is made for an issuer, and for each which shards.
+    pub(super) fn all_of(issuer: &Issuer) -> Vec<Wanted> {
+        let Some(settings) = &issuer.crl else {
+            return Vec::new();
+        };
+        let shards = settings.shards.as_ref();
+        let shards = shards.map(|shards| Wanted::Shards((0..shards.count).collect()));
+        std::iter::once(Wanted::Full).chain(shards).collect()
+    }
+
+    /// What of an issuer is due by its schedule.
+    pub(super) fn due(&self, issuer: &Issuer, now: UnixTime) -> Vec<Wanted> {
+        let Some(settings) = &issuer.crl else {
+            return Vec::new();
+        };
+        let listing = self.shelf().listing();
+        let is_due = |kind, url: &str| {
+            let edition = listing.edition(&issuer.name, kind);
+            edition.is_none_or(|edition| edition.next_due <= now || edition.url != url)
+        };
+        let mut due = Vec::new();
+        let full = listing.edition(&issuer.name, CrlKind::Full);
+        if full.is_some_and(|full| full.next_due == UnixTime::MAX) {
+            // That was the last.
+            return due;
+        }
+        if is_due(CrlKind::Full, &settings.url) {
+            due.push(Wanted::Full);
+        }
+        let delta = settings.delta.as_ref();
+        // The first delta can only come after the first full one; later ones come with it.
+        if delta.is_some_and(|delta| is_due(CrlKind::Delta, &delta.url))
+            && !(full.is_some() && due.contains(&Wanted::Full))
+        {
+            due.push(Wanted::Delta);
+        }
+        if let Some(shards) = &settings.shards {
+            let due_shards: Vec<u32> = (0..shards.count)
+                .filter(|shard| is_due(CrlKind::Shard(*shard), &shards.url_of(*shard)))
+                .collect();
+            if !due_shards.is_empty() {
+                due.push(Wanted::Shards(due_shards));
+            }
+        }
+        due
+    }
+
+    /// Certificates were revoked or released: their CRLs may be due.
+    pub(super) fn changed(&self, entries: &[AppliedEntry]) {
+        let now = self.clock.monotonic();
+        let mut is_news = false;
+        for entry in entries {
+            let status = &entry.record;
+            if status.revocation.is_none() && !status.released {
+                continue;
+            }
+            let Some(settings) = self.settings_of(&entry.issuer) else {
+                continue;
+            };
+            let shard = self.rules.get(&entry.issuer).map(|rule| {
+                let point = status.issued.and_then(|issued| issued.distribution_point);
+                rule.shard(&entry.serial, point)
+            });
+            is_news |= self.board.changed(&entry.issuer, settings, shard, now);
+        }
+        if is_news {
+            self.wake();
+        }
+    }
+
+    /// All certificates of an issuer were revoked.
+    pub(super) fn changed_as_a_whole(&self, issuer: &IssuerId) {
+        if let Some(settings) = self.settings_of(issuer) {
+            let now = self.clock.monotonic();
+            let mut is_news = self.board.changed(issuer, settings, None, now);
+            let shards = settings.shards.as_ref().map_or(0, |shards| shards.count);
+            for shard in 0..shards {
+                is_news |= self.board.changed(issuer, settings, Some(shard), now);
+            }
+            if is_news {
+                self.wake();
+            }
+        }
+    }
+
+    /// How the CRLs of an issuer stand.
+    #[must_use]
+    pub fn stats(&self, issuer: &Issuer) -> Vec<PublishedCrlStats> {
+        self.board
+            .stats(issuer, &self.shelf().listing(), self.clock.now())
+    }
+
+    pub(super) fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.notify();
+        }
+    }
+
+    /// To be woken by it, once.
+    pub(super) fn woken_by(&self, waker: Waker) {
+        // There is one thread.
+        drop(self.waker.set(waker));
+    }
+
+    fn settings_of(&self, issuer: &IssuerId) -> Option<&config::Crl> {
+        self.issuers.by_id(issuer)?.crl.as_ref()
+    }
+
+    fn keys(&self) -> std::sync::MutexGuard<'_, HashMap<IssuerId, Arc<SoftwareSigner>>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key(&self, issuer: &Issuer, settings: &config::Crl) -> Result<Arc<SoftwareSigner>, String> {
+        if let Some(key) = self.keys().get(&issuer.id) {
+            return Ok(Arc::clone(key));
+        }
+        let opened = open_key(&settings.key, settings.passphrase().as_ref());
+        let (signer, warnings) = opened.map_err(|error: LoadError| with_causes(&error))?;
+        for warning in warnings {
+            tracing::warn!(issuer = issuer.name, "{warning}");
+        }
+        if signer.public_key_octets() != issuer.certificate.public_key_octets() {
+            return Err(format!(
+                "the key in {} is not that of its certificate",
+                settings.key.display()
+            ));
+        }
+        let signer = Arc::new(signer);
+        self.keys().insert(issuer.id, Arc::clone(&signer));
+        Ok(signer)
+    }
+}
+
+/// How an issuer's CRLs are made, or why they are not.
+fn may_publish(issuer: &Issuer) -> Result<&config::Crl, (ErrorClass, String)> {
+    let refused = |class, why: &str| Err((class, why.to_owned()));
+    let Some(settings) = &issuer.crl else {
+        return refused(
+            ErrorClass::Config,
+            "its CRLs are not made here: add an [issuer.crl] table with url and key",
+        );
+    };
+    if issuer.evidence == config::Evidence::Feed {
+        return refused(
+            ErrorClass::Config,
+            "it is known from the CRLs of its CA alone, so that one made here would say less; set \
+             evidence = \"ledger\", or leave the CRL to its CA",
+        );
+    }
+    if issuer.is_held_back() {
+        return refused(
+            ErrorClass::Refused,
+            "one of its feeds has been silent for too long, so that nobody knows what a CRL would \
+             lack: see `estelam stats`",
+        );
+    }
+    let usage = issuer.certificate.key_usage();
+    if !usage.is_some_and(|usage| usage.contains(KeyUsage::CRL_SIGN)) {
+        return refused(
+            ErrorClass::Key,
+            "its certificate may not sign CRLs: it has no keyUsage with cRLSign (RFC 10007 §4)",
+        );
+    }
+    Ok(settings)
+}
+
+const fn line_of(kind: CrlKind) -> Line {
+    match kind {
+        CrlKind::Full | CrlKind::Base => Line::Full,
+        CrlKind::Delta => Line::Delta,
+        CrlKind::Shard(_) => Line::Shards,
+    }
+}
+
+fn class(error: &PublishError) -> ErrorClass {
+    match error {
+        PublishError::Ledger(error) => error.into(),
+        PublishError::Sorting { .. }
+        | PublishError::Write { .. }
+        | PublishError::Io { .. }
+        | PublishError::Shelf(_) => ErrorClass::Storage,
+        PublishError::Sign(_) | PublishError::TooLongToSign { .. } => ErrorClass::Key,
+        PublishError::ClockBehind { .. }
+        | PublishError::ClockNotTrusted { .. }
+        | PublishError::Ended
+        | PublishError::Lost { .. } => ErrorClass::Refused,
+        PublishError::NotConfigured { .. } => ErrorClass::Config,
+        _ => ErrorClass::Internal,
+    }
+}
+
+/// The machine's clock, where no server watches over it.
+pub struct PlainTime(pub Arc<dyn Clock>);
+
+impl Time for PlainTime {
+    fn signing_time(&self) -> Result<UnixTime, String> {
+        Ok(self.0.now())
+    }
+
+    fn millis(&self) -> u64 {
+        self.0.now_millis()
+    }
+}

@@ -1,0 +1,203 @@
+//! The thread that makes CRLs when they are due.
+
+use std::time::Duration;
+
+use super::board::Line;
+use super::{Publishing, may_publish};
+use crate::asn1::UnixTime;
+use crate::authority::Issuer;
+use crate::authority::runtime::{Shared, Wake};
+use crate::publish::Wanted;
+
+/// Runs until told to stop.
+pub(in crate::authority) fn run(shared: &Shared, wake: &Wake) {
+    // Nobody waits for it: answers and changes go first. Refused, it works as it is.
+    let _result = rustix::process::nice(10);
+    let Some(publishing) = shared.publishing.get() else {
+        return;
+    };
+    publishing.note_what_came_meanwhile(shared);
+    while !shared.stopping() {
+        let mut pause = LOOK;
+        for issuer in shared.issuers.iter() {
+            pause = pause.min(publishing.make_what_is_due(shared, issuer));
+        }
+        wake.wait(pause);
+    }
+}
+
+/// The longest pause: a clock that was set is noticed.
+const LOOK: Duration = Duration::from_secs(15);
+/// The shortest.
+const LOOK_MIN: Duration = Duration::from_millis(5);
+
+impl Publishing {
+    /// What changed after the last CRLs and before this start.
+    fn note_what_came_meanwhile(&self, shared: &Shared) {
+        let Ok(last) = shared.ledger.last_sequence() else {
+            return;
+        };
+        let listing = self.shelf().listing();
+        for issuer in shared.issuers.iter() {
+            let editions = listing.editions.iter();
+            let mut own = editions.filter(|edition| edition.issuer == issuer.name);
+            if own.any(|edition| edition.as_of < last) {
+                self.changed_as_a_whole(&issuer.id);
+            }
+        }
+    }
+
+    /// Gives how long until the next look at this issuer.
+    fn make_what_is_due(&self, shared: &Shared, issuer: &Issuer) -> Duration {
+        let Some(settings) = &issuer.crl else {
+            return LOOK;
+        };
+        let Ok(now) = self.publisher.now() else {
+            // The clock is not trusted, which is told elsewhere.
+            return LOOK;
+        };
+        if may_publish(issuer).is_err() && !issuer.is_held_back() {
+            // Told by `check` and at the start; nothing here can change it.
+            return LOOK;
+        }
+        let mut pause = LOOK;
+        let monotonic = self.clock.monotonic();
+        let mut due = self.due(issuer, now);
+        let delta = settings.delta.as_ref();
+        let shards = settings.shards.as_ref();
+        let changes = [
+            (Line::Full, settings.after_revocation),
+            (Line::Delta, delta.and_then(|delta| delta.after_revocation)),
+            (
+                Line::Shards,
+                shards.and_then(|shards| shards.after_revocation),
+            ),
+        ];
+        for (line, after) in changes {
+            let (Some((changed_at, shards)), Some(after)) =
+                (self.board.waiting(&issuer.id, line), after)
+            else {
+                continue;
+            };
+            let left = changed_at.saturating_add(after).saturating_sub(monotonic);
+            if left.is_zero() {
+                add(&mut due, line, shards);
+            } else {
+                pause = pause.min(left);
+            }
+        }
+        for wanted in due {
+            if shared.stopping() {
+                return LOOK;
+            }
+            let line = line(&wanted);
+            let wait = self
+                .board
+                .retry_at(&issuer.id, line)
+                .saturating_sub(self.clock.monotonic());
+            if !wait.is_zero() {
+                pause = pause.min(wait);
+                continue;
+            }
+            pause = pause.min(self.make_one(issuer, &wanted, line));
+        }
+        pause.min(self.until_next(issuer, now)).max(LOOK_MIN)
+    }
+
+    fn make_one(&self, issuer: &Issuer, wanted: &Wanted, line: Line) -> Duration {
+        // Before the snapshot: what comes from now on waits for the next.
+        let waiting = self.board.waiting(&issuer.id, line);
+        self.board.take(&issuer.id, line);
+        if line == Line::Full {
+            self.board.take(&issuer.id, Line::Delta);
+        }
+        match self.make(issuer, wanted, false) {
+            Ok(_) => LOOK,
+            Err(error) => {
+                if waiting.is_some()
+                    && let Some(settings) = &issuer.crl
+                {
+                    let now = self.clock.monotonic();
+                    self.board.changed(&issuer.id, settings, None, now);
+                    for shard in waiting.into_iter().flat_map(|(_, shards)| shards) {
+                        self.board.changed(&issuer.id, settings, Some(shard), now);
+                    }
+                }
+                let now = self.clock.monotonic();
+                let pause = self.board.failed(&issuer.id, line, error.to_string(), now);
+                tracing::error!(
+                    "no CRL was made, and the one before is served on: {error}; the next attempt is in \
+                     {} s",
+                    pause.as_secs()
+                );
+                pause
+            }
+        }
+    }
+
+    /// How long until something of an issuer is due by its schedule.
+    fn until_next(&self, issuer: &Issuer, now: UnixTime) -> Duration {
+        let listing = self.shelf().listing();
+        let editions = listing.editions.iter();
+        let own = editions.filter(|edition| edition.issuer == issuer.name);
+        let next = own.map(|edition| edition.next_due).min();
+        // What is overdue waits for its next attempt, which has its own pause.
+        next.filter(|next| *next > now)
+            .map_or(LOOK, |next| next.since(now))
+    }
+}
+
+fn line(wanted: &Wanted) -> Line {
+    match wanted {
+        Wanted::Full | Wanted::Last => Line::Full,
+        Wanted::Delta => Line::Delta,
+        Wanted::Shards(_) => Line::Shards,
+    }
+}
+
+/// Adds what changes ask for to what the schedule does.
+fn add(due: &mut Vec<Wanted>, line: Line, shards: Vec<u32>) {
+    match line {
+        Line::Full if !due.contains(&Wanted::Full) => {
+            // It comes with a delta.
+            due.retain(|wanted| *wanted != Wanted::Delta);
+            due.insert(0, Wanted::Full);
+        }
+        Line::Delta if !due.contains(&Wanted::Full) && !due.contains(&Wanted::Delta) => {
+            due.push(Wanted::Delta);
+        }
+        Line::Full | Line::Delta => {}
+        Line::Shards => {
+            let scheduled = due.iter_mut().find_map(|wanted| match wanted {
+                Wanted::Shards(scheduled) => Some(scheduled),
+                _ => None,
+            });
+            match scheduled {
+                None => due.push(Wanted::Shards(shards)),
+                Some(scheduled) => {
+                    scheduled.extend(shards);
+                    scheduled.sort_unstable();
+                    scheduled.dedup();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_ask_for_joins_what_is_scheduled() {
+        let mut due = vec![Wanted::Delta, Wanted::Shards(vec![3])];
+        add(&mut due, Line::Full, vec![]);
+        add(&mut due, Line::Delta, vec![]);
+        add(&mut due, Line::Shards, vec![1, 3]);
+        assert_eq!(due, [Wanted::Full, Wanted::Shards(vec![1, 3])]);
+        let mut due = Vec::new();
+        add(&mut due, Line::Delta, vec![]);
+        add(&mut due, Line::Shards, vec![2]);
+        assert_eq!(due, [Wanted::Delta, Wanted::Shards(vec![2])]);
+    }
+}

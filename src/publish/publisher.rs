@@ -1,0 +1,609 @@
+//! Makes an issuer's CRLs and puts them into their places.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    CrlOrder, Merge, PublishError, ShardRule, SortedEntries, WrittenCrl, loss,
+    selection::{self, Listed, SelectionError},
+    write,
+};
+use crate::{
+    asn1::{Certificate, CrlNumber, UnixTime},
+    catalog::crls::{CrlEdition, CrlKind, CrlListing, Shelf, SignedDocument, Unfinished},
+    config,
+    crl::writer::{Listing, RevokedEntry},
+    identity::IssuerId,
+    ledger::{CrlSequence, LastCrl, Ledger, LedgerSnapshot, MadeCrl},
+    signer::Signer,
+};
+
+/// An issuer whose CRLs are made here.
+#[derive(Clone, Copy)]
+pub struct CrlIssuer<'a> {
+    /// Its name in the configuration.
+    pub name: &'a str,
+    /// Its identity.
+    pub id: &'a IssuerId,
+    /// Its certificate.
+    pub certificate: &'a Certificate,
+    /// What is made for it.
+    pub settings: &'a config::Crl,
+    /// Its key.
+    pub signer: &'a dyn Signer,
+}
+
+/// Which CRLs are to be made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Wanted {
+    /// The full one, and with it a delta where deltas are made.
+    Full,
+    /// The delta alone.
+    Delta,
+    /// These shards.
+    Shards(Vec<u32>),
+    /// The last full one of the CA, valid for ever.
+    Last,
+}
+
+/// Where the time comes from.
+pub trait Time: Send + Sync {
+    /// The time to sign with.
+    ///
+    /// # Errors
+    /// Why there is none now.
+    fn signing_time(&self) -> Result<UnixTime, String>;
+
+    /// Milliseconds since 1970, for numbers.
+    fn millis(&self) -> u64;
+}
+
+/// Tells about a new listing.
+type Placed = dyn Fn(&Arc<CrlListing>) -> Result<(), String> + Send + Sync;
+/// Makes the documents that go with a listing.
+type Documents = dyn Fn(&CrlListing) -> Vec<SignedDocument> + Send + Sync;
+
+/// The one who makes CRLs.
+pub struct Publisher {
+    ledger: Arc<Ledger>,
+    shelf: Shelf,
+    time: Box<dyn Time>,
+    documents: Box<Documents>,
+    placed: Box<Placed>,
+    /// Held while CRLs are made: a higher number must not be given to an older list.
+    alone: Mutex<()>,
+}
+
+impl Publisher {
+    /// One who puts CRLs on this shelf.
+    #[must_use]
+    pub fn new(ledger: Arc<Ledger>, shelf: Shelf, time: Box<dyn Time>) -> Self {
+        Self {
+            ledger,
+            shelf,
+            time,
+            documents: Box::new(|_| Vec::new()),
+            placed: Box::new(|_| Ok(())),
+            alone: Mutex::default(),
+        }
+    }
+
+    /// The same, with documents for every listing.
+    #[must_use]
+    pub fn with_documents(
+        mut self,
+        documents: impl Fn(&CrlListing) -> Vec<SignedDocument> + Send + Sync + 'static,
+    ) -> Self {
+        self.documents = Box::new(documents);
+        self
+    }
+
+    /// The same, which tells somebody of every listing before it says that it is done.
+    #[must_use]
+    pub fn telling(
+        mut self,
+        placed: impl Fn(&Arc<CrlListing>) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.placed = Box::new(placed);
+        self
+    }
+
+    /// Where the CRLs lie.
+    #[must_use]
+    pub const fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// The time to sign with.
+    ///
+    /// # Errors
+    /// [`PublishError::ClockNotTrusted`].
+    pub fn now(&self) -> Result<UnixTime, PublishError> {
+        let time = self.time.signing_time();
+        time.map_err(|why| PublishError::ClockNotTrusted { why })
+    }
+
+    /// Takes what no issuer has any more out of service: `keep` says what stays.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub fn retain(&self, keep: impl Fn(&CrlEdition) -> bool) -> Result<(), PublishError> {
+        let _alone = self.alone();
+        if self.shelf.listing().editions.iter().all(&keep) {
+            return Ok(());
+        }
+        let listing = self.shelf.place(Vec::new(), keep, &*self.documents)?;
+        (self.placed)(&listing).map_err(|why| PublishError::Service { why })
+    }
+
+    /// Makes CRLs from the ledger as it is now, and puts them into their places together. With
+    /// `accept_losses` also those that lack what the ones before have.
+    ///
+    /// # Errors
+    /// [`PublishError`]; what was there before is there still, but after
+    /// [`PublishError::Service`].
+    pub fn publish(
+        &self,
+        issuer: &CrlIssuer<'_>,
+        wanted: &Wanted,
+        accept_losses: bool,
+    ) -> Result<Vec<CrlEdition>, PublishError> {
+        let _alone = self.alone();
+        let snapshot = self.ledger.snapshot()?;
+        // After the snapshot: no revocation in it is later.
+        let now = self.now()?;
+        let mut making = Making {
+            publisher: self,
+            issuer,
+            snapshot: &snapshot,
+            now,
+            as_of: snapshot.last_sequence(),
+            before: self.shelf.listing(),
+            accept_losses,
+            finished: Vec::new(),
+            notes: Vec::new(),
+        };
+        match wanted {
+            Wanted::Full => making.full(false)?,
+            Wanted::Last => {
+                making.full(true)?;
+                if let Some(shards) = &issuer.settings.shards {
+                    let all: Vec<u32> = (0..shards.count).collect();
+                    making.shards(&all, true)?;
+                }
+            }
+            Wanted::Delta => making.delta_alone()?,
+            Wanted::Shards(shards) => making.shards(shards, false)?,
+        }
+        let Making {
+            finished, notes, ..
+        } = making;
+        let editions: Vec<CrlEdition> = finished
+            .iter()
+            .map(|(_, edition)| edition.clone())
+            .collect();
+        let is_last = *wanted == Wanted::Last;
+        // With the last one there is nothing more to add to or to build on.
+        let keep = |edition: &CrlEdition| {
+            !(is_last
+                && edition.issuer == issuer.name
+                && matches!(edition.kind, CrlKind::Delta | CrlKind::Base))
+        };
+        let listing = self.shelf.place(finished, keep, &*self.documents)?;
+        // What is remembered of them comes after them: otherwise an entry could leave that was on none.
+        for (sequence, made) in notes {
+            self.ledger.note_crl(issuer.id, sequence, made)?;
+        }
+        (self.placed)(&listing).map_err(|why| PublishError::Service { why })?;
+        Ok(editions)
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// CRLs of one issuer in the making, all from one snapshot.
+struct Making<'a> {
+    publisher: &'a Publisher,
+    issuer: &'a CrlIssuer<'a>,
+    snapshot: &'a LedgerSnapshot,
+    now: UnixTime,
+    as_of: u64,
+    before: Arc<CrlListing>,
+    accept_losses: bool,
+    finished: Vec<(Option<Unfinished>, CrlEdition)>,
+    notes: Vec<(CrlSequence, MadeCrl)>,
+}
+
+/// Times of a CRL, as configured.
+struct Times {
+    validity: Duration,
+    interval: Duration,
+    after_revocation: Option<Duration>,
+}
+
+/// The complete CRL that a delta adds to.
+#[derive(Clone, Copy)]
+struct Base {
+    number: u64,
+    as_of: u64,
+}
+
+impl Making<'_> {
+    fn full(&mut self, is_last: bool) -> Result<(), PublishError> {
+        let settings = self.issuer.settings;
+        let last = self.last(CrlSequence::Full, is_last)?;
+        let listed = Listed::after(&last, settings.keep_expired);
+        let rows = selection::full(self.snapshot, self.issuer.id, listed)?;
+        let entries = self.sorted(1, rows.map(|row| Ok((0, selection::entry(&row?)))))?;
+        let number = self.reserve(CrlSequence::Full)?;
+        let previous = self.edition(CrlKind::Full);
+        let times = Times {
+            validity: settings.validity,
+            interval: settings.interval,
+            after_revocation: settings.after_revocation,
+        };
+        let mut edition = self.blank(CrlKind::Full, settings.url.clone(), number, &times);
+        let is_scheduled = self.schedule(&mut edition, previous.as_ref(), is_last);
+        let delta = settings.delta.as_ref().filter(|_| !is_last);
+        let order = CrlOrder {
+            freshest: delta.map(|delta| delta.url.as_str()),
+            ..self.order(&edition)
+        };
+        let listing = entries.listings().first().copied().unwrap_or_default();
+        let all = || Ok::<_, PublishError>(plain(merged(&entries)?));
+        let file = self.publisher.shelf.unfinished();
+        let written = write::crl(&order, listing, all()?, all()?, &file)?;
+        let leaves = |not_after, sequence| !listed.includes(not_after, sequence);
+        self.nothing_is_lost(previous.as_ref(), plain(merged(&entries)?), &leaves)?;
+        self.finish(file, fill(edition, &written));
+        self.notes.push((
+            CrlSequence::Full,
+            MadeCrl {
+                this_update: self.now,
+                as_of: self.as_of,
+                is_scheduled,
+                is_final: is_last,
+            },
+        ));
+        let (Some(delta), Some(previous)) = (delta, previous) else {
+            return Ok(());
+        };
+        // Made together, the two have one number (RFC 5280 §5.2.3).
+        match self.base(delta, &previous) {
+            Some(base) => self.delta(delta, base, number),
+            None => Ok(()),
+        }
+    }
+
+    fn delta_alone(&mut self) -> Result<(), PublishError> {
+        let Some(delta) = &self.issuer.settings.delta else {
+            return Err(PublishError::NotConfigured {
+                what: "deltas",
+                table: ".delta",
+            });
+        };
+        self.last(CrlSequence::Full, false)?;
+        let full = self.edition(CrlKind::Full);
+        let base = full.and_then(|full| self.base(delta, &full));
+        let Some(base) = base else {
+            // There is nothing yet that a delta could add to.
+            return self.full(false);
+        };
+        let number = self.reserve(CrlSequence::Full)?;
+        self.delta(delta, base, number)?;
+        self.notes.push((
+            CrlSequence::Full,
+            MadeCrl {
+                this_update: self.now,
+                as_of: self.as_of,
+                is_scheduled: false,
+                is_final: false,
+            },
+        ));
+        Ok(())
+    }
+
+    /// What a delta adds to, after the full CRL `full`: to that, if it was made on schedule, else to what
+    /// the delta before added to. Full ones between two scheduled ones would soon leave nobody with the
+    /// base.
+    fn base(&mut self, delta: &config::DeltaCrl, full: &CrlEdition) -> Option<Base> {
+        let before = self.edition(CrlKind::Delta);
+        let before = before.and_then(|delta| Some((delta.base?, delta.base_as_of?)));
+        let base = match before {
+            Some((number, as_of)) if !full.scheduled => Base { number, as_of },
+            _ => {
+                if let Some(url) = &delta.base_url {
+                    let base = CrlEdition {
+                        kind: CrlKind::Base,
+                        url: url.clone(),
+                        ..full.clone()
+                    };
+                    self.finished.push((None, base));
+                }
+                Base {
+                    number: full.number,
+                    as_of: full.as_of,
+                }
+            }
+        };
+        // What changed since is not known from before the epoch.
+        self.is_of_this_epoch(base.as_of).then_some(base)
+    }
+
+    fn delta(
+        &mut self,
+        settings: &config::DeltaCrl,
+        base: Base,
+        number: u64,
+    ) -> Result<(), PublishError> {
+        let changes = selection::delta(self.snapshot, self.issuer.id, base.as_of)?;
+        let entries = self.sorted(1, changes.map(|change| Ok((0, change?))))?;
+        let times = Times {
+            validity: settings.validity,
+            interval: settings.interval,
+            after_revocation: settings.after_revocation,
+        };
+        let mut edition = self.blank(CrlKind::Delta, settings.url.clone(), number, &times);
+        edition.base = Some(base.number);
+        edition.base_as_of = Some(base.as_of);
+        let order = CrlOrder {
+            base: Some(CrlNumber::from(base.number)),
+            ..self.order(&edition)
+        };
+        let listing = entries.listings().first().copied().unwrap_or_default();
+        let file = self.publisher.shelf.unfinished();
+        let all = || Ok::<_, PublishError>(plain(merged(&entries)?));
+        let written = write::crl(&order, listing, all()?, all()?, &file)?;
+        self.finish(file, fill(edition, &written));
+        Ok(())
+    }
+
+    fn shards(&mut self, wanted: &[u32], is_last: bool) -> Result<(), PublishError> {
+        let Some(settings) = &self.issuer.settings.shards else {
+            return Err(PublishError::NotConfigured {
+                what: "shards",
+                table: ".shards",
+            });
+        };
+        let mut lasts = HashMap::new();
+        for shard in wanted {
+            lasts.insert(*shard, self.last(CrlSequence::Shard(*shard), is_last)?);
+        }
+        let keep_expired = self.issuer.settings.keep_expired;
+        let listed = |shard: u32| {
+            lasts
+                .get(&shard)
+                .map(|last| Listed::after(last, keep_expired))
+        };
+        let rule = ShardRule::new(settings);
+        let rows = self.snapshot.revoked(self.issuer.id)?;
+        let chosen = rows.filter_map(|row| {
+            let row = match row {
+                Ok(row) => row,
+                Err(error) => return Some(Err(error.into())),
+            };
+            let shard = rule.shard(&row.serial, row.distribution_point);
+            let is_listed = listed(shard)?.includes(row.not_after, row.sequence);
+            is_listed.then(|| Ok((shard, selection::entry(&row))))
+        });
+        let entries = self.sorted(settings.count, chosen)?;
+        let times = Times {
+            validity: settings.validity,
+            interval: settings.interval,
+            after_revocation: settings.after_revocation,
+        };
+        let (mut first, mut second, mut third) =
+            (merged(&entries)?, merged(&entries)?, merged(&entries)?);
+        for (shard, listing) in (0_u32..).zip(entries.listings().iter().copied()) {
+            let Some(listed) = listed(shard) else {
+                continue;
+            };
+            let kind = CrlKind::Shard(shard);
+            let number = self.reserve(CrlSequence::Shard(shard))?;
+            let previous = self.edition(kind);
+            let mut edition = self.blank(kind, settings.url_of(shard), number, &times);
+            let is_scheduled = self.schedule(&mut edition, previous.as_ref(), is_last);
+            let order = CrlOrder {
+                point: Some(&edition.url),
+                ..self.order(&edition)
+            };
+            let file = self.publisher.shelf.unfinished();
+            let (written_from, read_beside) =
+                (part(&mut first, listing), part(&mut second, listing));
+            let written = write::crl(&order, listing, written_from, read_beside, &file)?;
+            let leaves = |not_after, sequence| !listed.includes(not_after, sequence);
+            self.nothing_is_lost(previous.as_ref(), part(&mut third, listing), &leaves)?;
+            self.finish(file, fill(edition, &written));
+            self.notes.push((
+                CrlSequence::Shard(shard),
+                MadeCrl {
+                    this_update: self.now,
+                    as_of: self.as_of,
+                    is_scheduled,
+                    is_final: is_last,
+                },
+            ));
+        }
+        Ok(())
+    }
+
+    /// What is remembered of a sequence, if another CRL may follow.
+    fn last(&self, sequence: CrlSequence, is_last: bool) -> Result<LastCrl, PublishError> {
+        let last = self.publisher.ledger.last_crl(self.issuer.id, sequence)?;
+        if last.is_final && !is_last {
+            return Err(PublishError::Ended);
+        }
+        if self.now < last.this_update {
+            return Err(PublishError::ClockBehind {
+                now: self.now,
+                last: last.this_update,
+            });
+        }
+        Ok(last)
+    }
+
+    /// Rising with time as well, so that a restored ledger does not fall behind what was published.
+    fn reserve(&self, sequence: CrlSequence) -> Result<u64, PublishError> {
+        let at_least = self.publisher.time.millis();
+        let ledger = &self.publisher.ledger;
+        Ok(ledger.reserve_crl_number(self.issuer.id, sequence, at_least)?)
+    }
+
+    fn edition(&self, kind: CrlKind) -> Option<CrlEdition> {
+        self.before.edition(self.issuer.name, kind).cloned()
+    }
+
+    /// An edition of which the file is not known yet.
+    fn blank(&self, kind: CrlKind, url: String, number: u64, times: &Times) -> CrlEdition {
+        // Where one can come at any time, a cache that kept it to the schedule would hide it.
+        let max_age = times.after_revocation.map_or(times.interval, |after| {
+            times.interval.min(after.max(CACHE_MIN))
+        });
+        CrlEdition {
+            issuer: self.issuer.name.to_owned(),
+            kind,
+            url,
+            number,
+            base: None,
+            base_as_of: None,
+            this_update: self.now,
+            next_update: self.now.saturating_add(times.validity),
+            scheduled: true,
+            next_due: self.now.saturating_add(times.interval),
+            max_age: max_age.as_secs(),
+            entries: 0,
+            octets: 0,
+            sha256: String::new(),
+            as_of: self.as_of,
+        }
+    }
+
+    /// Whether it is made on schedule. Between two that are, the schedule stays; after the last one
+    /// there is none (EN 319 411-1 §6.3.9).
+    fn schedule(
+        &self,
+        edition: &mut CrlEdition,
+        previous: Option<&CrlEdition>,
+        is_last: bool,
+    ) -> bool {
+        if is_last {
+            edition.next_update = UnixTime::MAX;
+            edition.next_due = UnixTime::MAX;
+        } else if let Some(previous) = previous
+            && self.now < previous.next_due
+        {
+            edition.next_due = edition.next_due.min(previous.next_due);
+            edition.scheduled = false;
+        }
+        edition.scheduled
+    }
+
+    fn order<'b>(&'b self, edition: &CrlEdition) -> CrlOrder<'b> {
+        let keeps = self.issuer.settings.keep_expired && edition.kind != CrlKind::Delta;
+        CrlOrder {
+            issuer: self.issuer.certificate,
+            signer: self.issuer.signer,
+            number: CrlNumber::from(edition.number),
+            base: None,
+            this_update: edition.this_update,
+            next_update: edition.next_update,
+            point: None,
+            freshest: None,
+            // Every certificate of the CA ended after it began.
+            expired_since: keeps.then(|| self.issuer.certificate.not_before()),
+        }
+    }
+
+    /// Whether every change since entry `as_of` is in the ledger: one that was restored from a backup
+    /// has another history up to its epoch.
+    fn is_of_this_epoch(&self, as_of: u64) -> bool {
+        let epochs = self.snapshot.epochs().as_slice();
+        epochs
+            .get(1..)
+            .and_then(<[_]>::last)
+            .is_none_or(|epoch| as_of >= epoch.first_sequence)
+    }
+
+    fn sorted(
+        &self,
+        shards: u32,
+        entries: impl Iterator<Item = Result<(u32, RevokedEntry), SelectionError>>,
+    ) -> Result<SortedEntries, PublishError> {
+        let folder = self.publisher.shelf.folder();
+        SortedEntries::collect(folder, shards, entries).map_err(|error| match error {
+            SelectionError::Ledger(error) => PublishError::Ledger(error),
+            SelectionError::Io(source) => PublishError::Sorting { source },
+        })
+    }
+
+    fn nothing_is_lost(
+        &self,
+        previous: Option<&CrlEdition>,
+        entries: impl write::Entries,
+        leaves: &dyn Fn(Option<UnixTime>, u64) -> bool,
+    ) -> Result<(), PublishError> {
+        let Some(previous) = previous.filter(|_| !self.accept_losses) else {
+            return Ok(());
+        };
+        let path = Shelf::file(self.publisher.shelf.folder(), previous);
+        loss::none(&path, previous, entries, |serial, kind| {
+            let status = self.snapshot.status(self.issuer.id, serial)?;
+            Ok(loss::may_leave(
+                status.as_ref(),
+                serial,
+                kind,
+                self.issuer,
+                leaves,
+            ))
+        })
+    }
+
+    fn finish(&mut self, file: Unfinished, edition: CrlEdition) {
+        self.finished.push((Some(file), edition));
+    }
+}
+
+/// The least that a cache keeps a CRL that may be followed at once.
+const CACHE_MIN: Duration = Duration::from_secs(10);
+
+fn fill(edition: CrlEdition, written: &WrittenCrl) -> CrlEdition {
+    CrlEdition {
+        entries: written.entry_count,
+        octets: written.octets,
+        sha256: written
+            .sha256
+            .iter()
+            .map(|octet| format!("{octet:02x}"))
+            .collect(),
+        ..edition
+    }
+}
+
+fn merged(entries: &SortedEntries) -> Result<Merge<'_>, PublishError> {
+    entries
+        .iter()
+        .map_err(|source| PublishError::Sorting { source })
+}
+
+/// Entries of a CRL that has all of them.
+fn plain(entries: Merge<'_>) -> impl Iterator<Item = io::Result<RevokedEntry>> {
+    entries.map(|entry| entry.map(|(_, entry)| entry))
+}
+
+/// The entries of the shard that comes next.
+fn part<'a, 'b>(
+    entries: &'a mut Merge<'b>,
+    listing: Listing,
+) -> impl Iterator<Item = io::Result<RevokedEntry>> + use<'a, 'b> {
+    let count = usize::try_from(listing.count()).unwrap_or(usize::MAX);
+    entries
+        .by_ref()
+        .take(count)
+        .map(|entry| entry.map(|(_, entry)| entry))
+}
