@@ -207,6 +207,7 @@ fn issued() -> Action {
         not_before: UnixTime::from_secs(FIRST - 1_000),
         not_after: UnixTime::from_secs(FIRST + 100_000_000),
         certificate_sha256: None,
+        distribution_point: None,
     })
 }
 

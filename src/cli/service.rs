@@ -251,6 +251,26 @@ impl Running {
             .map_err(|error| authority_failure(&error))
     }
 
+    /// Waits until every CRL that is made here was made once. False when told to stop before.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read, or one could not be made.
+    pub(super) fn wait_until_published(&self) -> Result<bool, Failure> {
+        loop {
+            let stats = self.stats()?;
+            let mut crls = stats.issuers.iter().flat_map(|issuer| &issuer.crls);
+            if let Some(problem) = crls.clone().find_map(|crl| crl.problem.as_ref()) {
+                return Err(Failure::new(Exit::Internal, problem.clone()));
+            }
+            if crls.all(|crl| crl.number.is_some()) {
+                return Ok(true);
+            }
+            if self.is_stopping_within(LOOK) {
+                return Ok(false);
+            }
+        }
+    }
+
     /// Waits until every certificate has its presigned answer; tells how many of how many have. False
     /// when told to stop before.
     ///

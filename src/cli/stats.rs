@@ -106,6 +106,9 @@ fn issuer_text(text: &mut String, issuer: &IssuerStats) {
             ),
         );
     }
+    for (name, value) in super::crl::health::lines(&issuer.crls) {
+        line(text, format_args!("  {name:<28}{value}"));
+    }
     if let Some(evidence) = &issuer.evidence {
         line(
             text,
@@ -182,6 +185,7 @@ fn problems(stats: &ServerStats) -> Vec<String> {
             ));
         }
         problems.extend(issuer.feeds.iter().flat_map(super::feed::problems));
+        problems.extend(super::crl::health::problems(name, &issuer.crls));
         if let Some(evidence) = &issuer.evidence
             && evidence.required
             && evidence.stale

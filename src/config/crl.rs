@@ -104,7 +104,7 @@ pub struct CrlShards {
 }
 
 /// What stands for the number in the URL of shards.
-pub(super) const SHARD: &str = "{shard}";
+pub(crate) const SHARD: &str = "{shard}";
 
 impl Crl {
     /// A full CRL alone, whose key is not encrypted.

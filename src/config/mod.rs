@@ -22,6 +22,7 @@ mod push;
 mod settings;
 
 pub use ca::Ca;
+pub(crate) use crl::SHARD;
 pub use crl::{Crl, CrlShards, DeltaCrl};
 pub use error::{ConfigError, Finding, Problem};
 pub use feed::{Feed, FeedKind};

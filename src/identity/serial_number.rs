@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest;
+
 /// serialNumber content octets, exactly as the certificate encodes them: a leading 0x00 sign octet is
 /// kept, and nothing passes through a decimal or a float.
 ///
@@ -115,6 +117,16 @@ impl SerialNumber {
     #[must_use]
     pub fn is_positive(&self) -> bool {
         !matches!(self.as_bytes(), [0] | [0x80..=0xff, ..])
+    }
+
+    /// Which of `count` shards of a CRL it is in, where nothing else says so: the first four octets of
+    /// SHA-256 over its content octets, big-endian, modulo `count`.
+    #[must_use]
+    pub fn crl_shard(&self, count: u32) -> u32 {
+        let digest = digest::digest(&digest::SHA256, self.as_bytes());
+        let first = digest.as_ref().first_chunk().copied();
+        let first = first.map_or(0, u32::from_be_bytes);
+        first.checked_rem(count).unwrap_or(0)
     }
 
     /// The content octets.

@@ -2,8 +2,6 @@
 
 use std::{collections::HashMap, io};
 
-use aws_lc_rs::digest;
-
 use crate::{
     asn1::UnixTime,
     change::PointTag,
@@ -145,8 +143,7 @@ pub(super) fn entry(record: &RevokedRecord) -> RevokedEntry {
 }
 
 /// Which shard a certificate is in: the one that it names itself, as far as that is known; for all
-/// others the first four octets of SHA-256 over the content octets of its serial number, big-endian,
-/// modulo the number of shards.
+/// others [`SerialNumber::crl_shard`].
 #[derive(Clone, Debug)]
 pub struct ShardRule {
     named: HashMap<PointTag, u32>,
@@ -162,7 +159,7 @@ impl ShardRule {
                 .zip(shards.urls())
                 .map(|(shard, url)| (PointTag::of(&url), shard))
                 .collect(),
-            count: shards.count.max(1),
+            count: shards.count,
         }
     }
 
@@ -170,14 +167,9 @@ impl ShardRule {
     #[must_use]
     pub fn shard(&self, serial: &SerialNumber, point: Option<PointTag>) -> u32 {
         let named = point.and_then(|point| self.named.get(&point));
-        named.copied().unwrap_or_else(|| self.by_serial(serial))
-    }
-
-    fn by_serial(&self, serial: &SerialNumber) -> u32 {
-        let digest = digest::digest(&digest::SHA256, serial.as_bytes());
-        let first = digest.as_ref().first_chunk().copied();
-        let first = first.map_or(0, u32::from_be_bytes);
-        first.checked_rem(self.count).unwrap_or(0)
+        named
+            .copied()
+            .unwrap_or_else(|| serial.crl_shard(self.count))
     }
 }
 

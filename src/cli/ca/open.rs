@@ -37,11 +37,21 @@ pub(in crate::cli) fn open(
     for warning in warnings {
         output::warning(&warning.to_string());
     }
-    let urls = Urls {
+    let mut urls = Urls {
         ocsp: settings.ocsp_urls.clone(),
         ca_issuers: settings.ca_issuers_urls.clone(),
         crl: settings.crl_urls.clone(),
+        ..Urls::default()
     };
+    // What is made here is where [issuer.crl] says, unless the operator says something else.
+    if let (Some(crl), true) = (&issuer.crl, urls.crl.is_empty()) {
+        urls.crl.push(crl.url.clone());
+        urls.crl_shards
+            .extend(crl.shards.iter().flat_map(config::CrlShards::urls));
+        let delta = crl.delta.as_ref();
+        urls.freshest_crl
+            .extend(delta.map(|delta| delta.url.clone()));
+    }
     CertificateAuthority::new(certificate, Arc::new(signer), urls).map_err(|error| {
         let failure = ca_failure(&error);
         Failure::new(

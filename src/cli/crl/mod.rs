@@ -2,6 +2,7 @@
 
 mod diff;
 mod entry;
+pub(super) mod health;
 mod publish;
 mod show;
 

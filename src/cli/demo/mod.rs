@@ -261,7 +261,7 @@ impl Host {
         let bar = SigningBar::new();
         let signed = running.wait_until_signed(|done, of| bar.show(done, of));
         bar.finish();
-        if !signed? {
+        if !signed? || !running.wait_until_published()? {
             return if self.once {
                 Err(Failure::new(
                     Exit::Internal,

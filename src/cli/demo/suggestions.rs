@@ -111,6 +111,13 @@ impl Suggestions {
             .concat(),
         });
         lines.push(Suggestion {
+            about: "The CRL of its CA",
+            parts: vec![format!(
+                "curl -sS {} | {program} crl show -",
+                quoted(&issuer.crl.full)
+            )],
+        });
+        lines.push(Suggestion {
             about: "What the server does",
             parts: vec![format!("{program} stats --config {config}")],
         });

@@ -148,7 +148,7 @@ impl CertificateAuthority {
         let wanted = CertificateRequest::new(subject.clone(), key, profile, *validity);
         let serial = draw().map_err(|_| CaError::Random)?;
         let own_key_id = wanted.key.key_id();
-        let extensions = extensions_of(&wanted, own_key_id, &Urls::default());
+        let extensions = extensions_of(&wanted, own_key_id, &Urls::default(), None);
         let tbs = Tbs {
             serial,
             issuer: subject.as_der(),
@@ -377,7 +377,7 @@ impl CertificateAuthority {
     }
 
     fn sign(&self, request: &CertificateRequest, serial: SerialNumber) -> Result<Vec<u8>, CaError> {
-        let extensions = extensions_of(request, &self.key_id, &self.urls);
+        let extensions = extensions_of(request, &self.key_id, &self.urls, Some(serial));
         let tbs = Tbs {
             serial,
             issuer: self.certificate.subject_der(),

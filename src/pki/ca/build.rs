@@ -80,6 +80,7 @@ pub(super) fn extensions_of(
     request: &CertificateRequest,
     authority_key_id: &[u8],
     urls: &Urls,
+    serial: Option<SerialNumber>,
 ) -> Extensions {
     let CertificateRequest {
         subject,
@@ -109,7 +110,7 @@ pub(super) fn extensions_of(
         extensions.certificate_policies(policies);
     }
     if profile.names_status_urls() {
-        extensions.status_urls(urls);
+        extensions.status_urls(urls, serial);
     }
     if *profile == Profile::OcspSigning {
         extensions.ocsp_no_check();

@@ -8,15 +8,18 @@ use const_oid::{
         rfc5280::{
             ID_AD_CA_ISSUERS, ID_AD_OCSP, ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS,
             ID_CE_CERTIFICATE_POLICIES, ID_CE_CRL_DISTRIBUTION_POINTS, ID_CE_EXT_KEY_USAGE,
-            ID_CE_KEY_USAGE, ID_CE_SUBJECT_ALT_NAME, ID_CE_SUBJECT_KEY_IDENTIFIER,
-            ID_PE_AUTHORITY_INFO_ACCESS,
+            ID_CE_FRESHEST_CRL, ID_CE_KEY_USAGE, ID_CE_SUBJECT_ALT_NAME,
+            ID_CE_SUBJECT_KEY_IDENTIFIER, ID_PE_AUTHORITY_INFO_ACCESS,
         },
         rfc6960::ID_PKIX_OCSP_NOCHECK,
     },
 };
 
 use super::Urls;
-use crate::asn1::{put_tlv, tag};
+use crate::{
+    asn1::{put_tlv, tag},
+    identity::SerialNumber,
+};
 
 /// The list in the making.
 #[derive(Clone, Debug, Default)]
@@ -120,8 +123,9 @@ impl Extensions {
         );
     }
 
-    /// authorityInfoAccess, and cRLDistributionPoints where there are any.
-    pub(super) fn status_urls(&mut self, urls: &Urls) {
+    /// authorityInfoAccess, and cRLDistributionPoints and freshestCRL where there are any. `serial` is that
+    /// of the certificate.
+    pub(super) fn status_urls(&mut self, urls: &Urls, serial: Option<SerialNumber>) {
         let mut descriptions = Vec::new();
         for (method, urls) in [
             (ID_AD_OCSP, &urls.ocsp),
@@ -137,16 +141,21 @@ impl Extensions {
             let value = tlv(tag::SEQUENCE, &descriptions);
             self.put(ID_PE_AUTHORITY_INFO_ACCESS, false, &value);
         }
-        if !urls.crl.is_empty() {
-            let mut names = Vec::new();
-            for url in &urls.crl {
-                put_tlv(&mut names, tag::primitive(6), url.as_bytes());
-            }
-            // One DistributionPoint whose fullName lists all: the same CRL at several places.
-            let full_name = tlv(tag::constructed(0), &names);
-            let point = tlv(tag::SEQUENCE, &tlv(tag::constructed(0), &full_name));
-            let value = tlv(tag::SEQUENCE, &point);
+        let count = u32::try_from(urls.crl_shards.len()).unwrap_or(u32::MAX);
+        let shard = serial.and_then(|serial| {
+            let shard = usize::try_from(serial.crl_shard(count)).ok()?;
+            urls.crl_shards.get(shard)
+        });
+        // The shard first: it is the one that says the least beside what is asked for.
+        let mut points = shard.map_or_else(Vec::new, |url| point(std::slice::from_ref(url)));
+        points.extend(point(&urls.crl));
+        if !points.is_empty() {
+            let value = tlv(tag::SEQUENCE, &points);
             self.put(ID_CE_CRL_DISTRIBUTION_POINTS, false, &value);
+        }
+        if !urls.freshest_crl.is_empty() {
+            let value = tlv(tag::SEQUENCE, &point(&urls.freshest_crl));
+            self.put(ID_CE_FRESHEST_CRL, false, &value);
         }
     }
 
@@ -154,6 +163,19 @@ impl Extensions {
     pub(super) fn ocsp_no_check(&mut self) {
         self.put(ID_PKIX_OCSP_NOCHECK, false, &[tag::NULL, 0]);
     }
+}
+
+/// One DistributionPoint whose fullName lists all: the same CRL at several places. Nothing for none.
+fn point(urls: &[String]) -> Vec<u8> {
+    if urls.is_empty() {
+        return Vec::new();
+    }
+    let mut names = Vec::new();
+    for url in urls {
+        put_tlv(&mut names, tag::primitive(6), url.as_bytes());
+    }
+    let full_name = tlv(tag::constructed(0), &names);
+    tlv(tag::SEQUENCE, &tlv(tag::constructed(0), &full_name))
 }
 
 pub(super) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {

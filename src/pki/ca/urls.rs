@@ -11,8 +11,14 @@ pub struct Urls {
     pub ocsp: Vec<String>,
     /// id-ad-caIssuers of authorityInfoAccess: where the CA's certificate is found, in DER.
     pub ca_issuers: Vec<String>,
-    /// cRLDistributionPoints; no extension when empty.
+    /// cRLDistributionPoints of every certificate: where the full CRL is found. With
+    /// [`Urls::crl_shards`] also empty, there is no extension.
     pub crl: Vec<String>,
+    /// Where the shards of the CRL are found, in their order: each certificate names the one that it is in
+    /// ([`SerialNumber::crl_shard`](crate::identity::SerialNumber::crl_shard)).
+    pub crl_shards: Vec<String>,
+    /// freshestCRL: where the deltas of the full CRL are found; no extension when empty.
+    pub freshest_crl: Vec<String>,
 }
 
 impl Urls {
@@ -28,7 +34,14 @@ impl Urls {
     /// # Errors
     /// [`UrlError`] for the first that cannot stand in a certificate.
     pub(super) fn judge(&self) -> Result<(), UrlError> {
-        [&self.ocsp, &self.ca_issuers, &self.crl]
+        let Self {
+            ocsp,
+            ca_issuers,
+            crl,
+            crl_shards,
+            freshest_crl,
+        } = self;
+        [ocsp, ca_issuers, crl, crl_shards, freshest_crl]
             .into_iter()
             .flatten()
             .try_for_each(|url| judge_url(url))

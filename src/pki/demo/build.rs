@@ -12,6 +12,7 @@ use super::{
     files::Files,
     folder::{CONFIG, FolderError, RECORD, look},
     issuer::{Issued, Workshop},
+    places::{Places, ocsp_url},
     plan::{ROOT, days},
     record::to_json,
     subjects::ca_subject,
@@ -20,7 +21,7 @@ use crate::{
     asn1::UnixTime,
     change::Source,
     ledger::Ledger,
-    pki::ca::{CertificateAuthority, KeyType, RootRequest, Urls, Validity},
+    pki::ca::{CertificateAuthority, KeyType, RootRequest, Validity},
 };
 
 /// Everything that a new demo is made from.
@@ -49,7 +50,12 @@ impl Blueprint {
             ip => ip,
         };
         let address = SocketAddr::new(ip, self.listen.port());
-        format!("http://{address}/ocsp")
+        ocsp_url(&format!("http://{address}"))
+    }
+
+    /// The host and port that certificates name.
+    fn origin(&self) -> String {
+        self.url().trim_end_matches("/ocsp").to_owned()
     }
 
     /// Builds it in `dir`, where nothing or an empty folder is. It is there as a whole when this
@@ -92,7 +98,7 @@ impl Blueprint {
             now_ms,
             now: self.now,
             key_type: self.key_type,
-            urls: Urls::ocsp(self.url()),
+            origin: self.origin(),
             bulk_keys: Vec::new(),
             issued: 0,
             progress,
@@ -118,7 +124,7 @@ impl Blueprint {
         files.file("intermediates.pem", chain.as_bytes())?;
 
         let settings: Vec<IssuerSettings<'_>> = issuers.iter().map(Issued::settings).collect();
-        let text = configuration(self.listen, &self.url(), &settings);
+        let text = configuration(self.listen, &self.origin(), &settings);
         files.file(CONFIG, text.as_bytes())?;
         let record = Record {
             version: Record::VERSION,
@@ -127,6 +133,7 @@ impl Blueprint {
             description: Description {
                 ocsp_url: self.url(),
                 root: "root.pem".to_owned(),
+                root_crl: Places::new(&self.origin(), ROOT.name).crl,
                 issuers: issuers.into_iter().map(|it| it.description).collect(),
             },
         };
@@ -146,7 +153,7 @@ impl Blueprint {
                 not_after: self.now.saturating_add(days(15 * 365)),
             },
             path_len: Some(1),
-            urls: workshop.urls.clone(),
+            urls: workshop.urls(ROOT.name),
         })?;
         workshop
             .files

@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, net::SocketAddr};
 
+use super::places::Places;
+
 /// One issuer's part; paths are relative to the file.
 #[derive(Clone, Debug)]
 pub(super) struct IssuerSettings<'a> {
@@ -13,10 +15,10 @@ pub(super) struct IssuerSettings<'a> {
     pub(super) not_issued: &'a str,
 }
 
-/// The file. `url` is what certificates name.
+/// The file. `origin` is what certificates name.
 pub(super) fn configuration(
     listen: SocketAddr,
-    url: &str,
+    origin: &str,
     issuers: &[IssuerSettings<'_>],
 ) -> String {
     let mut text = format!(
@@ -27,11 +29,15 @@ pub(super) fn configuration(
     );
     for issuer in issuers {
         let quoted = |text: &str| toml::Value::from(text).to_string();
+        let places = Places::new(origin, issuer.name);
         // Writing to a String cannot fail.
         let _infallible = write!(
             text,
             "\n[[issuer]]\nname = {}\ncertificate = {}\nnot_issued = {}\n\n\
              [[issuer.signer]]\ncertificate = {}\nkey = {}\n\n\
+             [issuer.crl]\nurl = {}\nkey = {}\nafter_revocation = \"10s\"\n\n\
+             [issuer.crl.delta]\nurl = {}\nbase_url = {}\nafter_revocation = \"0s\"\n\n\
+             [issuer.crl.shards]\nurl = {}\ncount = {}\nafter_revocation = \"0s\"\n\n\
              # What `estelam ca issue` needs.\n\
              [issuer.ca]\nkey = {}\nocsp_urls = [{}]\n",
             quoted(issuer.name),
@@ -39,8 +45,14 @@ pub(super) fn configuration(
             quoted(issuer.not_issued),
             quoted(issuer.responder),
             quoted(issuer.responder_key),
+            quoted(&places.crl),
             quoted(issuer.key),
-            quoted(url),
+            quoted(&places.delta),
+            quoted(&places.base),
+            quoted(&places.shards.url),
+            places.shards.count,
+            quoted(issuer.key),
+            quoted(&places.ocsp),
         );
     }
     text

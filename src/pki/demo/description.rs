@@ -11,6 +11,8 @@ pub struct Description {
     pub ocsp_url: String,
     /// The root's certificate.
     pub root: String,
+    /// Where the root's CRL is.
+    pub root_crl: String,
     /// Every issuer; the one with a certificate of every kind first, the root last.
     pub issuers: Vec<IssuerDescription>,
 }
@@ -31,12 +33,27 @@ pub struct IssuerDescription {
     /// What a serial number gets that was never issued: `unauthorized`, `unknown` or
     /// `extended_revoked`.
     pub not_issued: String,
+    /// Where its CRLs are.
+    pub crl: CrlDescription,
     /// The certificates that have a name.
     pub certs: Vec<CertificateDescription>,
     /// The list of all its certificates.
     pub inventory: String,
     /// Serial numbers that it did not issue, in hexadecimal.
     pub never_issued: Vec<String>,
+}
+
+/// The URLs of an issuer's CRLs.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CrlDescription {
+    /// The full one.
+    pub full: String,
+    /// What changed since the base.
+    pub delta: String,
+    /// The full one that the delta is based on.
+    pub base: String,
+    /// The same as the full one in parts: each certificate names its own.
+    pub shards: Vec<String>,
 }
 
 /// One certificate.
@@ -115,7 +132,7 @@ pub struct Record {
 
 impl Record {
     /// The version that is written.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::{
     configuration::IssuerSettings,
     description::INVENTORY_HEAD,
     files::{Files, Stream, pem},
+    places::Places,
     plan::{Body, ROOT, days},
     subjects::{ca_subject, delegate_subject, profile, subject},
 };
@@ -31,7 +32,8 @@ pub(super) struct Workshop<'a> {
     pub(super) now_ms: &'a dyn Fn() -> u64,
     pub(super) now: UnixTime,
     pub(super) key_type: KeyType,
-    pub(super) urls: Urls,
+    /// The host and port that certificates name.
+    pub(super) origin: String,
     /// The keys that the bulk shares.
     pub(super) bulk_keys: Vec<SubjectKey>,
     /// End-entity certificates so far; also what they are numbered by.
@@ -70,6 +72,11 @@ const BULK_KEYS: usize = 64;
 const TOGETHER: u64 = 4_096;
 
 impl<'a> Workshop<'a> {
+    /// What the certificates of an issuer name.
+    pub(super) fn urls(&self, name: &str) -> Urls {
+        Places::new(&self.origin, name).urls()
+    }
+
     /// Keys of subjects that nobody will ask to sign: their private halves are thrown away.
     pub(super) fn make_bulk_keys(&mut self) -> Result<(), DemoError> {
         for _ in 0..BULK_KEYS {
@@ -114,7 +121,7 @@ impl<'a> Workshop<'a> {
                 not_after: self.now.saturating_add(days(8 * 365)),
             },
             path_len: Some(0),
-            urls: self.urls.clone(),
+            urls: self.urls(name),
         };
         let ca = root.issue_intermediate(&request, &mut SinkRegister::new(self.sink()))?;
         let certificate_pem = pem(ca.certificate().der())?;
@@ -143,6 +150,7 @@ impl<'a> Workshop<'a> {
                 responder,
                 nonce: NONCE.to_owned(),
                 not_issued: plan.body.not_issued.to_owned(),
+                crl: Places::new(&self.origin, name).crl(),
                 certs,
                 inventory: format!("{name}/inventory.csv"),
                 never_issued: self.never_issued(ca.id())?,
@@ -176,6 +184,7 @@ impl<'a> Workshop<'a> {
                 responder,
                 nonce: NONCE.to_owned(),
                 not_issued: ROOT.not_issued.to_owned(),
+                crl: Places::new(&self.origin, ROOT.name).crl(),
                 certs,
                 inventory: inventory_file,
                 never_issued: self.never_issued(root.id())?,

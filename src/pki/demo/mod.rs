@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod folder;
 mod issuer;
+mod places;
 mod plan;
 mod record;
 mod request;
@@ -21,7 +22,7 @@ mod subjects;
 
 pub use build::Blueprint;
 pub use description::{
-    CertificateDescription, Description, ExpectedStatus, IssuerDescription, Record,
+    CertificateDescription, CrlDescription, Description, ExpectedStatus, IssuerDescription, Record,
 };
 pub use error::DemoError;
 pub use folder::{Building, FolderError, Found, look};
