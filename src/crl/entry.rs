@@ -46,6 +46,14 @@ pub struct EntryExtensions<'a> {
 }
 
 impl<'a> RawEntry<'a> {
+    /// The content octets of userCertificate alone.
+    ///
+    /// # Errors
+    /// [`EntryError`] when it is malformed.
+    pub fn serial_number(&self) -> Result<&'a [u8], EntryError> {
+        Ok(Elements::new(self.content).integer()?)
+    }
+
     /// Reads what the entry holds.
     ///
     /// # Errors

@@ -129,6 +129,11 @@ impl SerialNumber {
         first.checked_rem(count).unwrap_or(0)
     }
 
+    /// The content octets, and zeros behind them.
+    pub(crate) const fn padded(&self) -> &[u8; Self::OCTETS_MAX] {
+        &self.octets
+    }
+
     /// The content octets.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

@@ -1,4 +1,7 @@
 //! A second reading of what was written, by other code: what does not pass gets no name.
+//!
+//! Entries are compared by what they come to, a sum that was made as they left the ledger: neither their
+//! sorting nor their writing is gone through again to know that all of them arrived.
 
 use std::{
     fs::File,
@@ -8,22 +11,36 @@ use std::{
 
 use aws_lc_rs::digest;
 
-use super::{CrlOrder, PublishError, WrittenCrl, write::Entries};
+use super::{
+    CrlOrder, PublishError, WrittenCrl,
+    loss::Comparison,
+    sorted::{EntryHasher, Sum},
+};
 use crate::{
-    asn1::KeyUsage,
+    asn1::{CrlReason, KeyUsage},
     crl::{
         CrlError, CrlExtensions, CrlReader, Entry, IssuingDistributionPoint, Limits, Tap, Version,
-        writer::{EntryReason, Listing, RevokedEntry},
+        writer::{EntryReason, Listing, RevokedEntry, order as rising},
     },
+    identity::SerialNumber,
+    ledger::LedgerError,
     signer::SignedOctets,
 };
 
-/// Reads the CRL from its file as any client would, and compares each of its fields and entries with
-/// what it should say.
+/// What a CRL is to have.
+#[derive(Clone, Copy)]
+pub(super) struct Due<'a> {
+    pub(super) listing: Listing,
+    pub(super) sum: Sum,
+    pub(super) hasher: &'a EntryHasher,
+}
+
+/// Reads the CRL from its file as any client would, and compares each of its fields with what it should
+/// say, its entries with what they should come to, and those of the CRL before with them.
 pub(super) fn check(
     order: &CrlOrder<'_>,
-    listing: Listing,
-    entries: impl Entries,
+    due: Due<'_>,
+    before: Comparison<'_>,
     path: &Path,
 ) -> Result<WrittenCrl, PublishError> {
     let failed = |source| PublishError::Io {
@@ -33,14 +50,15 @@ pub(super) fn check(
     let file = File::open(path).map_err(failed)?;
     let octets = file.metadata().map_err(failed)?.len();
     let input = BufReader::with_capacity(READ_OCTETS, file);
-    match read(order, entries, input) {
+    match read(order, due, before, input) {
         Ok(sha256) => Ok(WrittenCrl {
-            entry_count: listing.count(),
+            entry_count: due.listing.count(),
             octets,
             sha256,
         }),
         Err(Found::Io(source)) => Err(failed(source)),
         Err(Found::Fault(found)) => Err(PublishError::Guard { found }),
+        Err(Found::Other(error)) => Err(error),
     }
 }
 
@@ -48,6 +66,13 @@ pub(super) fn check(
 enum Found {
     Io(io::Error),
     Fault(String),
+    Other(PublishError),
+}
+
+impl From<LedgerError> for Found {
+    fn from(error: LedgerError) -> Self {
+        Self::Other(error.into())
+    }
 }
 
 impl From<CrlError> for Found {
@@ -69,7 +94,8 @@ fn demand(holds: bool, fault: &str) -> Result<(), Found> {
 
 fn read(
     order: &CrlOrder<'_>,
-    mut expected: impl Entries,
+    due: Due<'_>,
+    mut before: Comparison<'_>,
     input: impl io::BufRead,
 ) -> Result<[u8; 32], Found> {
     let mut reader = CrlReader::open(input, Limits::MOST)?;
@@ -92,22 +118,26 @@ fn read(
         whole: digest::Context::new(&digest::SHA256),
         tbs: SignedOctets::new(algorithm).map_err(|error| Found::Fault(error.to_string()))?,
     };
+    let (mut sum, mut count, mut last) = (Sum::default(), 0_u64, None);
     while let Some(raw) = reader.next_entry(&mut digests)? {
         let number = raw.number;
         let entry = raw
             .decode()
-            .map_err(|error| Found::Fault(format!("entry {number}: {error}")))?;
-        let Some(due) = expected.next().transpose().map_err(Found::Io)? else {
-            return Err(Found::Fault(format!("entry {number} is one too many")));
-        };
-        if !says(&entry, &due) {
-            return Err(Found::Fault(format!(
-                "entry {number} does not say what the ledger says of {}",
-                due.serial
-            )));
+            .map_err(|error| Found::Fault(format!("entry {number}: {error}")))
+            .and_then(|entry| said(&entry, order.base.is_some()))?;
+        if last.is_some_and(|last| rising(&last) >= rising(&entry.serial)) {
+            return Err(Found::Fault(format!("entry {number} is not in order")));
         }
+        last = Some(entry.serial);
+        sum.add(due.hasher, &entry);
+        count = count.saturating_add(1);
+        before.has(&entry.serial)?;
     }
-    demand(expected.next().is_none(), "entries are missing at its end")?;
+    demand(
+        count == due.listing.count() && sum == due.sum,
+        "its entries are not those that the ledger has",
+    )?;
+    before.finish().map_err(Found::Other)?;
     let tail = reader.finish(&mut digests)?;
     let extensions = tail
         .extensions()
@@ -150,19 +180,28 @@ fn is_of(point: &IssuingDistributionPoint, url: Option<&str>) -> bool {
     *point == plain && name.is_some_and(|name| name.uris().eq(url))
 }
 
-fn says(entry: &Entry<'_>, due: &RevokedEntry) -> bool {
-    let code = match due.reason {
-        EntryReason::Unspecified => None,
-        EntryReason::Reason(reason) => Some(reason.code()),
-        EntryReason::RemoveFromCrl => Some(8),
-    };
+/// What an entry says, where that is something that one of ours can say.
+fn said(entry: &Entry<'_>, is_delta: bool) -> Result<RevokedEntry, Found> {
+    let fault = |what: &str| Found::Fault(format!("an entry {what}"));
     let extensions = entry.extensions;
-    entry.serial_number == due.serial.as_bytes()
-        && entry.revocation_date.to_unix() == Ok(due.revocation_date)
-        && extensions.reason_code == code
-        && extensions.invalidity_date == due.invalidity_date
-        && extensions.certificate_issuer.is_none()
-        && extensions.unknown_critical.is_none()
+    if extensions.certificate_issuer.is_some() || extensions.unknown_critical.is_some() {
+        return Err(fault("has an extension that none has"));
+    }
+    let reason = match extensions.reason_code {
+        None => EntryReason::Unspecified,
+        Some(8) if is_delta => EntryReason::RemoveFromCrl,
+        Some(code) => CrlReason::from_code(code)
+            .map(EntryReason::Reason)
+            .ok_or_else(|| fault("has a reason that none has"))?,
+    };
+    Ok(RevokedEntry {
+        serial: SerialNumber::from_content(entry.serial_number)
+            .map_err(|_| fault("has a serial number that none has"))?,
+        revocation_date: (entry.revocation_date.to_unix())
+            .map_err(|_| fault("has a date that none has"))?,
+        reason,
+        invalidity_date: extensions.invalidity_date,
+    })
 }
 
 /// What is computed over the octets on their way.

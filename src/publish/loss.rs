@@ -2,56 +2,137 @@
 
 use std::{fs::File, io::BufReader, path::Path};
 
-use super::{CrlIssuer, PublishError, ShardRule, write::Entries};
+use super::{CrlIssuer, PublishError, ShardRule};
 use crate::{
     asn1::UnixTime,
     catalog::crls::{CrlEdition, CrlKind},
-    crl::{CrlReader, Limits, Tap},
+    crl::{CrlReader, Limits, Tap, writer::order},
     identity::SerialNumber,
     ledger::{LedgerError, StatusRecord},
 };
 
-/// Compares the CRL before, in its file, with the entries of the new one. Both rise by serial number.
-/// `may_leave` judges each that is not there any more.
+/// Says whether an entry may leave.
+type MayLeave<'a> = dyn Fn(&SerialNumber) -> Result<bool, LedgerError> + 'a;
+
+/// The CRL before, read beside the new one. Both rise by serial number.
 ///
-/// A CRL that cannot be read any more judges nothing: the new one is better than that.
-///
-/// # Errors
-/// [`PublishError::Lost`], or what reading gives.
-pub(super) fn none(
-    path: &Path,
-    previous: &CrlEdition,
-    mut entries: impl Entries,
-    may_leave: impl Fn(&SerialNumber, CrlKind) -> Result<bool, LedgerError>,
-) -> Result<(), PublishError> {
-    let (mut count, mut first) = (0_u64, None);
-    let mut current = next(&mut entries)?;
-    let read = each_serial(path, |serial| {
-        while current.is_some_and(|current| order(&current) < order(&serial)) {
-            current = next(&mut entries)?;
+/// One that cannot be read any more judges nothing: the new one is better than that.
+pub(super) struct Comparison<'a> {
+    previous: Option<Previous>,
+    may_leave: &'a MayLeave<'a>,
+    count: u64,
+    first: Option<SerialNumber>,
+}
+
+struct Previous {
+    reader: CrlReader<BufReader<File>>,
+    next: Option<SerialNumber>,
+    told: String,
+}
+
+impl<'a> Comparison<'a> {
+    /// With the CRL in this file, if there is one.
+    pub(super) fn new(previous: Option<(&Path, &CrlEdition)>, may_leave: &'a MayLeave<'a>) -> Self {
+        let previous = previous.and_then(|(path, edition)| {
+            let told = format!("{:?}, {}", edition.issuer, edition.kind);
+            match Previous::open(path, told.clone()) {
+                Ok(previous) => Some(previous),
+                Err(why) => {
+                    warn(&told, &why);
+                    None
+                }
+            }
+        });
+        Self {
+            previous,
+            may_leave,
+            count: 0,
+            first: None,
         }
-        if current != Some(serial) && !may_leave(&serial, previous.kind)? {
-            count = count.saturating_add(1);
-            first.get_or_insert(serial);
+    }
+
+    /// The next entry of the new CRL.
+    pub(super) fn has(&mut self, serial: &SerialNumber) -> Result<(), LedgerError> {
+        while let Some(next) = self.next()
+            && order(&next) < order(serial)
+        {
+            self.lacks(&next)?;
+            self.advance();
+        }
+        if self.next() == Some(*serial) {
+            self.advance();
         }
         Ok(())
-    });
-    match read {
-        Ok(()) => {}
-        Err(Stop::Publish(error)) => return Err(error),
-        Err(Stop::Unreadable(why)) => {
-            tracing::warn!(
-                issuer = previous.issuer,
-                crl = %previous.kind,
-                "the CRL before cannot be read, so that the new one is not compared with it: {why}"
-            );
-            return Ok(());
+    }
+
+    /// The new CRL has no more.
+    pub(super) fn finish(mut self) -> Result<(), PublishError> {
+        while let Some(next) = self.next() {
+            self.lacks(&next)?;
+            self.advance();
+        }
+        match self.first {
+            None => Ok(()),
+            Some(serial) => Err(PublishError::Lost {
+                count: self.count,
+                serial,
+            }),
         }
     }
-    match first {
-        None => Ok(()),
-        Some(serial) => Err(PublishError::Lost { count, serial }),
+
+    fn next(&self) -> Option<SerialNumber> {
+        self.previous.as_ref()?.next
     }
+
+    fn advance(&mut self) {
+        if let Some(previous) = &mut self.previous
+            && let Err(why) = previous.advance()
+        {
+            warn(&previous.told, &why);
+            self.previous = None;
+        }
+    }
+
+    fn lacks(&mut self, serial: &SerialNumber) -> Result<(), LedgerError> {
+        if !(self.may_leave)(serial)? {
+            self.count = self.count.saturating_add(1);
+            self.first.get_or_insert(*serial);
+        }
+        Ok(())
+    }
+}
+
+impl Previous {
+    fn open(path: &Path, told: String) -> Result<Self, String> {
+        let file = File::open(path).map_err(|error| error.to_string())?;
+        let input = BufReader::with_capacity(READ_OCTETS, file);
+        let reader = CrlReader::open(input, Limits::MOST).map_err(|error| error.to_string())?;
+        let mut previous = Self {
+            reader,
+            next: None,
+            told,
+        };
+        previous.advance()?;
+        Ok(previous)
+    }
+
+    fn advance(&mut self) -> Result<(), String> {
+        let raw = self.reader.next_entry(&mut Deaf);
+        let raw = raw.map_err(|error| error.to_string())?;
+        let serial = raw.map(|raw| {
+            let content = raw.serial_number().map_err(|error| error.to_string())?;
+            SerialNumber::from_content(content).map_err(|error| error.to_string())
+        });
+        self.next = serial.transpose()?;
+        Ok(())
+    }
+}
+
+fn warn(told: &str, why: &str) {
+    tracing::warn!(
+        crl = told,
+        "the CRL before cannot be read, so that the new one is not compared with it: {why}"
+    );
 }
 
 /// Whether an entry may leave: its hold ended, it has been on a CRL after its certificate's end, or the
@@ -79,56 +160,6 @@ pub(super) fn may_leave(
         }
         _ => false,
     }
-}
-
-enum Stop {
-    Publish(PublishError),
-    Unreadable(String),
-}
-
-impl From<LedgerError> for Stop {
-    fn from(error: LedgerError) -> Self {
-        Self::Publish(error.into())
-    }
-}
-
-impl From<PublishError> for Stop {
-    fn from(error: PublishError) -> Self {
-        Self::Publish(error)
-    }
-}
-
-fn each_serial(
-    path: &Path,
-    mut each: impl FnMut(SerialNumber) -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    let unreadable = |error: &dyn std::fmt::Display| Stop::Unreadable(error.to_string());
-    let file = File::open(path).map_err(|error| unreadable(&error))?;
-    let input = BufReader::with_capacity(READ_OCTETS, file);
-    let mut reader = CrlReader::open(input, Limits::MOST).map_err(|error| unreadable(&error))?;
-    loop {
-        let raw = reader
-            .next_entry(&mut Deaf)
-            .map_err(|error| unreadable(&error))?;
-        let Some(raw) = raw else {
-            return Ok(());
-        };
-        let entry = raw.decode().map_err(|error| unreadable(&error))?;
-        let serial = SerialNumber::from_content(entry.serial_number);
-        each(serial.map_err(|error| unreadable(&error))?)?;
-    }
-}
-
-fn next(entries: &mut impl Entries) -> Result<Option<SerialNumber>, PublishError> {
-    match entries.next() {
-        None => Ok(None),
-        Some(Ok(entry)) => Ok(Some(entry.serial)),
-        Some(Err(source)) => Err(PublishError::Sorting { source }),
-    }
-}
-
-fn order(serial: &SerialNumber) -> (usize, &[u8]) {
-    crate::crl::writer::order(serial)
 }
 
 /// Nothing is computed over the octets.

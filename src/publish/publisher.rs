@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{
-    CrlOrder, Merge, PublishError, ShardRule, SortedEntries, WrittenCrl, loss,
+    CrlOrder, Merge, PublishError, ShardRule, SortedEntries, WrittenCrl,
+    guard::Due,
+    loss::{self, Comparison},
     selection::{self, Listed, SelectionError},
     write,
 };
@@ -17,8 +19,8 @@ use crate::{
     catalog::crls::{CrlEdition, CrlKind, CrlListing, Shelf, SignedDocument, Unfinished},
     config,
     crl::writer::{Listing, RevokedEntry},
-    identity::IssuerId,
-    ledger::{CrlSequence, LastCrl, Ledger, LedgerSnapshot, MadeCrl},
+    identity::{IssuerId, SerialNumber},
+    ledger::{CrlSequence, LastCrl, Ledger, LedgerError, LedgerSnapshot, MadeCrl},
     signer::Signer,
 };
 
@@ -255,12 +257,17 @@ impl Making<'_> {
             freshest: delta.map(|delta| delta.url.as_str()),
             ..self.order(&edition)
         };
-        let listing = entries.listings().first().copied().unwrap_or_default();
-        let all = || Ok::<_, PublishError>(plain(merged(&entries)?));
         let file = self.publisher.shelf.unfinished();
-        let written = write::crl(&order, listing, all()?, all()?, &file)?;
-        let leaves = |not_after, sequence| !listed.includes(not_after, sequence);
-        self.nothing_is_lost(previous.as_ref(), plain(merged(&entries)?), &leaves)?;
+        let mut entries_in_order = merged(&entries)?;
+        let written = write::crl(
+            &order,
+            due(&entries, 0),
+            part(&mut entries_in_order, due(&entries, 0).listing),
+            self.comparison(previous.as_ref(), &|serial| {
+                self.may_leave(serial, CrlKind::Full, listed)
+            }),
+            &file,
+        )?;
         self.finish(file, fill(edition, &written));
         self.notes.push((
             CrlSequence::Full,
@@ -356,10 +363,12 @@ impl Making<'_> {
             base: Some(CrlNumber::from(base.number)),
             ..self.order(&edition)
         };
-        let listing = entries.listings().first().copied().unwrap_or_default();
         let file = self.publisher.shelf.unfinished();
-        let all = || Ok::<_, PublishError>(plain(merged(&entries)?));
-        let written = write::crl(&order, listing, all()?, all()?, &file)?;
+        let mut entries_in_order = merged(&entries)?;
+        let due = due(&entries, 0);
+        let entries_in_order = part(&mut entries_in_order, due.listing);
+        let nothing = self.comparison(None, &|_| Ok(true));
+        let written = write::crl(&order, due, entries_in_order, nothing, &file)?;
         self.finish(file, fill(edition, &written));
         Ok(())
     }
@@ -398,9 +407,9 @@ impl Making<'_> {
             interval: settings.interval,
             after_revocation: settings.after_revocation,
         };
-        let (mut first, mut second, mut third) =
-            (merged(&entries)?, merged(&entries)?, merged(&entries)?);
-        for (shard, listing) in (0_u32..).zip(entries.listings().iter().copied()) {
+        let mut entries_in_order = merged(&entries)?;
+        for shard in 0..settings.count {
+            // One that is not wanted has no entries.
             let Some(listed) = listed(shard) else {
                 continue;
             };
@@ -414,11 +423,16 @@ impl Making<'_> {
                 ..self.order(&edition)
             };
             let file = self.publisher.shelf.unfinished();
-            let (written_from, read_beside) =
-                (part(&mut first, listing), part(&mut second, listing));
-            let written = write::crl(&order, listing, written_from, read_beside, &file)?;
-            let leaves = |not_after, sequence| !listed.includes(not_after, sequence);
-            self.nothing_is_lost(previous.as_ref(), part(&mut third, listing), &leaves)?;
+            let due = due(&entries, shard);
+            let written = write::crl(
+                &order,
+                due,
+                part(&mut entries_in_order, due.listing),
+                self.comparison(previous.as_ref(), &|serial| {
+                    self.may_leave(serial, kind, listed)
+                }),
+                &file,
+            )?;
             self.finish(file, fill(edition, &written));
             self.notes.push((
                 CrlSequence::Shard(shard),
@@ -542,26 +556,33 @@ impl Making<'_> {
         })
     }
 
-    fn nothing_is_lost(
+    fn comparison<'b>(
         &self,
         previous: Option<&CrlEdition>,
-        entries: impl write::Entries,
-        leaves: &dyn Fn(Option<UnixTime>, u64) -> bool,
-    ) -> Result<(), PublishError> {
-        let Some(previous) = previous.filter(|_| !self.accept_losses) else {
-            return Ok(());
-        };
-        let path = Shelf::file(self.publisher.shelf.folder(), previous);
-        loss::none(&path, previous, entries, |serial, kind| {
-            let status = self.snapshot.status(self.issuer.id, serial)?;
-            Ok(loss::may_leave(
-                status.as_ref(),
-                serial,
-                kind,
-                self.issuer,
-                leaves,
-            ))
-        })
+        may_leave: &'b dyn Fn(&SerialNumber) -> Result<bool, LedgerError>,
+    ) -> Comparison<'b> {
+        let previous = previous.filter(|_| !self.accept_losses);
+        let folder = self.publisher.shelf.folder();
+        let path = previous.map(|previous| Shelf::file(folder, previous));
+        Comparison::new(path.as_deref().zip(previous), may_leave)
+    }
+
+    /// The ledger is asked for each by itself: another way than the one that all entries came.
+    fn may_leave(
+        &self,
+        serial: &SerialNumber,
+        kind: CrlKind,
+        listed: Listed,
+    ) -> Result<bool, LedgerError> {
+        let status = self.snapshot.status(self.issuer.id, serial)?;
+        let leaves = |not_after, sequence| !listed.includes(not_after, sequence);
+        Ok(loss::may_leave(
+            status.as_ref(),
+            serial,
+            kind,
+            self.issuer,
+            &leaves,
+        ))
     }
 
     fn finish(&mut self, file: Unfinished, edition: CrlEdition) {
@@ -591,9 +612,16 @@ fn merged(entries: &SortedEntries) -> Result<Merge<'_>, PublishError> {
         .map_err(|source| PublishError::Sorting { source })
 }
 
-/// Entries of a CRL that has all of them.
-fn plain(entries: Merge<'_>) -> impl Iterator<Item = io::Result<RevokedEntry>> {
-    entries.map(|entry| entry.map(|(_, entry)| entry))
+/// What the CRL of a shard has to have; there is only 0 where there are none.
+fn due(entries: &SortedEntries, shard: u32) -> Due<'_> {
+    let place = usize::try_from(shard).unwrap_or(usize::MAX);
+    let listing = entries.listings().get(place).copied();
+    let sum = entries.sums().get(place).copied();
+    Due {
+        listing: listing.unwrap_or_default(),
+        sum: sum.unwrap_or_default(),
+        hasher: entries.hasher(),
+    }
 }
 
 /// The entries of the shard that comes next.

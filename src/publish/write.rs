@@ -4,7 +4,11 @@ use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
 
 use aws_lc_rs::digest;
 
-use super::{PublishError, guard};
+use super::{
+    PublishError,
+    guard::{self, Due},
+    loss::Comparison,
+};
 use crate::{
     asn1::{Certificate, CrlNumber, EcdsaSignature, SignatureAlgorithm, UnixTime},
     catalog::crls::Unfinished,
@@ -78,21 +82,20 @@ pub struct WrittenCrl {
     pub sha256: [u8; 32],
 }
 
-/// Entries as they are read, twice.
+/// Entries as they are read.
 pub(super) trait Entries: Iterator<Item = io::Result<RevokedEntry>> {}
 
 impl<I: Iterator<Item = io::Result<RevokedEntry>>> Entries for I {}
 
-/// Writes and signs a CRL of the entries of `listing`, and reads it again beside `again`, the same entries
-/// once more.
+/// Writes and signs a CRL of the entries that are due, and reads it again beside the one before.
 ///
 /// # Errors
 /// [`PublishError`]; the file is no CRL then.
 pub(super) fn crl(
     order: &CrlOrder<'_>,
-    listing: Listing,
+    due: Due<'_>,
     entries: impl Entries,
-    again: impl Entries,
+    before: Comparison<'_>,
     unfinished: &Unfinished,
 ) -> Result<WrittenCrl, PublishError> {
     let path = unfinished.path();
@@ -100,8 +103,8 @@ pub(super) fn crl(
         path: path.to_owned(),
         source,
     })?;
-    write(order, listing, entries, file, path)?;
-    guard::check(order, listing, again, path)
+    write(order, due.listing, entries, file, path)?;
+    guard::check(order, due, before, path)
 }
 
 fn write(
