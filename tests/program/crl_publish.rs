@@ -1,13 +1,14 @@
 //! `estelam crl publish`: judged by OpenSSL, GnuTLS, Python `cryptography` and pkilint, and compared with
 //! the CRL that `openssl ca` makes of the same database.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::common::tools::{python, run, text, tool};
+use crate::common::tools::{Finished, python, run, text, tool};
 use crate::common::{
     Answer, Hash, KeyType, Mounts, OpensslCa, Plan, SHARED, Settings, Site, Status,
 };
@@ -25,20 +26,58 @@ struct Read {
     entries: Vec<(String, String, String, Option<String>)>,
 }
 
+/// Where nobody listens: what certificates would name.
+const URL: &str = "http://crl.invalid/ca.crl";
+const DELTA: &str = "\n[issuer.crl.delta]\nurl = \"http://crl.invalid/delta.crl\"\n\
+                     base_url = \"http://crl.invalid/base.crl\"\n";
+const SHARDS: &str = "\n[issuer.crl.shards]\nurl = \"http://crl.invalid/{shard}.crl\"\ncount = 3\n";
+
 fn settings(ca: &OpensslCa, lines: &str) -> Settings {
     Settings {
         signer_lines: format!(
-            "[issuer.crl]\nfile = \"ca.crl\"\nkey = {:?}\n{lines}",
+            "[issuer.crl]\nurl = \"{URL}\"\nkey = {:?}\n{lines}",
             ca.path("ca.key")
         ),
         ..Settings::default()
     }
 }
 
-fn site(ca: &Arc<OpensslCa>) -> Site {
-    let site = Site::with(ca, &settings(ca, ""));
+fn site(ca: &Arc<OpensslCa>, lines: &str) -> Site {
+    let site = Site::with(ca, &settings(ca, lines));
     site.import_index().expect(0);
     site
+}
+
+/// A CRL as the program tells of it.
+#[derive(Clone, Debug, Deserialize)]
+struct Made {
+    kind: String,
+    number: u64,
+    base: Option<u64>,
+    entries: usize,
+    file: PathBuf,
+}
+
+#[track_caller]
+fn publish(site: &Site, arguments: &[&str]) -> Vec<Made> {
+    let all = [&["crl", "publish", "--json"], arguments].concat();
+    let told = site.run(&all).expect(0).json();
+    serde_json::from_value(told["crls"].clone()).expect("what was made")
+}
+
+#[track_caller]
+fn of_kind<'a>(made: &'a [Made], kind: &str) -> &'a Made {
+    let mut made_so = made.iter().filter(|made| made.kind == kind);
+    made_so
+        .next()
+        .unwrap_or_else(|| panic!("no {kind} in {made:?}"))
+}
+
+/// A copy that stays when the next one is made.
+fn kept(site: &Site, made: &Made, name: &str) -> PathBuf {
+    let path = site.path(name);
+    std::fs::copy(&made.file, &path).expect("the CRL");
+    path
 }
 
 fn read(ca: &OpensslCa, crl: &Path) -> Read {
@@ -117,23 +156,42 @@ fn every_reader_accepts_the_crl_of_every_key_type() {
 }
 
 fn every_reader_accepts(ca: &Arc<OpensslCa>) {
-    let site = site(ca);
-    let crl = site.path("ca.crl");
-    let told = site.run(&["crl", "publish", "--json"]).expect(0).json();
-    openssl_verifies(ca, &crl);
-    gnutls_verifies(ca, &crl);
-    pkilint_finds_nothing(&crl);
-    let ours = read(ca, &crl);
-    assert!(
-        ours.signed && ours.issuer && ours.key_id && ours.sorted,
-        "{told}"
+    let site = site(ca, &[DELTA, SHARDS].concat());
+    let made = publish(&site, &[]);
+    let again = publish(&site, &["--now"]);
+    for crl in made.iter().filter(|crl| crl.kind != "base").chain(&again) {
+        let is_replaced = again.iter().any(|newer| newer.kind == crl.kind);
+        if is_replaced && !crl.file.exists() {
+            continue;
+        }
+        openssl_verifies(ca, &crl.file);
+        gnutls_verifies(ca, &crl.file);
+        pkilint_finds_nothing(&crl.file);
+        let read = read(ca, &crl.file);
+        assert!(
+            read.signed && read.issuer && read.key_id && read.sorted,
+            "{crl:?}"
+        );
+        assert_eq!(read.number, Some(crl.number));
+        assert_eq!(read.entries.len(), crl.entries);
+        let critical: &[&str] = match crl.kind.as_str() {
+            "delta" => &["2.5.29.27"],
+            "full" | "base" => &[],
+            _ => &["2.5.29.28"],
+        };
+        assert_eq!(read.critical, critical, "{crl:?}");
+        let days = if crl.kind == "delta" { 1.0 } else { 7.0 };
+        assert_eq!(read.validity, days * 86_400.0);
+    }
+    let ours = read(ca, &of_kind(&again, "full").file);
+    let delta = of_kind(&again, "delta");
+    assert_eq!(
+        (delta.entries, delta.number),
+        (0, ours.number.expect("a number"))
     );
-    assert_eq!(ours.critical, [""; 0]);
-    assert_eq!(ours.validity, 7.0 * 86_400.0);
-    assert!(ours.number.is_some_and(|number| number > 1 << 40), "{told}");
-    assert_eq!(told["entries"], Value::from(ours.entries.len()));
+    assert_eq!(delta.base, Some(of_kind(&made, "full").number));
 
-    // The same as `openssl ca` makes of its database.
+    // The same as `openssl ca` makes of its database, and as the shards together.
     let theirs = ca.path("theirs.crl");
     ca.openssl("ca -config openssl.cnf -gencrl -crldays 7 -out theirs.crl");
     let mut theirs = read(ca, &theirs).entries;
@@ -144,6 +202,12 @@ fn every_reader_accepts(ca: &Arc<OpensslCa>) {
         }
     }
     assert_eq!(ours.entries, theirs);
+    let shards =
+        ["shard-0", "shard-1", "shard-2"].map(|kind| read(ca, &of_kind(&again, kind).file));
+    assert!(shards.iter().all(|shard| !shard.entries.is_empty()));
+    let mut together: Vec<_> = shards.into_iter().flat_map(|shard| shard.entries).collect();
+    together.sort();
+    assert_eq!(together, theirs);
 }
 
 #[test]
@@ -152,14 +216,13 @@ fn with_and_without_a_server_numbers_rise_and_the_list_says_what_ocsp_says() {
         every_form: true,
         bulk: 50,
     }));
-    let site = site(&ca);
-    let crl = site.path("ca.crl");
+    let site = site(&ca, "");
     let mut last = 0;
     let mut publish = || {
-        let told = site.run(&["crl", "publish", "--issuer", "ca", "--json"]);
-        drop(told.expect(0));
-        openssl_verifies(&ca, &crl);
-        let read = read(&ca, &crl);
+        let made = publish(&site, &["--now", "--issuer", "ca"]);
+        let crl = &of_kind(&made, "full").file;
+        openssl_verifies(&ca, crl);
+        let read = read(&ca, crl);
         let number = read.number.expect("a number");
         assert!(number > last, "{number} after {last}");
         last = number;
@@ -208,71 +271,269 @@ fn with_and_without_a_server_numbers_rise_and_the_list_says_what_ocsp_says() {
     }
 }
 
+/// What OpenSSL says of a certificate by CRLs: a full one, and a delta where there is one.
+fn openssl_judges(ca: &OpensslCa, certificate: &Path, crls: &[&Path]) -> Finished {
+    let mut command = tool("openssl");
+    command.args([
+        "verify",
+        "-crl_check",
+        "-extended_crl",
+        "-use_deltas",
+        "-CAfile",
+    ]);
+    command.arg(ca.path("ca.pem"));
+    for (place, crl) in crls.iter().enumerate() {
+        let pem = crl.with_extension(format!("{place}.pem"));
+        let converted = run(tool("openssl")
+            .args(["crl", "-inform", "DER", "-in", text(crl), "-out"])
+            .arg(&pem));
+        converted.expect(0);
+        command.arg("-CRLfile").arg(&pem);
+    }
+    run(command.arg(certificate))
+}
+
+#[test]
+fn openssl_follows_the_deltas() {
+    let ca = Arc::new(OpensslCa::new(Plan {
+        every_form: false,
+        bulk: 10,
+    }));
+    let serials = ca.issue(2, "");
+    let (first, second) = (serials[0].as_str(), serials[1].as_str());
+    let [revoked, held] = [first, second].map(|serial| ca.path(&format!("certs/{serial}.pem")));
+    let lines = format!("after_revocation = \"1h\"\n{DELTA}");
+    let site = site(&ca, &lines);
+    let made = publish(&site, &["--now"]);
+    let base = kept(&site, of_kind(&made, "full"), "base.crl");
+    let judged = |certificate: &Path, crls: &[&Path]| openssl_judges(&ca, certificate, crls);
+    judged(&revoked, &[&base]).expect(0);
+
+    site.run(&["revoke", first, "--reason", "keyCompromise"])
+        .expect(0);
+    site.run(&["hold", second]).expect(0);
+    let made = publish(&site, &["--delta"]);
+    let delta = kept(&site, of_kind(&made, "delta"), "delta.crl");
+    assert_eq!(of_kind(&made, "delta").entries, 2);
+    for certificate in [&revoked, &held] {
+        judged(certificate, &[&base]).expect(0);
+        judged(certificate, &[&base, &delta])
+            .expect(2)
+            .says(&["certificate revoked"]);
+    }
+
+    // A full one between two that are scheduled has the base that clients have.
+    site.run(&["release", second]).expect(0);
+    let made = publish(&site, &["--now"]);
+    let (full, delta) = (of_kind(&made, "full"), of_kind(&made, "delta"));
+    assert_eq!(full.number, delta.number);
+    let full = kept(&site, full, "full.crl");
+    let delta = kept(&site, delta, "second-delta.crl");
+    judged(&held, &[&base, &delta]).expect(0);
+    judged(&held, &[&full]).expect(0);
+    judged(&revoked, &[&base, &delta])
+        .expect(2)
+        .says(&["certificate revoked"]);
+    judged(&revoked, &[&full])
+        .expect(2)
+        .says(&["certificate revoked"]);
+    let released = read(&ca, &delta);
+    let entry = released
+        .entries
+        .iter()
+        .find(|entry| entry.2 == "removeFromCRL");
+    assert!(
+        entry.is_some_and(|entry| entry.0.ends_with(second)),
+        "{released:?}"
+    );
+}
+
+#[test]
+fn a_server_publishes_by_itself_what_changed() {
+    let ca = Arc::new(OpensslCa::new(Plan {
+        every_form: false,
+        bulk: 30,
+    }));
+    let soon = |table: &str| table.replace("url = ", "after_revocation = \"0s\"\nurl = ");
+    let lines = [
+        "after_revocation = \"0s\"\n".to_owned(),
+        soon(DELTA).replace("base_after_revocation = \"0s\"\nurl", "base_url"),
+        soon(SHARDS),
+    ];
+    let site = site(&ca, &lines.concat());
+    let server = site.serve_settled();
+    let certificates = ca.certificates();
+    let serial = certificates
+        .iter()
+        .find(|certificate| certificate.status == Status::Good)
+        .expect("a good one")
+        .serial
+        .clone();
+    let made = |kind: &str, as_of: u64| server.wait_for(&format!("crl={kind} as_of={as_of} "));
+    let told = site.run(&["revoke", &serial, "--json"]).expect(0).json();
+    let entry = told["sequence"].as_u64().expect("an entry");
+    made("full", entry);
+    made("delta", entry);
+    // Of the shards that one alone in which it is: the first octets of a digest of its serial.
+    let first = run(tool("sh").args([
+        "-c",
+        &format!("printf {serial} | xxd -r -p | sha256sum | cut -c1-8"),
+    ]));
+    let first = first.expect(0).stdout;
+    let first = u32::from_str_radix(first.trim(), 16).expect("hexadecimal");
+    let its = format!("shard-{}", first % 3);
+    made(&its, entry);
+    let listing = std::fs::read(site.path("state/catalog/crl/listing.json")).expect("the listing");
+    let listing: Value = serde_json::from_slice(&listing).expect("JSON");
+    for edition in listing["editions"].as_array().expect("a list") {
+        let kind = edition["kind"].as_str().expect("a kind");
+        let digest = edition["sha256"].as_str().expect("a digest");
+        let crl = site.path(&format!("state/catalog/crl/{digest}.crl"));
+        openssl_verifies(&ca, &crl);
+        let is_listed = read(&ca, &crl)
+            .entries
+            .iter()
+            .any(|entry| entry.0.ends_with(&serial));
+        assert_eq!(
+            is_listed,
+            kind == "full" || kind == "delta" || kind == its,
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn killed_at_any_step_nothing_is_torn_and_no_number_comes_twice() {
+    let ca = SHARED.get();
+    let site = site(&ca, &[DELTA, SHARDS].concat());
+    let mut numbers = HashSet::new();
+    let mut judge = |made: &[Made]| {
+        for crl in made.iter().filter(|crl| crl.kind == "full") {
+            assert!(numbers.insert(crl.number), "{made:?}");
+        }
+    };
+    judge(&publish(&site, &["--now"]));
+    let folder = site.path("state/catalog/crl");
+    for call in [
+        "rename", "fsync", "openat", "chmod", "pwrite64", "write", "unlink",
+    ] {
+        for place in [1, 2, 3, 5, 8, 13, 21] {
+            let trace = format!("trace={call}");
+            let inject = format!("inject={call}:signal=KILL:when={place}");
+            let options = ["-P", text(&folder), "-e", &trace, "-e", &inject];
+            let mut command = site.command_under_strace(&options, &["crl", "publish", "--now"]);
+            let killed = run(&mut command).code != 0;
+            let listing = std::fs::read(folder.join("listing.json")).expect("the listing");
+            let listing: Value = serde_json::from_slice(&listing).expect("whole");
+            for edition in listing["editions"].as_array().expect("a list") {
+                let digest = edition["sha256"].as_str().expect("a digest");
+                let sum = run(tool("sha256sum").arg(folder.join(format!("{digest}.crl"))));
+                assert!(sum.expect(0).stdout.starts_with(digest), "{call} {place}");
+            }
+            if killed {
+                judge(&publish(&site, &["--now"]));
+            }
+        }
+    }
+    let left = std::fs::read_dir(&folder).expect("the folder");
+    let names: Vec<_> = left
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    // Full, base, delta, three shards and the listing.
+    assert_eq!(names.len(), 7, "{names:?}");
+}
+
 #[test]
 fn what_cannot_be_made_leaves_the_crl_before_in_its_place() {
     let ca = SHARED.get();
-    let site = site(&ca);
-    let crl = site.path("ca.crl");
-    site.run(&["crl", "publish"]).expect(0);
-    let before = std::fs::read(&crl).expect("the CRL");
+    let site = site(&ca, "");
+    publish(&site, &[]);
+    let folder = site.path("state/catalog/crl");
     let files = || {
-        std::fs::read_dir(site.path(""))
+        let mut files: Vec<_> = std::fs::read_dir(&folder)
             .expect("the folder")
-            .count()
+            .map(|entry| entry.expect("an entry").path())
+            .map(|path| (std::fs::read(&path).expect("a file"), path))
+            .collect();
+        files.sort();
+        files
     };
-    let count = files();
+    let before = files();
     let fails = |settings: &Settings, code: i32, words: &[&str]| {
         site.configure(settings);
-        site.run(&["crl", "publish"]).expect(code).says(words);
-        assert_eq!(std::fs::read(&crl).expect("the CRL"), before, "{words:?}");
-        assert_eq!(files(), count, "{words:?}");
+        let told = site.run(&["crl", "publish", "--now"]);
+        told.expect(code).says(words);
+        assert_eq!(files(), before, "{words:?}");
     };
-    let with = |file: &str, key: &str| Settings {
-        signer_lines: format!("[issuer.crl]\nfile = {file:?}\nkey = {key:?}\n"),
+    let with = |url: &str, key: &str| Settings {
+        signer_lines: format!("[issuer.crl]\nurl = {url:?}\nkey = {key:?}\n"),
         ..Settings::default()
     };
     fails(&Settings::default(), 3, &["[issuer.crl]"]);
     let delegate = ca.path("ocsp.key");
     fails(
-        &with("ca.crl", text(&delegate)),
+        &with(URL, text(&delegate)),
         4,
         &["is not that of its certificate"],
     );
     fails(
-        &with("ca.crl", "nowhere.key"),
+        &with(URL, "nowhere.key"),
         4,
         &["nowhere.key", "does not exist"],
     );
     let key = ca.path("ca.key");
-    fails(&with("no/folder/ca.crl", text(&key)), 11, &["no/folder"]);
-    fails(&with("", text(&key)), 3, &["file"]);
+    fails(&with("", text(&key)), 3, &["url"]);
+    fails(
+        &with("ldap://crl.invalid/", text(&key)),
+        3,
+        &["url", "http://"],
+    );
     let of_feed = Settings {
         issuer: "evidence = \"feed\"".to_owned(),
         ..settings(&ca, "")
     };
     fails(&of_feed, 3, &["evidence"]);
     fails(&settings(&ca, "validity = \"1s\""), 3, &["validity"]);
+    fails(&settings(&ca, "validity = \"1h\""), 3, &["interval"]);
+    let shards = SHARDS.replace("{shard}", "0");
+    fails(&settings(&ca, &shards), 3, &["{shard}"]);
+    site.configure(&settings(&ca, ""));
+    // Nothing is due: nothing is made, which is no failure.
+    let told = site.run(&["crl", "publish"]);
+    told.expect(0)
+        .says(&["Nothing of \"ca\" is due before", "--now"]);
+    site.run(&["crl", "publish", "--delta"])
+        .expect(3)
+        .says(&["[issuer.crl.delta]"]);
+    assert_eq!(files(), before);
 }
 
 #[test]
 fn a_full_disk_leaves_the_crl_before_in_its_place() {
     let ca = SHARED.get();
     let site = Site::with(&ca, &settings(&ca, ""));
-    std::fs::create_dir(site.path("small")).expect("a folder");
-    let key = ca.path("ca.key");
-    site.configure(&Settings {
-        signer_lines: format!("[issuer.crl]\nfile = \"small/ca.crl\"\nkey = {key:?}\n"),
-        ..Settings::default()
-    });
+    let folder = site.path("state/catalog/crl");
+    std::fs::create_dir_all(&folder).expect("a folder");
     // 16 KiB take the sorted entries of none, and a CRL without any.
     let mounts = Mounts::new(&format!(
         "mount -t tmpfs -o size=16k tmpfs {}",
-        text(&site.path("small"))
+        text(&folder)
     ));
     run(&mut site.command_among(&mounts, &["crl", "publish"])).expect(0);
+    let listed = || {
+        mounts
+            .run(&format!("ls -A {}", text(&folder)))
+            .expect(0)
+            .stdout
+    };
+    let before = listed();
     site.import_index().expect(0);
-    let full = run(&mut site.command_among(&mounts, &["crl", "publish"]));
-    full.expect(11).says(&["small/ca.crl", "no space"]);
-    let there = mounts.run(&format!("ls -A {}", text(&site.path("small"))));
-    assert_eq!(there.expect(0).stdout.trim(), "ca.crl");
+    let full = run(&mut site.command_among(&mounts, &["crl", "publish", "--now"]));
+    full.expect(11).says(&["no space"]);
+    assert_eq!(listed(), before);
+    let sums = format!(
+        "cd {} && for crl in *.crl; do echo ${{crl%.crl}}  $crl; done | sha256sum -c",
+        text(&folder)
+    );
+    mounts.run(&sums).expect(0);
 }

@@ -129,10 +129,10 @@ impl Publishing {
                     tracing::info!(
                         issuer = issuer.name,
                         crl = %edition.kind,
+                        as_of = edition.as_of,
                         number = edition.number,
                         entries = edition.entries,
                         octets = edition.octets,
-                        as_of = edition.as_of,
                         "CRL published"
                     );
                 }
