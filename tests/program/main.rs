@@ -42,5 +42,6 @@ mod many_issuers;
 mod openssl_ca;
 mod pkits;
 mod push;
+mod retention;
 mod same_name_same_key;
 mod sql_feed;
