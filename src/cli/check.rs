@@ -46,6 +46,7 @@ pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
             for feed in &settings.feeds {
                 judge_feed(feed, &mut verdict);
             }
+            judge_silence(&settings.feeds, &mut verdict);
             verdict
         })
         .collect();
@@ -93,14 +94,20 @@ fn judge_feed(feed: &Feed, verdict: &mut Verdict) {
                 .push(format!("feed {:?}: {why}", feed.name()));
         }
     }
-    if feed.stale_after().is_none() {
-        verdict.warnings.push(format!(
-            "feed {:?} has no stale_after: should it fall silent, what was known last is served for as long \
-             as nobody looks at `estelam stats`",
-            feed.name()
-        ));
-    }
     verdict.feeds.push(told);
+}
+
+/// An issuer none of whose feeds has `stale_after` may be silent for ever. With one, somebody thought of
+/// it: a slow source beside a fast one needs none.
+fn judge_silence(feeds: &[Feed], verdict: &mut Verdict) {
+    if feeds.is_empty() || feeds.iter().any(|feed| feed.stale_after().is_some()) {
+        return;
+    }
+    verdict.warnings.push(
+        "no feed of it has a stale_after: should they fall silent, what was known last is served for as \
+         long as nobody looks at `estelam stats`"
+            .to_owned(),
+    );
 }
 
 /// Why a path is not a file or folder that can be read.
