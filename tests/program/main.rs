@@ -28,6 +28,7 @@ mod crl_show;
 mod custom_vectors;
 mod demo;
 mod evidence;
+mod example;
 mod faults;
 mod feeds;
 mod history;
