@@ -9,6 +9,7 @@ use super::{Common, Exit, Failure, output};
 use crate::authority::{Issuer, Issuers, with_causes};
 use crate::catalog::NotIssued;
 use crate::clock::{Clock, SystemClock};
+use crate::config::feed::SqlAddress;
 use crate::config::{Config, Evidence, Feed};
 use crate::feed::live::FeedError;
 use crate::signer::Role;
@@ -84,7 +85,23 @@ fn judge_feed(feed: &Feed, verdict: &mut Verdict) {
     };
     let mut told = format!("{} ({})", feed.name(), feed.kind());
     if let Some(interval) = feed.interval() {
-        told.push_str(&format!(", every {interval:?}"));
+        let every = jiff::SignedDuration::try_from(interval);
+        let every = every.map_or_else(|_| format!("{interval:?}"), |every| format!("{every:#}"));
+        told.push_str(&format!(", every {every}"));
+    }
+    match feed {
+        Feed::CrlUrl(feed) => {
+            for (crl, scope) in feed.crls() {
+                told.push_str(&format!(": {} ({scope})", crl.url));
+            }
+        }
+        // The address without user and password.
+        Feed::Sql(feed) => {
+            if let Ok(address) = feed.database.parse::<SqlAddress>() {
+                told.push_str(&format!(": {address}"));
+            }
+        }
+        _ => {}
     }
     if let Some((path, is_folder)) = watched {
         told.push_str(&format!(": {}", path.display()));

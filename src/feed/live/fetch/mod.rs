@@ -218,8 +218,13 @@ impl Errand<'_> {
                 Some(first) => FeedError::new(
                     FeedErrorKind::Refused,
                     format!(
-                        "{host} is {first}, which is no public address: it is asked only with \
-                         allow_private = true in this feed's table"
+                        "{first} is no public address{}: it is asked only with allow_private = true in \
+                         this feed's table",
+                        if first == host {
+                            String::new()
+                        } else {
+                            format!(", and that of {host}")
+                        }
                     ),
                 ),
             });
