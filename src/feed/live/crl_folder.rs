@@ -427,7 +427,11 @@ impl LiveSource for CrlFolderSource {
             self.files.insert(candidate.name, known);
         }
         if let Some(error) = self.fault(now) {
-            return Err(error);
+            return Err(FeedError {
+                brought: total.map(Box::new),
+                notes: polled.notes,
+                ..error
+            });
         }
         if let Some(report) = total {
             polled = Polled {

@@ -454,9 +454,8 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> FeedError {
         _ => FeedErrorKind::Unreachable,
     };
     FeedError {
-        kind,
-        message: format!("HTTP {}: {words}", status.as_u16()),
         retry_after: retry_after(headers),
+        ..FeedError::new(kind, format!("HTTP {}: {words}", status.as_u16()))
     }
 }
 
