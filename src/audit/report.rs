@@ -91,7 +91,11 @@ pub fn verify_ledger(
     progress: &mut dyn FnMut(VerifyStep) -> ControlFlow<()>,
 ) -> Result<Option<AuditReport>, AuditError> {
     let mut problems = Vec::new();
-    let kept = snapshot.checkpoints()?;
+    let (kept, unreadable) = snapshot.checkpoint_rows()?;
+    if unreadable > 0 {
+        let message = format!("{unreadable} kept checkpoints were altered: they cannot be read");
+        problems.push(Problem::checkpoint(message));
+    }
     let mut heads = Vec::new();
     let of_others = of_other_keys(snapshot, &kept, key);
     for (place, kept) in kept.iter().enumerate() {

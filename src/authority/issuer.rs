@@ -41,6 +41,8 @@ pub struct Issuer {
     pub policy: IssuerPolicy,
     /// How long answers hold.
     pub validity: ValidityPolicy,
+    /// Until when the status of its expired certificates is answered.
+    pub keep_expired: config::Retention,
     /// How its CRL is made, if it is made here.
     pub crl: Option<config::Crl>,
     /// Where its certificates' status comes from.
@@ -96,6 +98,7 @@ impl Issuer {
                 validity: config.validity,
                 renew_every: config.renew,
             },
+            keep_expired: config.keep_expired,
             crl: config.crl.clone(),
             signer_config: config.signers.first().cloned(),
             signer: ArcSwapOption::empty(),

@@ -51,7 +51,7 @@ fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
                 .ok_or(Refusal::NotAuthoritative)
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let (signer, issuer) = one_signer(&issuers)?;
+    let issuer = one_issuer(&issuers)?;
     // Before the statuses, which it dates.
     let basis = Basis::now(issuer, &shared.ledger).map_err(|error| unreadable(&error))?;
     let mut extended_revoke = false;
@@ -59,6 +59,9 @@ fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
     let mut statuses = Vec::with_capacity(cert_ids.len());
     for (cert_id, issuer) in cert_ids.iter().zip(&issuers) {
         statuses.push(match status_of(shared, issuer, cert_id)? {
+            Known::Issued(record) if is_over(shared, issuer, &record)? => {
+                return Err(Refusal::NotAuthoritative);
+            }
             Known::Issued(record) => {
                 let extensions = record
                     .revocation
@@ -85,6 +88,8 @@ fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
             }
         });
     }
+    // Not before: what is refused needs no key.
+    let signer = issuer.signer().ok_or(Refusal::CannotSign)?;
     // After the statuses, so that what a feed knows that came back is in them.
     let is_final = |(status, _, record): &(CertStatus, Option<Vec<u8>>, Option<StatusRecord>)| {
         record.is_some() && is_revoked_for_good(*status)
@@ -171,15 +176,20 @@ fn sign(
     })
 }
 
-/// The one signer that may speak for all these issuers: a response has one signature.
-fn one_signer<'a>(
-    issuers: &[&'a Arc<Issuer>],
-) -> Result<(Arc<LoadedSigner>, &'a Arc<Issuer>), Refusal> {
+/// The one issuer that all these are: a response has one signature.
+fn one_issuer<'a>(issuers: &[&'a Arc<Issuer>]) -> Result<&'a Arc<Issuer>, Refusal> {
     let (first, others) = issuers.split_first().ok_or(Refusal::Malformed)?;
     if others.iter().any(|other| other.id != first.id) {
         return Err(Refusal::NotAuthoritative);
     }
-    Ok((first.signer().ok_or(Refusal::CannotSign)?, *first))
+    Ok(first)
+}
+
+/// Whether a certificate expired so long ago that nothing is said of it any more, whatever is said of
+/// one that was never issued. Unless the time is known, it is not: what follows needs it too.
+fn is_over(shared: &Shared, issuer: &Issuer, record: &StatusRecord) -> Result<bool, Refusal> {
+    let now = shared.signing.now().map_err(|_| Refusal::CannotSign)?;
+    Ok(issuer.keep_expired.is_over(record.not_after(), now))
 }
 
 /// What the ledger says of a serial.

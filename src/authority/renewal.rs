@@ -271,10 +271,11 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
     if dated(shared.signing.clock().now())?.is_none() {
         return Ok(false);
     }
+    let begun = shared.signing.clock().now();
     let mut records = Vec::new();
     for row in ledger.shard_records(&issuer.id, due.depth, due.shard)? {
         let (serial, status) = row?;
-        records.push(shard_record(serial, &status, &basis));
+        records.push(shard_record(issuer, serial, &status, &basis, begun));
         if shared.stopping() {
             return Err(PresignError::Stopped.into());
         }

@@ -461,7 +461,9 @@ impl Shared {
             .ledger
             .status(&issuer.id, &serial)?
             .ok_or(AuthorityError::NotInLedger { serial })?;
-        Ok((shard_record(serial, &status, basis), status.sequence))
+        let now = self.signing.clock().now();
+        let record = shard_record(issuer, serial, &status, basis, now);
+        Ok((record, status.sequence))
     }
 }
 
@@ -509,14 +511,21 @@ pub(super) fn issuer_revoked(revoked: &RevokedIssuer) -> Publication {
     }
 }
 
-/// What a segment says of a certificate with this status.
+/// What a segment says of a certificate with this status. One that is not answered any more at `now` has
+/// its record all the same, unsigned: without one it would be taken for never issued.
+///
+/// An answer that was signed before that moment runs out by itself, and is not cut short: all answers of
+/// a shard share their nextUpdate, and what it says stays true.
 pub(super) fn shard_record(
+    issuer: &Issuer,
     serial: SerialNumber,
     status: &StatusRecord,
     basis: &Basis,
+    now: UnixTime,
 ) -> ShardRecord {
+    let is_over = issuer.keep_expired.is_over(status.not_after(), now);
     ShardRecord {
-        live_only: basis.live_only(status),
+        live_only: is_over || basis.live_only(status),
         serial,
         status: record_status(status),
         invalidity_date: status

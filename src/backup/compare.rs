@@ -2,7 +2,8 @@
 //!
 //! Of each certificate the newest fact counts, whatever trace it is from: each trace is as of a number of
 //! the ledger, and the higher one knows better. A ledger that is set aside is as of its last entry, a
-//! segment as of what its header says, a note of what clients were shown as of its own entry. The restored
+//! segment as of what its header says, a CRL as of what the listing says, a note of what clients were shown
+//! as of its own entry. The restored
 //! ledger's record is as of the certificate's own entry: where a trace contradicts it and is not older, the
 //! ledger lacks an entry. An entry of the new epoch is one that a trace brought, and older than no other.
 //!
@@ -18,14 +19,15 @@
 //! | revoked | – | – | corrected, where time or reason differ and it is stricter |
 //!
 //! So nothing becomes milder than clients were shown or than the backup has it. A hold that had ended after
-//! the backup is not ended by an old answer: what came after that answer may be lost.
+//! the backup is not ended by an old answer: what came after that answer may be lost. What a CRL does not
+//! list says nothing, for the same reason; what a delta removes is not put on hold by an older one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::BackupError;
+use super::lacking::{Lacking, Reentered, Telling, What};
+use super::published::Listed;
 use super::traces::Traces;
 use crate::asn1::{CrlReason, UnixTime};
 use crate::catalog::shown::Shown;
@@ -37,63 +39,6 @@ use crate::ledger::{
 };
 use crate::ocsp::invalidity_date_extension;
 use crate::segment::{Lookup, Record, RecordStatus, Segment, names};
-
-/// What the ledger lacked.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Lacking {
-    /// How many numbers lie between the backup's last entry and the highest that was found: at most so
-    /// many entries are lost, of which those below were entered again.
-    pub numbers: u64,
-    /// Revocations, holds and corrections that were entered again.
-    pub revocations: Vec<Reentered>,
-    /// How many certificates were entered again as issued.
-    pub issued: u64,
-    /// Some of them.
-    pub issued_some: Vec<Reentered>,
-    /// Issuers that were revoked as a whole again.
-    pub issuers: Vec<String>,
-    /// On hold again, though the hold had ended after the backup.
-    pub holds: Vec<Reentered>,
-    /// What could not be entered, each with the reason.
-    pub refused: Vec<String>,
-    /// What could not be read, each with the reason.
-    pub unread: Vec<String>,
-}
-
-/// A certificate that was entered again.
-#[derive(Clone, Debug, Serialize)]
-pub struct Reentered {
-    /// The issuer's name.
-    pub issuer: String,
-    /// The serial number in hexadecimal.
-    pub serial: String,
-    /// What was entered.
-    pub what: What,
-    /// CRLReason, where there is one.
-    pub reason: Option<&'static str>,
-    /// The revocation time, RFC 3339.
-    pub revocation_time: Option<String>,
-    /// What shows it.
-    pub evidence: String,
-    /// The number of the new entry.
-    pub sequence: Option<u64>,
-}
-
-/// What became of a certificate.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum What {
-    /// Entered as issued.
-    Issued,
-    /// Entered as revoked.
-    Revoked,
-    /// Put on hold.
-    OnHold,
-    /// Its revocation was corrected.
-    Corrected,
-    /// It stays on hold.
-    HoldEnded,
-}
 
 /// Enters what is lacking.
 pub(super) struct Comparison<'a> {
@@ -110,7 +55,7 @@ pub(super) struct Comparison<'a> {
     set_aside_up_to: u64,
     waiting: Vec<Waiting>,
     strangers: u64,
-    lacking: Lacking,
+    telling: Telling,
 }
 
 /// What one trace shows of one certificate.
@@ -135,6 +80,7 @@ impl<'a> Comparison<'a> {
         traces: &'a Traces,
         answers: Option<(u64, [u8; 32])>,
         now_ms: u64,
+        telling: Telling,
     ) -> Result<Self, LedgerError> {
         let labels = ledger.issuers()?.into_iter();
         Ok(Self {
@@ -149,15 +95,15 @@ impl<'a> Comparison<'a> {
             set_aside_up_to: 0,
             waiting: Vec::new(),
             strangers: 0,
-            lacking: Lacking {
-                unread: traces.unread.clone(),
-                ..Lacking::default()
-            },
+            telling,
         })
     }
 
     /// Goes through all traces. `told` is given how many certificates were compared so far.
     pub(super) fn run(mut self, told: &mut dyn FnMut(u64)) -> Result<Lacking, BackupError> {
+        for unread in &self.traces.unread {
+            self.telling.lacking.unread(unread.clone());
+        }
         let mut compared = 0_u64;
         let mut count = || {
             compared = compared.saturating_add(1);
@@ -168,17 +114,18 @@ impl<'a> Comparison<'a> {
         self.set_aside(&mut count)?;
         self.noted(&mut count)?;
         self.answers(&mut count)?;
+        self.published(&mut count)?;
         self.commit()?;
         // Last: under it nothing more is entered of single certificates.
         self.whole_issuers()?;
         if self.strangers > 0 {
             let count = self.strangers;
-            self.lacking.refused.push(format!(
+            self.telling.lacking.refused(format!(
                 "{count} certificates in the catalog are of issuers that neither the backup nor the \
                  configuration knows"
             ));
         }
-        Ok(self.lacking)
+        self.telling.finish()
     }
 
     fn set_aside(&mut self, count: &mut dyn FnMut()) -> Result<(), BackupError> {
@@ -193,7 +140,7 @@ impl<'a> Comparison<'a> {
                     Ok(row) => row,
                     Err(error) => {
                         let line = format!("the rest of the ledger that is set aside: {error}");
-                        self.lacking.unread.push(line);
+                        self.telling.lacking.unread(line);
                         whole_read = false;
                         break;
                     }
@@ -265,7 +212,8 @@ impl<'a> Comparison<'a> {
                 let record = match record {
                     Ok(record) => record,
                     Err(damage) => {
-                        self.lacking.unread.push(format!("{name}.seg: {damage}"));
+                        let line = format!("{name}.seg: {damage}");
+                        self.telling.lacking.unread(line);
                         continue;
                     }
                 };
@@ -292,6 +240,67 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
+    /// What our CRLs list that no newer answer or note speaks of.
+    fn published(&mut self, count: &mut dyn FnMut()) -> Result<(), BackupError> {
+        let traces = self.traces;
+        let removed = self.removed()?;
+        for crl in &traces.published.crls {
+            let (issuer, as_of) = (crl.issuer, crl.as_of);
+            if self.is_set_aside_newer(as_of) {
+                continue;
+            }
+            let whole = traces.shown.get(&(issuer, None)).and_then(Shown::claim);
+            let told = crl.entries(&mut |listed| {
+                count();
+                let Listed { serial, claim } = listed;
+                let Some(claim) = claim else { return Ok(()) };
+                // Revoked with all others: that is entered once.
+                let with_all = whole.is_some_and(|whole| {
+                    (claim.revocation_time, claim.reason) == (whole.revocation_time, whole.reason)
+                });
+                let is_hold = claim.reason == Some(CrlReason::CertificateHold);
+                let is_removed = is_hold && removed.contains(&(issuer, serial));
+                let hash = SerialHash::new(&issuer, serial.as_bytes());
+                let noted = traces.shown.get(&(issuer, Some(serial)));
+                if with_all
+                    || is_removed
+                    || noted.is_some_and(|shown| shown.sequence > as_of)
+                    || self.newer_answer(&issuer, hash, serial.as_bytes(), as_of)
+                {
+                    return Ok(());
+                }
+                let fact = Fact {
+                    issuer,
+                    serial,
+                    as_of,
+                    issued: None,
+                    revocation: Some(claim),
+                };
+                self.weigh(&fact, || format!("{} as of entry {as_of}", crl.name))
+            })?;
+            if let Some(why) = told {
+                let line = format!("our {}: {why}", crl.name);
+                self.telling.lacking.unread(line);
+            }
+        }
+        Ok(())
+    }
+
+    /// What deltas remove from the CRLs before them. Beyond the bound it is forgotten, and those
+    /// certificates are on hold until somebody releases them.
+    fn removed(&self) -> Result<HashSet<(IssuerId, SerialNumber)>, BackupError> {
+        let mut removed = HashSet::new();
+        for crl in &self.traces.published.crls {
+            crl.entries(&mut |Listed { serial, claim }| {
+                if claim.is_none() && removed.len() < REMOVED_MAX {
+                    removed.insert((crl.issuer, serial));
+                }
+                Ok::<(), BackupError>(())
+            })?;
+        }
+        Ok(removed)
+    }
+
     fn whole_issuers(&mut self) -> Result<(), BackupError> {
         let mut orders = Vec::new();
         for shown in self.traces.shown.values() {
@@ -311,7 +320,7 @@ impl<'a> Comparison<'a> {
         for (issuer, claim, sequence) in orders {
             let Some(label) = self.labels.get(&issuer).cloned() else {
                 let line = format!("issuer {issuer} was revoked as a whole, and is not known");
-                self.lacking.refused.push(line);
+                self.telling.lacking.refused(line);
                 continue;
             };
             if self.ledger.revoked_issuer(&issuer)?.is_some() {
@@ -325,7 +334,9 @@ impl<'a> Comparison<'a> {
             let source = source(&format!("entry {sequence}, by which all were revoked"));
             let now_ms = self.judged_at([order.claim].iter());
             match self.ledger.revoke_issuer(&order, &source, now_ms)?.outcome {
-                Outcome::Applied { .. } => self.lacking.issuers.push(label.to_string()),
+                Outcome::Applied { .. } => {
+                    self.telling.lacking.issuers.push(label.to_string());
+                }
                 Outcome::Unchanged => {}
                 Outcome::Refused(refusal) => {
                     return Err(BackupError::NotReentered {
@@ -388,8 +399,7 @@ impl<'a> Comparison<'a> {
             sequence: None,
         };
         let Some(action) = action else {
-            self.lacking.holds.push(told);
-            return Ok(());
+            return self.telling.add(told);
         };
         self.waiting.push(Waiting {
             change: Change {
@@ -438,18 +448,12 @@ impl<'a> Comparison<'a> {
                             why: refusal.to_string(),
                         });
                     }
-                    self.lacking.refused.push(format!("{what}: {refusal}"));
+                    let line = format!("{what}: {refusal}");
+                    self.telling.lacking.refused(line);
                 }
                 Outcome::Applied { sequence } => {
                     told.sequence = Some(sequence);
-                    if told.what == What::Issued {
-                        self.lacking.issued = self.lacking.issued.saturating_add(1);
-                        if self.lacking.issued_some.len() < ISSUED_TOLD {
-                            self.lacking.issued_some.push(told);
-                        }
-                    } else {
-                        self.lacking.revocations.push(told);
-                    }
+                    self.telling.add(told)?;
                 }
             }
         }
@@ -591,8 +595,8 @@ pub(super) fn agree_on(
 const NAME: &str = "restore";
 const TOGETHER: usize = 4_096;
 const TOLD_EVERY: u64 = 10_000;
-/// The first so many certificates that were issued are named.
-const ISSUED_TOLD: usize = 10_000;
+/// So many ends of holds in deltas are kept in memory: some 60 MB.
+const REMOVED_MAX: usize = 1_000_000;
 
 #[cfg(test)]
 mod tests {

@@ -11,13 +11,15 @@
 //! ```
 //!
 //! Restoring makes a ledger of it that goes on *above* every number that the lost one may have given, and
-//! enters again what our own newer answers, or the ledger that is set aside, show that the backup lacks:
+//! enters again what our own newer answers and CRLs, or the ledger that is set aside, show that the backup lacks:
 //! see `restore`. It knows the ledger, its key and the catalog's files, and neither signing keys nor HTTP.
 
 mod compare;
 mod error;
 mod files;
+mod lacking;
 mod manifest;
+mod published;
 mod restore;
 mod swap;
 mod take;
@@ -27,8 +29,8 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{Lacking, Reentered, What};
 pub use error::BackupError;
+pub use lacking::{Lacking, Reentered, What};
 pub use manifest::{BackupFile, BackupIssuer, BackupManifest};
 pub use restore::{RestoreOrder, RestoreReport, Restoring, Step};
 pub use swap::{Restored, Unfinished, finish};

@@ -10,16 +10,18 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::compare::{Comparison, Lacking, agree_on, source};
+use super::compare::{Comparison, agree_on, source};
+use super::lacking::{Lacking, Telling, list_in};
 use super::swap::{self, Restored};
 use super::take::{KEY, KEYS, LEDGER};
 use super::traces::Traces;
 use super::verify::agrees;
 use super::{BackupError, BackupManifest, files};
-use crate::asn1::UnixTime;
+use crate::asn1::{Certificate, UnixTime};
 use crate::audit::{LedgerKey, last_is_of_other_key};
 use crate::change::Source;
 use crate::ledger::{EpochOpened, Floor, IssuerIdentity, Ledger, LedgerSnapshot, OwnedFolder};
@@ -38,6 +40,8 @@ pub struct RestoreOrder {
     pub origin: Option<String>,
     /// The issuers of the configuration.
     pub issuers: Vec<IssuerIdentity>,
+    /// Their certificates: CRLs that their keys signed are believed.
+    pub certificates: Vec<Arc<Certificate>>,
     /// Number and SHA-256 of the newest entry that the catalog says it speaks for.
     pub answers: Option<(u64, [u8; 32])>,
     /// The time.
@@ -132,12 +136,14 @@ impl Restoring {
     ) -> Result<Self, BackupError> {
         let state_dir = &order.state_dir;
         let (present, building) = (state_dir.join(LEDGER), state_dir.join(swap::BUILDING));
-        let traces = Traces::read(&state_dir.join(CATALOG), &present)?;
+        let catalog = state_dir.join(CATALOG);
+        let traces = Traces::read(&catalog, &present, &order.certificates)?;
         copy(order, &manifest, &building, told)?;
         let (ledger, opened, highest) = open(order, &manifest, &traces, &building)?;
         let mut notes = notes(order, &traces)?;
         notes.extend(of_other_key(order, &manifest, &ledger)?);
-        let comparison = Comparison::new(&ledger, &traces, order.answers, order.now_ms)?;
+        let telling = Telling::begin(&building)?;
+        let comparison = Comparison::new(&ledger, &traces, order.answers, order.now_ms, telling)?;
         let mut lacking = comparison.run(&mut |count| told(Step::Comparing(count)))?;
         lacking.numbers = highest.saturating_sub(manifest.last_sequence);
         ledger.raise_signing_high_water(traces.newest_time())?;
@@ -205,6 +211,7 @@ impl Restoring {
         }
         swap::mark_ready(&self.state_dir.join(swap::BUILDING), &self.restored)?;
         swap::swap(&self.state_dir, &self.restored)?;
+        self.report.lacking.list = Some(list_in(&self.state_dir.join(LEDGER)));
         Ok(self.report)
     }
 

@@ -1,9 +1,13 @@
 //! Restoring, with traces that are made up here.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
 
 use super::*;
-use crate::asn1::{CrlReason, UnixTime};
+use crate::asn1::{Certificate, CrlReason, UnixTime};
+use crate::catalog::crls::{CrlEdition, CrlKind, Shelf};
 use crate::catalog::shown::{Shown, ShownJournal};
 use crate::change::{Action, Change, Inventory, RevocationClaim, Source};
 use crate::identity::{IssuerId, SerialNumber};
@@ -60,6 +64,7 @@ impl Site {
             key: self.path("keys/ledger.key"),
             origin: None,
             issuers: vec![identity()],
+            certificates: Vec::new(),
             answers: None,
             now: at(now),
             now_ms: now * 1_000,
@@ -269,4 +274,188 @@ fn a_key_that_did_not_sign_the_last_checkpoint_is_told() {
     assert_eq!(told(&order), 1, "there is none");
     crate::audit::LedgerKey::open_or_create(&order.key, None).unwrap();
     assert_eq!(told(&order), 1, "there is another one");
+}
+
+/// An issuer with a CRL of its own, made by OpenSSL, in the catalog of a state folder.
+struct Publisher {
+    site: Site,
+    certificate: Arc<Certificate>,
+}
+
+impl Publisher {
+    /// With certificates 01, 02 and 03 in the backup.
+    fn new() -> Self {
+        let site = Site {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let config = "[ca]\ndefault_ca = c\n[c]\ndatabase = index.txt\ncertificate = ca.pem\n\
+                      private_key = ca.key\ndefault_md = sha256\ncrlnumber = crlnumber\n[crl]\n\
+                      authorityKeyIdentifier = keyid\n";
+        std::fs::write(site.path("ca.cnf"), config).unwrap();
+        std::fs::write(site.path("crlnumber"), "01\n").unwrap();
+        let publisher = |site: &Site, name: &str| {
+            openssl(
+                site,
+                &format!(
+                    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key \
+                     -out {name}.pem -days 30 -subj /CN=ca"
+                ),
+            );
+            let pem = std::fs::read(site.path(&format!("{name}.pem"))).unwrap();
+            Arc::new(Certificate::from_pem(&pem).unwrap())
+        };
+        let certificate = publisher(&site, "ca");
+        // Of the same name.
+        publisher(&site, "other");
+        let this = Self { site, certificate };
+        let ledger = Ledger::open(&this.site.ledger()).unwrap();
+        let identity = this.identity();
+        let defined = ledger
+            .define_issuer(&identity, &source(), NOW * 1_000)
+            .unwrap();
+        let changes = ["01", "02", "03"].map(|serial| Change {
+            issuer: defined.id,
+            serial: hex(serial),
+            action: Action::Issue(Inventory::default()),
+        });
+        ledger.record(&changes, &source(), NOW * 1_000).unwrap();
+        this.site.back_up(&ledger, "backup");
+        drop(ledger);
+        std::fs::remove_dir_all(this.site.ledger()).unwrap();
+        this
+    }
+
+    fn identity(&self) -> IssuerIdentity {
+        IssuerIdentity {
+            subject_der: self.certificate.subject_der().to_vec(),
+            spki_der: self.certificate.spki_der().to_vec(),
+            label: "test".to_owned(),
+        }
+    }
+
+    /// Places a CRL with these lines of `index.txt`, signed by this key.
+    fn publish(&self, kind: CrlKind, as_of: u64, lines: &[(&str, &str)], key: &str) {
+        let site = &self.site;
+        let index = lines.iter().map(|(serial, reason)| {
+            format!("R\t361119031722Z\t260102030405Z,{reason}\t{serial}\tunknown\t/CN=a\n")
+        });
+        std::fs::write(site.path("index.txt"), index.collect::<String>()).unwrap();
+        openssl(
+            site,
+            &format!(
+                "ca -config ca.cnf -gencrl -crlexts crl -crldays 7 -keyfile {key}.key -cert {key}.pem -out \
+                 a.crl"
+            ),
+        );
+        openssl(site, "crl -in a.crl -outform DER -out a.der");
+        let der = std::fs::read(site.path("a.der")).unwrap();
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(digest(&SHA256, &der).as_ref());
+        let shelf = Shelf::open(&Shelf::folder_in(site.folder.path())).unwrap();
+        let file = shelf.unfinished();
+        std::io::Write::write_all(&mut file.create().unwrap(), &der).unwrap();
+        let edition = CrlEdition {
+            issuer: "test".to_owned(),
+            kind,
+            url: "http://crl.example/ca.crl".to_owned(),
+            number: 1,
+            base: None,
+            this_update: at(NOW),
+            next_update: at(NOW + DAY),
+            next_due: at(NOW + DAY),
+            entries: 0,
+            octets: u64::try_from(der.len()).unwrap(),
+            sha256: crate::segment::names::hexadecimal(&sha256),
+            as_of,
+        };
+        shelf.place(vec![(file, edition)], |_| Vec::new()).unwrap();
+    }
+
+    fn restore(&self) -> RestoreReport {
+        let order = RestoreOrder {
+            issuers: vec![self.identity()],
+            certificates: vec![Arc::clone(&self.certificate)],
+            ..self.site.order(NOW + DAY)
+        };
+        self.site.restore(&order).unwrap()
+    }
+
+    fn reason(&self, serial: &str) -> Option<CrlReason> {
+        let ledger = Ledger::open(&self.site.ledger()).unwrap();
+        let issuer = self.certificate.issuer_id();
+        let record = ledger.status(&issuer, &hex(serial)).unwrap();
+        record?.revocation?.claim.reason
+    }
+}
+
+fn openssl(site: &Site, arguments: &str) {
+    let output = std::process::Command::new("openssl")
+        .args(arguments.split_whitespace())
+        .current_dir(site.folder.path())
+        .output()
+        .expect("openssl, which `setup` installs");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn what_our_own_crls_list_is_revoked_again_and_no_number_of_theirs_is_given_twice() {
+    let publisher = Publisher::new();
+    let lines = [
+        ("01", "keyCompromise"),
+        ("03", "certificateHold"),
+        ("05", "superseded"),
+    ];
+    publisher.publish(CrlKind::Full, 7_000_000_123, &lines, "ca");
+    let report = publisher.restore();
+    assert_eq!(report.lacking.unread, [""; 0]);
+    assert_eq!((report.lacking.revoked, report.lacking.on_hold), (2, 1));
+    assert_eq!(report.highest_found, 7_000_000_123);
+    assert_eq!(report.first_sequence, 9_000_000_001);
+    assert!(report.why.contains("our published CRLs"), "{}", report.why);
+    assert_eq!(publisher.reason("01"), Some(CrlReason::KeyCompromise));
+    assert_eq!(publisher.reason("02"), None);
+    assert_eq!(publisher.reason("03"), Some(CrlReason::CertificateHold));
+    assert_eq!(publisher.reason("05"), Some(CrlReason::Superseded));
+    // Everything is in the file, whatever the report names.
+    let list = std::fs::read_to_string(report.lacking.list.unwrap()).unwrap();
+    let entered: Vec<serde_json::Value> = list
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let serials: Vec<_> = entered.iter().map(|line| &line["serial"]).collect();
+    assert_eq!(serials, ["01", "03", "05"]);
+    assert_eq!(
+        entered[0]["evidence"],
+        "full CRL 1 of \"test\" as of entry 7000000123"
+    );
+}
+
+#[test]
+fn a_crl_that_is_not_ours_is_told_and_not_believed() {
+    let publisher = Publisher::new();
+    let lines = [("01", "keyCompromise")];
+    publisher.publish(CrlKind::Full, 50, &lines, "other");
+    publisher.publish(CrlKind::Shard(3), 60, &[("02", "superseded")], "ca");
+    let folder = publisher.site.path("catalog/crl");
+    let listing = Shelf::read_listing(&folder).unwrap();
+    let shard = listing.edition("test", CrlKind::Shard(3)).unwrap();
+    let path = Shelf::file(&folder, shard);
+    let mut der = std::fs::read(&path).unwrap();
+    let middle = der.len() / 2;
+    der[middle] ^= 1;
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, der).unwrap();
+
+    let report = publisher.restore();
+    assert_eq!(report.lacking.revoked, 0);
+    let told = report.lacking.unread.join("\n");
+    for words in [
+        "our full CRL 1 of \"test\": no key of a configured issuer signed it",
+        "our shard-3 CRL 1 of \"test\": ",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+    assert_eq!(publisher.reason("01"), None);
+    // What the listing says is above all the same.
+    assert_eq!(report.highest_found, 60);
 }

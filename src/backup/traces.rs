@@ -1,11 +1,13 @@
-//! What is left of what came after a backup: our own answers, what was noted of them, and the ledger that
-//! is set aside.
+//! What is left of what came after a backup: our own answers and CRLs, what was noted of them, and the ledger
+//! that is set aside.
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::BackupError;
-use crate::asn1::UnixTime;
+use super::published::Published;
+use crate::asn1::{Certificate, UnixTime};
 use crate::catalog::shown::{self, Found, Shown};
 use crate::catalog::{Survey, survey};
 use crate::identity::{IssuerId, SerialNumber};
@@ -17,6 +19,8 @@ pub(super) struct Traces {
     /// The newest that was noted of each certificate, or of an issuer as a whole.
     pub(super) shown: HashMap<(IssuerId, Option<SerialNumber>), Shown>,
     pub(super) aside: Option<Aside>,
+    /// What was published as CRLs.
+    pub(super) published: Published,
     /// What could not be read, each with the reason.
     pub(super) unread: Vec<String>,
 }
@@ -32,8 +36,13 @@ pub(super) struct Aside {
 const EPOCH_NUMBERS: u64 = 1_000_000_000;
 
 impl Traces {
-    /// Reads what is in the catalog's folder, and the ledger beside it if it can be read.
-    pub(super) fn read(catalog: &Path, ledger: &Path) -> Result<Self, BackupError> {
+    /// Reads what is in the catalog's folder, and the ledger beside it if it can be read. CRLs are believed
+    /// that one of `issuers` signed.
+    pub(super) fn read(
+        catalog: &Path,
+        ledger: &Path,
+        issuers: &[Arc<Certificate>],
+    ) -> Result<Self, BackupError> {
         let mut survey = survey(catalog)?;
         let mut unread = std::mem::take(&mut survey.unreadable);
         let mut shown: HashMap<_, Shown> = HashMap::new();
@@ -53,6 +62,7 @@ impl Traces {
                 }
             }
         }
+        let published = Published::read(catalog, issuers, &mut unread);
         let aside = match ledger.join("CURRENT").exists() {
             false => None,
             true => match Aside::read(ledger) {
@@ -69,6 +79,7 @@ impl Traces {
             survey,
             shown,
             aside,
+            published,
             unread,
         })
     }
@@ -80,6 +91,8 @@ impl Traces {
         found.extend(remembered.map(|number| (number, "the catalog's ledger.lineage".to_owned())));
         let shown = self.shown.values().map(|shown| shown.sequence).max();
         found.extend(shown.map(|number| (number, "the catalog's revocations.shown".to_owned())));
+        let published = self.published.highest;
+        found.extend(published.map(|number| (number, "our published CRLs".to_owned())));
         found.extend(self.aside.as_ref().map(|aside| {
             let number = aside.facts.last_sequence;
             (
@@ -109,6 +122,7 @@ impl Traces {
         let aside = self.aside.as_ref();
         noted
             .chain(self.survey.newest)
+            .chain(self.published.newest())
             .chain(aside.map(|aside| aside.facts.signing_high_water))
             .max()
             .unwrap_or(UnixTime::EPOCH)

@@ -9,6 +9,7 @@ use super::{Common, Exit, Failure, output};
 use crate::authority::{Issuer, Issuers, with_causes};
 use crate::catalog::NotIssued;
 use crate::clock::{Clock, SystemClock};
+use crate::config::feed::SqlAddress;
 use crate::config::{Config, Evidence, Feed};
 use crate::feed::live::FeedError;
 use crate::signer::Role;
@@ -46,6 +47,7 @@ pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
             for feed in &settings.feeds {
                 judge_feed(feed, &mut verdict);
             }
+            judge_silence(&settings.feeds, &mut verdict);
             verdict
         })
         .collect();
@@ -83,7 +85,23 @@ fn judge_feed(feed: &Feed, verdict: &mut Verdict) {
     };
     let mut told = format!("{} ({})", feed.name(), feed.kind());
     if let Some(interval) = feed.interval() {
-        told.push_str(&format!(", every {interval:?}"));
+        let every = jiff::SignedDuration::try_from(interval);
+        let every = every.map_or_else(|_| format!("{interval:?}"), |every| format!("{every:#}"));
+        told.push_str(&format!(", every {every}"));
+    }
+    match feed {
+        Feed::CrlUrl(feed) => {
+            for (crl, scope) in feed.crls() {
+                told.push_str(&format!(": {} ({scope})", crl.url));
+            }
+        }
+        // The address without user and password.
+        Feed::Sql(feed) => {
+            if let Ok(address) = feed.database.parse::<SqlAddress>() {
+                told.push_str(&format!(": {address}"));
+            }
+        }
+        _ => {}
     }
     if let Some((path, is_folder)) = watched {
         told.push_str(&format!(": {}", path.display()));
@@ -93,14 +111,20 @@ fn judge_feed(feed: &Feed, verdict: &mut Verdict) {
                 .push(format!("feed {:?}: {why}", feed.name()));
         }
     }
-    if feed.stale_after().is_none() {
-        verdict.warnings.push(format!(
-            "feed {:?} has no stale_after: should it fall silent, what was known last is served for as long \
-             as nobody looks at `estelam stats`",
-            feed.name()
-        ));
-    }
     verdict.feeds.push(told);
+}
+
+/// An issuer none of whose feeds has `stale_after` may be silent for ever. With one, somebody thought of
+/// it: a slow source beside a fast one needs none.
+fn judge_silence(feeds: &[Feed], verdict: &mut Verdict) {
+    if feeds.is_empty() || feeds.iter().any(|feed| feed.stale_after().is_some()) {
+        return;
+    }
+    verdict.warnings.push(
+        "no feed of it has a stale_after: should they fall silent, what was known last is served for as \
+         long as nobody looks at `estelam stats`"
+            .to_owned(),
+    );
 }
 
 /// Why a path is not a file or folder that can be read.

@@ -103,7 +103,7 @@ fn describe(text: &mut String, feed: &FeedHealth) {
 /// How it is, in one line.
 pub(super) fn summary(feed: &FeedHealth) -> String {
     let since = match feed.last_success_age_secs {
-        None => "never worked so far".to_owned(),
+        None => "has not worked since the server started".to_owned(),
         Some(secs) => format!("worked {} ago", duration(secs)),
     };
     let state = match feed.state {
@@ -200,6 +200,10 @@ pub(super) fn problems(feed: &FeedHealth) -> Vec<String> {
 
 /// Seconds as people say them.
 pub(super) fn duration(secs: u64) -> String {
+    // Nobody counts days in hours.
+    if secs >= 2 * DAY {
+        return format!("{} days", secs / DAY);
+    }
     let duration = std::time::Duration::from_secs(secs);
     jiff::SignedDuration::try_from(duration)
         .map_or_else(|_| format!("{secs} s"), |duration| format!("{duration:#}"))
@@ -210,5 +214,6 @@ fn line(text: &mut String, what: &str) {
     let _infallible = writeln!(text, "{what}");
 }
 
+const DAY: u64 = 86_400;
 /// A poll that takes longer is worth a word.
 const SLOW_SECS: u64 = 30;

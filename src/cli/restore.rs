@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use super::{Common, Exit, Failure, output};
 use crate::authority::{Issuers, OperationError, remembered_by_catalog, with_causes};
 use crate::backup::{
     BackupError, BackupManifest, Reentered, RestoreOrder, RestoreReport, Restoring, Step,
-    Unfinished, What,
+    Unfinished,
 };
 use crate::clock::{Clock as _, SystemClock};
 use crate::ledger::IssuerIdentity;
@@ -22,8 +23,8 @@ use crate::ledger::IssuerIdentity;
 ///
 /// The ledger that is there is set aside, not deleted. Numbers go on above every one that was found, in a
 /// new epoch. What came after the backup and can still be shown is entered again before anything is signed:
-/// from our own newer answers in the catalog, from what clients were shown, and from the ledger that is set
-/// aside if it can be read. What that comes to is shown first. Interrupted at any moment, either the old
+/// from our own newer answers and CRLs in the catalog, from what clients were shown, and from the ledger that
+/// is set aside if it can be read. What that comes to is shown first. Interrupted at any moment, either the old
 /// ledger or the restored one is in force, and the next command says which.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  estelam restore /backup/2026-03-21")]
@@ -86,6 +87,9 @@ pub(super) fn run(common: &Common, arguments: &RestoreArguments) -> Result<Exit,
                 spki_der: issuer.certificate.spki_der().to_vec(),
                 label: issuer.name.clone(),
             })
+            .collect(),
+        certificates: (issuers.iter())
+            .map(|issuer| Arc::clone(&issuer.certificate))
             .collect(),
         answers,
         now: SystemClock.now(),
@@ -195,18 +199,11 @@ fn lacking(text: &mut String, report: &RestoreReport) {
             ),
         );
     }
-    let count = |what| {
-        let of = lacking.revocations.iter();
-        of.filter(|entered| entered.what == what).count()
-    };
     line(
         text,
         format_args!(
             "\n  {} revoked, {} on hold, {} corrected, {} issued",
-            count(What::Revoked),
-            count(What::OnHold),
-            count(What::Corrected),
-            lacking.issued
+            lacking.revoked, lacking.on_hold, lacking.corrected, lacking.issued
         ),
     );
     for issuer in &lacking.issuers {
@@ -215,9 +212,14 @@ fn lacking(text: &mut String, report: &RestoreReport) {
             format_args!("\n  all certificates of {issuer:?} revoked"),
         );
     }
-    serials(text, &lacking.revocations);
-    if !lacking.holds.is_empty() {
-        let count = lacking.holds.len();
+    let entered = lacking.revoked.saturating_add(lacking.on_hold);
+    serials(
+        text,
+        &lacking.revocations,
+        entered.saturating_add(lacking.corrected),
+    );
+    if lacking.holds_ended > 0 {
+        let count = lacking.holds_ended;
         line(
             text,
             format_args!(
@@ -225,13 +227,32 @@ fn lacking(text: &mut String, report: &RestoreReport) {
                  that may be lost.\nRelease those once more that are to be good:"
             ),
         );
-        serials(text, &lacking.holds);
+        serials(text, &lacking.holds, count);
     }
-    list(text, "could not be entered", &lacking.refused);
-    list(text, "could not be read", &lacking.unread);
+    if let Some(path) = &lacking.list {
+        line(
+            text,
+            format_args!(
+                "\nAll that was entered again, one a line: {}",
+                path.display()
+            ),
+        );
+    }
+    list(
+        text,
+        "could not be entered",
+        &lacking.refused,
+        lacking.more_refused,
+    );
+    list(
+        text,
+        "could not be read",
+        &lacking.unread,
+        lacking.more_unread,
+    );
 }
 
-fn serials(text: &mut String, entered: &[Reentered]) {
+fn serials(text: &mut String, entered: &[Reentered], count: u64) {
     for entered in entered.iter().take(SHOWN) {
         let Reentered {
             issuer,
@@ -248,26 +269,26 @@ fn serials(text: &mut String, entered: &[Reentered]) {
             format_args!("\n    {serial} of {issuer:?}, {time}, {reason} ({evidence})"),
         );
     }
-    more(text, entered.len());
+    more(text, entered.len().min(SHOWN), count);
 }
 
-fn list(text: &mut String, what: &str, lines: &[String]) {
+fn list(text: &mut String, what: &str, lines: &[String], more_lines: u64) {
     if lines.is_empty() {
         return;
     }
-    line(text, format_args!("\n{} {what}:", lines.len()));
+    let count = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+    let count = count.saturating_add(more_lines);
+    line(text, format_args!("\n{count} {what}:"));
     for told in lines.iter().take(SHOWN) {
         line(text, format_args!("\n    {told}"));
     }
-    more(text, lines.len());
+    more(text, lines.len().min(SHOWN), count);
 }
 
-fn more(text: &mut String, count: usize) {
-    if let Some(more) = count.checked_sub(SHOWN).filter(|more| *more > 0) {
-        line(
-            text,
-            format_args!("\n    and {more} more (--json tells all)"),
-        );
+fn more(text: &mut String, shown: usize, count: u64) {
+    let shown = u64::try_from(shown).unwrap_or(u64::MAX);
+    if let Some(more) = count.checked_sub(shown).filter(|more| *more > 0) {
+        line(text, format_args!("\n    and {more} more"));
     }
 }
 

@@ -87,6 +87,11 @@ pub(super) fn text(reply: &StatusReply) -> String {
         ("not before", reply.not_before.clone()),
         ("not after", reply.not_after.clone()),
         (
+            "answered until",
+            (reply.answered_until.as_ref())
+                .map(|until| format!("{until}, by keep_expired; since then unauthorized")),
+        ),
+        (
             "ledger entry",
             reply.sequence.map(|sequence| sequence.to_string()),
         ),

@@ -39,6 +39,20 @@ fn parse(text: &str) -> Option<Duration> {
     Duration::try_from(span.to_duration(days_are_24_hours).ok()?).ok()
 }
 
+/// The same for a time that must not be too short: a year is taken for 366 days, and a month for 31.
+pub(super) fn parse_at_least(text: &str) -> Option<Duration> {
+    let span: Span = text.parse().ok()?;
+    if span.is_negative() {
+        return None;
+    }
+    let years = u64::try_from(span.get_years()).ok()?.checked_mul(366)?;
+    let months = u64::try_from(span.get_months()).ok()?.checked_mul(31)?;
+    let rest = span.try_years(0).ok()?.try_months(0).ok()?;
+    let rest = rest.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    let days = Duration::from_secs(years.checked_add(months)?.checked_mul(86_400)?);
+    Duration::try_from(rest).ok()?.checked_add(days)
+}
+
 /// A duration in the words in which it could have been written: `95h 59m 59s`.
 pub(super) fn text(duration: Duration) -> String {
     SignedDuration::try_from(duration).map_or_else(

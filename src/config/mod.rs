@@ -19,6 +19,7 @@ mod load;
 mod near_miss;
 mod place;
 mod push;
+mod retention;
 mod settings;
 
 pub use ca::Ca;
@@ -32,6 +33,7 @@ pub use file::{CertificateFileError, FileError, read_certificate};
 pub(crate) use judge::SOCKET_PATH_MAX;
 pub use place::Place;
 pub use push::{Push, PushClient, Sha256Digest};
+pub use retention::Retention;
 pub use settings::{
     Admin, CertIdHash, Config, Evidence, Http, Issuer, LedgerSettings, Limits, Listen, NotIssued,
     PassphraseSource, ResponderId, Signer, WhenStale,

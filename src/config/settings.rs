@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{ca::Ca, crl::Crl, duration, feed::Feed, push::Push};
+use super::{ca::Ca, crl::Crl, duration, feed::Feed, push::Push, retention::Retention};
 use crate::change::ExpectedScope;
 
 /// The whole configuration.
@@ -204,6 +204,10 @@ pub struct Issuer {
     /// What a serial gets that this CA never issued. Default `unauthorized`.
     #[serde(default)]
     pub not_issued: NotIssued,
+    /// How long after its notAfter the status of a certificate is answered; then a question about it is
+    /// `unauthorized`. What the ledger has of it stays. Default `forever`.
+    #[serde(default)]
+    pub keep_expired: Retention,
     /// From thisUpdate to nextUpdate. Default 95 h 59 min 59 s, which is four days as they are
     /// counted: both ends included.
     #[serde(
@@ -256,6 +260,7 @@ impl Issuer {
             crl_scopes: Vec::new(),
             responder_id: ResponderId::default(),
             not_issued: NotIssued::default(),
+            keep_expired: Retention::default(),
             validity: Self::default_validity(),
             renew: Self::default_renew(),
             cache_max_age: Self::default_cache_max_age(),

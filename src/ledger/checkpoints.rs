@@ -64,25 +64,45 @@ impl LedgerSnapshot {
     /// # Errors
     /// [`LedgerError`] when reading fails or one of them cannot be read.
     pub fn checkpoints(&self) -> Result<Vec<KeptCheckpoint>, LedgerError> {
-        let family = keys::CHECKPOINTS;
-        let mut kept = Vec::new();
-        let mut rows = self.raw_rows(family)?;
+        let (kept, unreadable) = self.checkpoint_rows()?;
+        match unreadable {
+            0 => Ok(kept),
+            _ => Err(self.engine().damaged(Damage::Value {
+                family: keys::CHECKPOINTS,
+            })),
+        }
+    }
+
+    /// The same, and how many of them cannot be read: for whoever looks for damage.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when reading fails.
+    pub fn checkpoint_rows(&self) -> Result<(Vec<KeptCheckpoint>, u64), LedgerError> {
+        let (mut kept, mut unreadable) = (Vec::new(), 0_u64);
+        let mut rows = self.raw_rows(keys::CHECKPOINTS)?;
         rows.seek_to_first();
         while let Some((key, value)) = rows.item() {
-            let read = || {
-                let size = u64::from_be_bytes(key.try_into().ok()?);
-                let (recorded_ms, note) = value.split_first_chunk()?;
-                Some(KeptCheckpoint {
-                    size,
-                    recorded_ms: u64::from_be_bytes(*recorded_ms),
-                    note: std::str::from_utf8(note).ok()?.to_owned(),
-                })
-            };
-            kept.push(read().ok_or_else(|| self.engine().damaged(Damage::Value { family }))?);
+            match KeptCheckpoint::decode(key, value) {
+                Some(checkpoint) => kept.push(checkpoint),
+                None => unreadable = unreadable.saturating_add(1),
+            }
             rows.next();
         }
         rows.status().map_err(|error| self.engine().error(error))?;
-        Ok(kept)
+        Ok((kept, unreadable))
+    }
+}
+
+impl KeptCheckpoint {
+    fn decode(key: &[u8], value: &[u8]) -> Option<Self> {
+        let size = u64::from_be_bytes(key.try_into().ok()?);
+        let (recorded_ms, note) = value.split_first_chunk()?;
+        let recorded_ms = u64::from_be_bytes(*recorded_ms);
+        Some(Self {
+            size,
+            recorded_ms: (recorded_ms <= MILLIS_MAX).then_some(recorded_ms)?,
+            note: std::str::from_utf8(note).ok()?.to_owned(),
+        })
     }
 }
 

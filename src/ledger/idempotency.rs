@@ -136,15 +136,7 @@ pub enum RunResult {
 
 impl PushRequest {
     fn id(&self) -> [u8; 32] {
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(self.client.as_bytes());
-        context.update(&[0]);
-        context.update(self.key.as_bytes());
-        let mut id = [0; 32];
-        for (place, octet) in id.iter_mut().zip(context.finish().as_ref()) {
-            *place = *octet;
-        }
-        id
+        id(&self.client, &self.key)
     }
 
     /// Whether this is the request that was recorded.
@@ -256,6 +248,59 @@ pub(super) fn remove_old(
     Ok(removed)
 }
 
+fn id(client: &str, key: &str) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(client.as_bytes());
+    context.update(&[0]);
+    context.update(key.as_bytes());
+    let mut id = [0; 32];
+    for (place, octet) in id.iter_mut().zip(context.finish().as_ref()) {
+        *place = *octet;
+    }
+    id
+}
+
+/// What a key of the column family leads to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum PushRow {
+    /// The row of a push.
+    Answer([u8; 32]),
+    /// Nothing: it says when which row is removed.
+    Age {
+        /// When it was recorded.
+        recorded_ms: u64,
+        /// Of which row.
+        id: [u8; 32],
+    },
+}
+
+impl PushRow {
+    /// Reads a key; `None` for one that is none.
+    pub(super) fn of(key: &[u8]) -> Option<Self> {
+        match key.split_first()? {
+            (b'k', id) => Some(Self::Answer(id.try_into().ok()?)),
+            (b't', rest) => {
+                let (recorded_ms, id) = rest.split_first_chunk()?;
+                Some(Self::Age {
+                    recorded_ms: u64::from_be_bytes(*recorded_ms),
+                    id: id.try_into().ok()?,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The key of a row.
+    pub(super) fn answer(id: &[u8; 32]) -> [u8; 33] {
+        row_key(id)
+    }
+
+    /// The key that says when a row is removed.
+    pub(super) fn age(recorded_ms: u64, id: &[u8; 32]) -> [u8; 41] {
+        age_key(recorded_ms, id)
+    }
+}
+
 fn row_key(id: &[u8; 32]) -> [u8; 33] {
     let mut key = [b'k'; 33];
     if let Some(place) = key.last_chunk_mut() {
@@ -352,7 +397,13 @@ impl PushRecord {
         octets
     }
 
-    fn decode(row: &[u8]) -> Option<Self> {
+    /// What its row is kept under.
+    pub(super) fn id(&self) -> [u8; 32] {
+        id(&self.client, &self.key)
+    }
+
+    /// Reads a row; `None` for one that was written otherwise.
+    pub(super) fn decode(row: &[u8]) -> Option<Self> {
         let mut octets = Octets::new(row);
         if octets.u8()? != VERSION {
             return None;

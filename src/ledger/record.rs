@@ -118,6 +118,12 @@ const STANDING: u8 = ISSUED | REVOKED;
 const REVOKED_UNUSED: u8 = ISSUED | NOT_BEFORE | CERTIFICATE_SHA256 | RELEASED;
 
 impl StatusRecord {
+    /// When the certificate ends, where that is known.
+    #[must_use]
+    pub fn not_after(&self) -> Option<UnixTime> {
+        self.issued?.not_after
+    }
+
     /// Appends the value of the column family `status`.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let inventory = self.issued.unwrap_or_default();

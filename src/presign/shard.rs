@@ -27,7 +27,7 @@ pub struct ShardRecord {
     /// When the key is known or suspected to have been compromised (RFC 5280 §5.3.2).
     pub invalidity_date: Option<UnixTime>,
     /// Not to be signed ahead of time: what the answers of its window rest on is older than what is
-    /// known of it.
+    /// known of it, or it expired so long ago that it is not answered any more.
     pub live_only: bool,
 }
 

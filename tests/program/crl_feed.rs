@@ -21,7 +21,7 @@ const REMOVED: u8 = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A web server for files, which can also say anything else.
-struct Web {
+pub struct Web {
     address: SocketAddr,
     shelf: Arc<Shelf>,
     thread: Option<JoinHandle<()>>,
@@ -44,7 +44,7 @@ enum Reply {
 }
 
 impl Web {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shelf = Arc::<Shelf>::default();
@@ -65,7 +65,7 @@ impl Web {
         }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
@@ -74,7 +74,7 @@ impl Web {
         replies.insert(path.to_owned(), reply);
     }
 
-    fn publish(&self, path: &str, crl: Vec<u8>) {
+    pub fn publish(&self, path: &str, crl: Vec<u8>) {
         self.put(path, Reply::File(crl));
     }
 }

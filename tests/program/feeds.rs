@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::common::clock::{generalized_time, now};
 use crate::common::judge::ask_with_openssl;
-use crate::common::tools::read_text;
+use crate::common::tools::{read_text, text};
 use crate::common::{Answer, Hash, KeyType, OpensslCa, Plan, Server, Settings, Site, Status};
 
 const HOUR: u64 = 3_600;
@@ -43,9 +43,16 @@ fn index(ca: &OpensslCa, lines: &str) -> String {
 
 /// Makes a CRL of what `index.txt` says now, into the folder `crls`.
 fn drop_crl(ca: &OpensslCa, name: &str, number: &str) {
+    drop_crl_with(ca, name, number, "");
+}
+
+/// The same with these lines in the section of its extensions.
+fn drop_crl_with(ca: &OpensslCa, name: &str, number: &str, extensions: &str) {
     let config = include_str!("../common/openssl.cnf").replace(
         "[ca_default]\n",
-        "[crl]\nauthorityKeyIdentifier = keyid\n[ca_default]\ncrlnumber = crlnumber\n",
+        &format!(
+            "[crl]\nauthorityKeyIdentifier = keyid\n{extensions}\n[ca_default]\ncrlnumber = crlnumber\n"
+        ),
     );
     std::fs::write(ca.path("crl.cnf"), config).unwrap();
     std::fs::write(ca.path("crlnumber"), format!("{number}\n")).unwrap();
@@ -376,6 +383,58 @@ fn a_crl_is_the_slow_truth_beside_an_index() {
     let told = server.log();
     let told = told.iter().filter(|line| line.contains("stranger.crl"));
     assert_eq!(told.count(), 1);
+}
+
+#[test]
+fn each_scope_in_a_crl_folder_is_judged_by_itself() {
+    let ca = new_ca(5);
+    let issued = ca.issue(2, "-days 30");
+    let point = |shard: u32| format!("http://crl.test/{shard}.crl");
+    let drop = |shard: u32, number: &str| {
+        let point = point(shard);
+        let extension =
+            format!("issuingDistributionPoint = critical,@idp\n[idp]\nfullname = URI:{point}");
+        drop_crl_with(&ca, &format!("{shard}.crl"), number, &extension);
+        // DER, whose last octet is the signature's.
+        let path = ca.path("crls").join(format!("{shard}.crl"));
+        ca.openssl(&format!(
+            "crl -in {0} -outform DER -out new.crl",
+            text(&path)
+        ));
+        std::fs::rename(ca.path("new.crl"), &path).unwrap();
+    };
+    let scopes = format!("crl_scopes = [{:?}, {:?}]", point(1), point(2));
+    drop(1, "01");
+    drop(2, "02");
+    let site = fed(
+        &ca,
+        &scopes,
+        &[
+            index(&ca, ""),
+            feed("crl_folder", &ca.path("crls"), "interval = \"200ms\""),
+        ],
+    );
+    let server = site.serve();
+    wait(&server, &issued[0], is_good);
+    let first = wait_for(&site, "crl_folder", is_fine);
+
+    // One shard is damaged on its way, and what the other brings after it does not hide that.
+    let path = ca.path("crls").join("1.crl");
+    let mut octets = std::fs::read(&path).unwrap();
+    // The last octet of its signature.
+    *octets.last_mut().unwrap() ^= 1;
+    drop(2, "04");
+    ca.revoke(&issued[0], "-crl_reason keyCompromise");
+    std::fs::write(ca.path("new.crl"), octets).unwrap();
+    std::fs::rename(ca.path("new.crl"), &path).unwrap();
+    let failing = wait_for(&site, "crl_folder", |feed| feed["state"] == "failing");
+    let why = failing["fault"]["message"].as_str().unwrap();
+    assert!(why.contains("1.crl"), "{why}");
+    wait(&server, &issued[0], is_revoked);
+    drop(1, "03");
+    let last = wait_for(&site, "crl_folder", is_fine);
+    // As old as the older of the two.
+    assert!(last["evidence"].as_str() > first["evidence"].as_str());
 }
 
 #[test]

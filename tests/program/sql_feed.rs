@@ -97,7 +97,7 @@ fn hex(number: u128) -> String {
 }
 
 /// The SHA-1 of the CA's certificate, as EJBCA writes it.
-fn ca_fingerprint(ca: &OpensslCa) -> String {
+pub fn ca_fingerprint(ca: &OpensslCa) -> String {
     let mut command = tool("openssl");
     command.args([
         "x509",
@@ -454,7 +454,7 @@ fn issued(ca: &OpensslCa, count: usize) -> Vec<(String, String, String)> {
 }
 
 /// The decimal digits of a number of any length.
-fn decimal(hex: &str) -> String {
+pub fn decimal(hex: &str) -> String {
     // Lowest digit first.
     let mut digits = vec![0];
     for digit in hex.chars() {

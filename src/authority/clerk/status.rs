@@ -24,7 +24,8 @@ impl Clerk {
         serial: SerialNumber,
     ) -> Result<StatusReply, OperationError> {
         let record = self.find(issuer, serial)?;
-        Ok(StatusReply::new(issuer, serial, record.as_ref()))
+        let now = self.clock.now();
+        Ok(StatusReply::new(issuer, serial, record.as_ref(), now))
     }
 }
 
@@ -58,6 +59,10 @@ pub struct StatusReply {
     pub not_before: Option<String>,
     /// The certificate's notAfter, where known.
     pub not_after: Option<String>,
+    /// Until when clients were answered about it, RFC 3339, where that is past: it expired, and the
+    /// issuer's `keep_expired` is over. What was signed before runs out by itself.
+    #[serde(default)]
+    pub answered_until: Option<String>,
     /// The ledger entry it follows from.
     pub sequence: Option<u64>,
     /// The ledger entry that revoked all certificates of the issuer, if it is revoked by that.
@@ -88,10 +93,17 @@ impl std::fmt::Display for CertificateState {
 }
 
 impl StatusReply {
-    fn new(issuer: &Issuer, serial: SerialNumber, record: Option<&StatusRecord>) -> Self {
+    fn new(
+        issuer: &Issuer,
+        serial: SerialNumber,
+        record: Option<&StatusRecord>,
+        now: UnixTime,
+    ) -> Self {
         let revocation = record.and_then(|record| record.revocation);
         let claim = revocation.map(|revocation| revocation.claim);
         let issued = record.and_then(|record| record.issued);
+        let not_after = record.and_then(StatusRecord::not_after);
+        let until = issuer.keep_expired.answered_until(not_after);
         let text = |time: UnixTime| time.to_string();
         Self {
             issuer: issuer.name.clone(),
@@ -110,7 +122,8 @@ impl StatusReply {
                 .and_then(|record| UnixTime::from_secs(record.recorded_ms / 1_000))
                 .map(text),
             not_before: issued.and_then(|it| it.not_before).map(text),
-            not_after: issued.and_then(|it| it.not_after).map(text),
+            not_after: not_after.map(text),
+            answered_until: until.filter(|until| now > *until).map(text),
             sequence: record.map(|record| record.sequence),
             revoked_with_issuer: revocation.and_then(|it| it.by_issuer),
         }

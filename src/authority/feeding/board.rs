@@ -119,15 +119,7 @@ impl FeedBoard {
             row.fault = None;
         }
         row.evidence = polled.evidence.or(row.evidence);
-        for note in &polled.notes {
-            if !row.notes.contains(note) {
-                tracing::info!(issuer = key.issuer, feed = key.feed, "{note}");
-            }
-        }
-        if !polled.notes.is_empty() {
-            row.notes.clone_from(&polled.notes);
-            row.notes.truncate(NOTES_MAX);
-        }
+        row.note(key, &polled.notes);
         if let Some(left_out) = &polled.left_out {
             row.leave_out(key, left_out);
         }
@@ -178,6 +170,11 @@ impl FeedBoard {
         }
         row.next = next;
         row.failures = row.failures.saturating_add(1);
+        // One part of it failed, and others did not.
+        row.note(key, &error.notes);
+        if let Some(report) = &error.brought {
+            row.take(key, report);
+        }
         // One line for each change, not for each poll.
         if row
             .fault
@@ -304,6 +301,19 @@ impl Row {
 
     fn is_stale(&self, monotonic: Duration) -> bool {
         self.stale_at.is_some_and(|deadline| deadline <= monotonic)
+    }
+
+    /// Tells what is new among these notes, and shows them.
+    fn note(&mut self, key: &FeedKey, notes: &[String]) {
+        for note in notes {
+            if !self.notes.contains(note) {
+                tracing::info!(issuer = key.issuer, feed = key.feed, "{note}");
+            }
+        }
+        if !notes.is_empty() {
+            self.notes = notes.to_vec();
+            self.notes.truncate(NOTES_MAX);
+        }
     }
 
     /// Counts what was imported, and tells what an operator must know of it, once.
@@ -516,6 +526,22 @@ mod tests {
             assert_eq!(world.is_stale(), stale_in_50, "{known:?}");
             assert_eq!(world.board.to_keep()[0].2, known);
         }
+    }
+
+    #[test]
+    fn what_others_brought_counts_though_one_failed() {
+        let world = world(&[feed("a", None)], &new());
+        let report = r#"{"source": "crl", "result": "complete", "lines": 9, "applied": 7, "unchanged": 2,
+            "bad": 0, "refused": 0, "skipped": 0, "errors": []}"#;
+        let error = FeedError {
+            brought: Some(Box::new(serde_json::from_str(report).unwrap())),
+            notes: vec!["readme.txt is no CRL".to_owned()],
+            ..FeedError::new(FeedErrorKind::Unreachable, "gone")
+        };
+        world.board.failed(&key("a"), &error, None);
+        let health = world.board.health().remove(0);
+        assert_eq!((health.state, health.applied), (FeedState::Failing, 7));
+        assert_eq!(health.notes, error.notes);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod agenda;
 mod board;
 mod desk;
+mod hands;
 mod health;
 mod memory;
 mod room;
@@ -17,8 +18,7 @@ mod sources;
 use std::hash::RandomState;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::runtime::{Shared, Waker, wake_pair};
@@ -34,7 +34,6 @@ pub use health::{FeedFault, FeedHealth, FeedState};
 /// The feeds of a running server.
 pub struct Feeding {
     room: Arc<Room>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
     freshness: Waker,
 }
 
@@ -75,6 +74,7 @@ impl Feeding {
             files: Queue::default(),
             remote: Queue::default(),
             jitter: RandomState::new(),
+            threads: Mutex::default(),
             stale: Mutex::default(),
             clock,
         });
@@ -87,10 +87,9 @@ impl Feeding {
                 room.queue(feed).agenda().add(number, now);
             }
         }
-        let mut threads = Vec::new();
         for (is_remote, name, most) in [
-            (false, "feed", FILE_THREADS),
-            (true, "feed-net", REMOTE_THREADS),
+            (false, room::FILES, FILE_THREADS),
+            (true, room::REMOTE, REMOTE_THREADS),
         ] {
             let feeds = room.feeds.iter();
             let feeds = feeds.filter(|feed| feed.settings.kind().is_remote() == is_remote);
@@ -98,22 +97,20 @@ impl Feeding {
                 .filter(|feed| feed.source().is_some())
                 .count()
                 .min(most);
+            let queue = if is_remote { &room.remote } else { &room.files };
+            queue.hands.begin_with(count);
             for _ in 0..count {
-                let room = Arc::clone(&room);
-                threads.push(spawn(name, move || room.work(is_remote))?);
+                let worker = Arc::clone(&room);
+                room.spawn(name, move || worker.work(is_remote))?;
             }
         }
         if !room.feeds.is_empty() {
-            let room = Arc::clone(&room);
-            threads.push(spawn("freshness", move || {
-                room.watch_freshness(&freshness_woken);
-            })?);
+            let watcher = Arc::clone(&room);
+            room.spawn("freshness", move || {
+                watcher.watch_freshness(&freshness_woken);
+            })?;
         }
-        Ok(Self {
-            room,
-            threads: Mutex::new(threads),
-            freshness,
-        })
+        Ok(Self { room, freshness })
     }
 
     /// How the feeds are.
@@ -193,12 +190,7 @@ impl Feeding {
             queue.bell.notify_all();
         }
         self.freshness.notify();
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the feeds had panicked");
-            }
-        }
+        room.join();
         room.keep();
     }
 }
@@ -229,16 +221,6 @@ fn configured(shared: &Shared, folder: &Path) -> Vec<Configured> {
         }
     }
     all
-}
-
-fn spawn(
-    name: &str,
-    work: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, AuthorityError> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .map_err(|source| AuthorityError::Thread { source })
 }
 
 /// A look at a file takes microseconds, and reading one is bounded by the disk.

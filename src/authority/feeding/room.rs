@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::asn1::UnixTime;
@@ -21,6 +22,7 @@ use crate::identity::IssuerId;
 use super::agenda::{Agenda, backoff};
 use super::board::FeedBoard;
 use super::desk::ClerkDesk;
+use super::hands::Hands;
 use super::memory::Memory;
 use super::sources;
 
@@ -36,6 +38,7 @@ pub(super) struct Room {
     pub(super) files: Queue,
     pub(super) remote: Queue,
     pub(super) jitter: RandomState,
+    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
     /// The issuers that are stale, as far as the catalog was told.
     pub(super) stale: Mutex<BTreeSet<IssuerId>>,
 }
@@ -58,6 +61,7 @@ pub(super) struct Configured {
 pub(super) struct Queue {
     pub(super) agenda: Mutex<Agenda>,
     pub(super) bell: Condvar,
+    pub(super) hands: Hands,
 }
 
 impl Queue {
@@ -92,6 +96,7 @@ impl Room {
             let Some(feed) = self.feeds.get(number) else {
                 continue;
             };
+            queue.hands.takes(number, self.clock.monotonic());
             let wait = self.poll(feed);
             let wait = match feed.again.swap(false, Ordering::SeqCst) {
                 // Somebody asked while it was polled.
@@ -101,6 +106,77 @@ impl Room {
             let due = self.clock.monotonic().saturating_add(wait);
             queue.agenda().add(number, due);
             queue.bell.notify_one();
+            if !queue.hands.is_back(number, self.clock.monotonic()) {
+                return;
+            }
+        }
+    }
+
+    /// Gets threads in the place of those that hang in a poll, which no system call can be called out of.
+    fn replace_hung(self: &Arc<Self>, told: &mut BTreeSet<usize>) {
+        let mut hanging = BTreeSet::new();
+        for (queue, is_remote, name) in [(&self.files, false, FILES), (&self.remote, true, REMOTE)]
+        {
+            let (hung, spares) = queue.hands.spares_for(self.clock.monotonic());
+            for _ in 0..spares {
+                let room = Arc::clone(self);
+                if let Err(error) = self.spawn(name, move || room.work(is_remote)) {
+                    queue.hands.lacks_one();
+                    tracing::error!(%error, "no thread can be had in the place of one that hangs");
+                }
+            }
+            hanging.extend(hung);
+        }
+        for number in hanging.difference(told) {
+            let Some(Configured { key, .. }) = self.feeds.get(*number) else {
+                continue;
+            };
+            tracing::warn!(
+                issuer = key.issuer,
+                feed = key.feed,
+                "a look at the source does not come back, as on a network file system whose server is gone; \
+                 the other feeds go on without it"
+            );
+        }
+        *told = hanging;
+    }
+
+    /// Starts a thread that is waited for at the end.
+    pub(super) fn spawn(
+        &self,
+        name: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<(), AuthorityError> {
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        let thread = thread
+            .spawn(work)
+            .map_err(|source| AuthorityError::Thread { source })?;
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+        Ok(())
+    }
+
+    /// Waits for all threads, and not for ever: one that hangs in a system call ends with the process.
+    pub(super) fn join(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waited = Duration::ZERO;
+        while !threads.is_empty() {
+            for thread in threads.extract_if(.., |thread| thread.is_finished()) {
+                if thread.join().is_err() {
+                    tracing::error!("a thread of the feeds had panicked");
+                }
+            }
+            if waited >= END_WAIT {
+                let left = threads.len();
+                tracing::warn!(
+                    left,
+                    "looks at feeds do not come back: they are not waited for"
+                );
+                return;
+            }
+            std::thread::park_timeout(END_LOOK);
+            waited = waited.saturating_add(END_LOOK);
         }
     }
 
@@ -179,8 +255,9 @@ impl Room {
     }
 
     /// Marks issuers stale and fresh again, until it is time to stop.
-    pub(super) fn watch_freshness(&self, woken: &Wake) {
+    pub(super) fn watch_freshness(self: &Arc<Self>, woken: &Wake) {
         let mut kept = self.clock.monotonic();
+        let mut hanging = BTreeSet::new();
         while !self.stopping() {
             if let Err(error) = self.tell_freshness() {
                 tracing::error!(%error, "the catalog could not be told which issuers are stale");
@@ -189,6 +266,7 @@ impl Room {
             if now.saturating_sub(kept) >= KEEP_EVERY {
                 kept = now;
                 self.keep();
+                self.replace_hung(&mut hanging);
             }
             let wait = self.board.until_next_stale().unwrap_or(LONGEST_WAIT);
             woken.wait(wait.min(KEEP_EVERY).max(Duration::from_millis(1)));
@@ -273,6 +351,12 @@ impl LiveSource for Nothing {
     }
 }
 
+/// What the threads are called.
+pub(super) const FILES: &str = "feed";
+pub(super) const REMOTE: &str = "feed-net";
+/// How long the end waits for polls, which look at `stop` now and then, and how often it looks.
+const END_WAIT: Duration = Duration::from_secs(30);
+const END_LOOK: Duration = Duration::from_millis(5);
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 /// Nobody waits longer without a look around.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

@@ -249,23 +249,16 @@ impl LiveSource for CrlUrlSource {
             self.remember(desk)?;
         }
         let next = self.next(now);
-        if let Some(error) = self.failure(now) {
-            return Err(FeedError {
-                retry_after: Some(next),
-                ..error
-            });
-        }
-        if let Some(error) = self.ended(now) {
-            return Err(FeedError {
-                retry_after: Some(next),
-                ..error
-            });
-        }
         let first = reports.pop_front();
-        let mut polled = match first {
-            None => Polled::unchanged(),
-            Some(first) => Polled::imported(reports.into_iter().fold(first, both)),
-        };
+        let brought = first.map(|first| reports.into_iter().fold(first, both));
+        if let Some(error) = self.failure(now).or_else(|| self.ended(now)) {
+            return Err(FeedError {
+                retry_after: Some(next),
+                brought: brought.map(Box::new),
+                ..error
+            });
+        }
+        let mut polled = brought.map_or_else(Polled::unchanged, Polled::imported);
         polled.next = Some(next);
         let evidence = self.crls.iter().filter(|crl| !crl.is_delta);
         let evidence = evidence.filter_map(|crl| {

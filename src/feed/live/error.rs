@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::feed::ImportReport;
+
 /// Why a poll failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{message}")]
@@ -14,6 +16,10 @@ pub struct FeedError {
     pub message: String,
     /// When the other side said to come again.
     pub retry_after: Option<Duration>,
+    /// What other parts of the source brought in meanwhile.
+    pub brought: Option<Box<ImportReport>>,
+    /// What the operator should know besides, once.
+    pub notes: Vec<String>,
 }
 
 /// Sorts of failures.
@@ -70,6 +76,8 @@ impl FeedError {
             kind,
             message: message.into(),
             retry_after: None,
+            brought: None,
+            notes: Vec::new(),
         }
     }
 

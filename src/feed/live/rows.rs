@@ -61,11 +61,13 @@ impl Rows {
     /// Adds what the row with this number says, and when it was changed, in milliseconds since 1970: a
     /// row that says good ends a hold that this feed brought in before that.
     pub fn push_changed(&mut self, row: u64, change: Change, changed_ms: u64) {
-        self.changed_ms.insert(change.serial, changed_ms);
+        // Of several rows that stay, all say the same: whoever said so last has said so then.
+        let latest = self.changed_ms.entry(change.serial).or_default();
+        *latest = changed_ms.max(*latest);
         self.push(row, change);
     }
 
-    /// When the row of this certificate was changed, if it says; of several the last one.
+    /// When the row of this certificate was changed, if it says; of several the latest.
     pub(crate) fn changed_ms(&self, serial: &SerialNumber) -> Option<u64> {
         self.changed_ms.get(serial).copied()
     }
@@ -195,6 +197,19 @@ mod tests {
             issuer: IssuerId::from_bytes([7; 32]),
             serial: SerialNumber::from_hex(serial).unwrap(),
             action,
+        }
+    }
+
+    #[test]
+    fn of_several_rows_the_latest_says_when() {
+        let issued = change("01", Action::Issue(Inventory::default()));
+        for times in [[5, 7, 6], [7, 6, 5], [5, 6, 7]] {
+            let mut rows = Rows::new();
+            for (row, changed_ms) in (1..).zip(times) {
+                rows.push_changed(row, issued, changed_ms);
+            }
+            rows.settle();
+            assert_eq!(rows.changed_ms(&issued.serial), Some(7), "{times:?}");
         }
     }
 

@@ -1,5 +1,11 @@
 //! Pushes: each is answered once and for all, in the batch that records it.
 
+use std::ops::ControlFlow;
+
+use rocksdb::{DB, IteratorMode};
+
+use crate::ledger::tests::log::raw;
+
 use super::*;
 
 fn push(key: &str, body: u8, all_or_nothing: bool, entries: usize) -> PushRequest {
@@ -203,4 +209,101 @@ fn two_that_come_at_once_under_one_key_are_one() {
     assert_eq!(results(first), ["1 from 3"]);
     assert_eq!(results(record(&whole.wait().unwrap().push).0), ["1 from 4"]);
     assert_eq!(ledger.last_sequence().unwrap(), 4);
+}
+
+/// What an edit of the rows of pushes comes to.
+#[test]
+fn verification_names_what_was_done_to_answers() {
+    type Tamper = fn(&DB);
+    fn rows(db: &DB) -> impl Iterator<Item = (Box<[u8]>, Box<[u8]>)> {
+        let family = db.cf_handle("pushes").unwrap();
+        db.iterator_cf(family, IteratorMode::Start)
+            .map(Result::unwrap)
+    }
+    fn change(db: &DB, edit: impl Fn(&mut Vec<u8>)) {
+        let (key, value) = rows(db).find(|(key, _)| key[0] == b'k').unwrap();
+        let mut value = value.to_vec();
+        edit(&mut value);
+        db.put_cf(db.cf_handle("pushes").unwrap(), key, value)
+            .unwrap();
+    }
+    fn delete(db: &DB, first: u8) {
+        let (key, _) = rows(db).find(|(key, _)| key[0] == first).unwrap();
+        db.delete_cf(db.cf_handle("pushes").unwrap(), key).unwrap();
+    }
+    let table: [(&str, Tamper, &str); 11] = [
+        (
+            "its bare form",
+            |db| change(db, |row| row.truncate(40)),
+            "was answered to a push was altered",
+        ),
+        ("the body's digest", |db| change(db, |row| row[2] ^= 1), ""),
+        ("when", |db| change(db, |row| row[41] ^= 1), "the age of"),
+        (
+            "the last entry",
+            |db| change(db, |row| row[49] ^= 64),
+            "was altered",
+        ),
+        (
+            "the head's size",
+            |db| change(db, |row| row[57] ^= 1),
+            "was altered",
+        ),
+        (
+            "the head's root",
+            |db| change(db, |row| row[58] ^= 1),
+            "was altered",
+        ),
+        (
+            "the client",
+            |db| change(db, |row| row[91] ^= 1),
+            "was altered",
+        ),
+        (
+            "the first entry of a run",
+            |db| change(db, |row| *row.last_mut().unwrap() ^= 1),
+            "was altered",
+        ),
+        ("the answer is gone", |db| delete(db, b'k'), "is missing"),
+        ("its age is gone", |db| delete(db, b't'), "the age of"),
+        (
+            "something else is there",
+            |db| {
+                db.put_cf(db.cf_handle("pushes").unwrap(), b"x", [])
+                    .unwrap()
+            },
+            "a row of the column family pushes was added",
+        ),
+    ];
+    for (what, tamper, expected) in table {
+        let dir = tempfile::tempdir().unwrap();
+        {
+            let ledger = Ledger::open(dir.path()).unwrap();
+            let issuer = define(&ledger, "ca");
+            // Over more than a tile, and once with nothing applied.
+            for number in 0..3_u32 {
+                let changes: Vec<_> = (0..200).map(|n| issue(issuer, number * 200 + n)).collect();
+                let key = format!("k{number}");
+                let now_ms = NOW_MS + u64::from(number);
+                take(&ledger, now_ms, &[(&push(&key, 1, false, 200), &changes)]);
+                commit(&ledger, &[revoke(issuer, number, None)]);
+            }
+            take(&ledger, NOW_MS + 9, &[(&push("none", 1, true, 0), &[])]);
+        }
+        let verify = || {
+            let snapshot = LedgerSnapshot::inspect_owned(dir.path()).unwrap();
+            let options = VerifyOptions::default();
+            let verified = snapshot.verify(&options, &mut |_| ControlFlow::Continue(()));
+            verified.unwrap().unwrap().findings
+        };
+        assert_eq!(verify(), []);
+        tamper(&raw(dir.path()));
+        let found: Vec<_> = verify().iter().map(ToString::to_string).collect();
+        let is_named = match expected {
+            // What the client had sent, no entry says.
+            "" => found.is_empty(),
+            expected => found.iter().any(|found| found.contains(expected)),
+        };
+        assert!(is_named, "{what}: {found:?}");
+    }
 }

@@ -449,6 +449,17 @@ fn rows_that_do_not_follow_from_the_entries_are_named() {
             vec![row("the row of the revoked issuer 2", RowFault::Missing)],
         ),
         (
+            // Answers could be dated before others that were given.
+            |db| {
+                let meta = db.cf_handle("meta").unwrap();
+                db.put_cf(meta, keys::SIGNING_HIGH_WATER, [0; 8]).unwrap();
+            },
+            vec![row(
+                "the newest time that was signed with",
+                RowFault::Differs,
+            )],
+        ),
+        (
             |db| {
                 let family = db.cf_handle("status").unwrap();
                 let value = db.get_cf(family, status_key("ca", 5, 1)).unwrap().unwrap();

@@ -3,8 +3,10 @@
 //!
 //! The log is read once, in order. What is known of certificates is then derived anew from their
 //! entries and compared with `status`, `revoked` and the counts, a part of the certificates at a time:
-//! memory stays bounded ([`rows`]), and the entries are read once more for each part.
+//! memory stays bounded ([`rows`]), and the entries are read once more for each part. Last comes what is
+//! kept beside the log, as far as the entries bound it ([`beside`]).
 
+mod beside;
 mod finding;
 mod log;
 mod rows;
@@ -98,6 +100,9 @@ impl LedgerSnapshot {
             true => 0,
             false => rows::check(self, from, &mut findings, progress)?,
         };
+        if !options.log_only {
+            beside::check(self, &mut findings, progress)?;
+        }
         Ok(Verified {
             findings: findings.told,
             more_findings: findings.more,

@@ -3,7 +3,7 @@
 //! A certificate's status follows from all of its entries, which lie anywhere in the log. The
 //! certificates are taken in parts, by the hash that `status` is ordered by; for each part the entries
 //! are read in order, and the statuses of its certificates kept in memory, in the form that `status`
-//! has: about 55 MB for [`CERTIFICATES_AT_ONCE`].
+//! has: about 200 MB for [`CERTIFICATES_AT_ONCE`].
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,10 +12,11 @@ use super::{
     finding::{Finding, Findings, RowFault},
 };
 use crate::{
+    asn1::UnixTime,
     change::Action,
     identity::{SerialHash, SerialNumber},
     ledger::{
-        engine::Count,
+        engine::{Count, be_u64},
         entry::{CertificateEntry, Entry, EntryKind, Statement, certificate_named},
         error::LedgerError,
         issuer_wide::IssuerWide,
@@ -28,9 +29,9 @@ use crate::{
 };
 
 /// How many certificates one part is meant to have.
-const CERTIFICATES_AT_ONCE: u64 = if cfg!(test) { 200 } else { 400_000 };
+const CERTIFICATES_AT_ONCE: u64 = if cfg!(test) { 200 } else { 1_500_000 };
 /// More than this in one part, and all is begun again with more parts: the counts lied.
-const CERTIFICATES_AT_ONCE_MAX: usize = if cfg!(test) { 300 } else { 1_000_000 };
+const CERTIFICATES_AT_ONCE_MAX: usize = if cfg!(test) { 300 } else { 2_000_000 };
 /// The most parts: 2^16 of them hold any ledger.
 const DEPTH_MAX: u8 = 16;
 
@@ -80,6 +81,8 @@ struct Derived<'a> {
     /// The canonical entries of the newest evidence.
     evidence: BTreeMap<Vec<u8>, Vec<u8>>,
     counts: BTreeMap<u32, Count>,
+    /// What the clock was accepted at last: nothing was signed before that time since.
+    clock_accepted: UnixTime,
     /// Of the certificates of this part: the value that `status` should have.
     part: HashMap<(u32, SerialNumber), Box<[u8]>>,
     certificates: u64,
@@ -95,6 +98,7 @@ impl<'a> Derived<'a> {
             whole: BTreeMap::new(),
             evidence: BTreeMap::new(),
             counts: BTreeMap::new(),
+            clock_accepted: UnixTime::EPOCH,
             part: HashMap::new(),
             certificates: 0,
         };
@@ -213,7 +217,8 @@ impl<'a> Derived<'a> {
                     self.findings.add(Finding::NotAllowed { sequence });
                 }
             }
-            // Nothing but the entry itself, or a number that later ones may change.
+            EntryKind::ClockAccepted { time } => self.clock_accepted = *time,
+            // Nothing but the entry itself.
             _ => {}
         }
         Ok(())
@@ -496,10 +501,29 @@ impl<'a> Derived<'a> {
         for (what, _) in derived.into_values() {
             self.row(what, RowFault::Missing);
         }
+        self.compare_high_water()?;
         self.compare_issuers()?;
         if self.begin == 0 {
             self.strangers(keys::STATUS)?;
             self.strangers(keys::REVOKED)?;
+        }
+        Ok(())
+    }
+
+    /// The newest time that was signed with: `clock accept` sets it, and from then on it only rises. How
+    /// far, no entry says.
+    fn compare_high_water(&mut self) -> Result<(), LedgerError> {
+        let value = self.snapshot.get(keys::META, keys::SIGNING_HIGH_WATER)?;
+        let time = match value.as_deref() {
+            None => Some(UnixTime::EPOCH),
+            Some(octets) => be_u64(octets).and_then(UnixTime::from_secs),
+        };
+        if time.is_none_or(|time| time < self.clock_accepted) {
+            let fault = match value {
+                None => RowFault::Missing,
+                Some(_) => RowFault::Differs,
+            };
+            self.row("the newest time that was signed with".to_owned(), fault);
         }
         Ok(())
     }

@@ -218,8 +218,13 @@ impl Errand<'_> {
                 Some(first) => FeedError::new(
                     FeedErrorKind::Refused,
                     format!(
-                        "{host} is {first}, which is no public address: it is asked only with \
-                         allow_private = true in this feed's table"
+                        "{first} is no public address{}: it is asked only with allow_private = true in \
+                         this feed's table",
+                        if first == host {
+                            String::new()
+                        } else {
+                            format!(", and that of {host}")
+                        }
                     ),
                 ),
             });
@@ -449,9 +454,8 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> FeedError {
         _ => FeedErrorKind::Unreachable,
     };
     FeedError {
-        kind,
-        message: format!("HTTP {}: {words}", status.as_u16()),
         retry_after: retry_after(headers),
+        ..FeedError::new(kind, format!("HTTP {}: {words}", status.as_u16()))
     }
 }
 
