@@ -360,6 +360,9 @@ impl Publisher {
             url: "http://crl.example/ca.crl".to_owned(),
             number: 1,
             base: None,
+            base_as_of: None,
+            scheduled: true,
+            max_age: 60,
             this_update: at(NOW),
             next_update: at(NOW + DAY),
             next_due: at(NOW + DAY),
@@ -368,7 +371,9 @@ impl Publisher {
             sha256: crate::segment::names::hexadecimal(&sha256),
             as_of,
         };
-        shelf.place(vec![(file, edition)], |_| Vec::new()).unwrap();
+        shelf
+            .place(vec![(Some(file), edition)], |_| true, |_| Vec::new())
+            .unwrap();
     }
 
     fn restore(&self) -> RestoreReport {
