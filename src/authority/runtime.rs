@@ -15,7 +15,9 @@ use super::feeding::Feeding;
 use super::issuer::{Issuer, Issuers};
 use super::lineage::Lineage;
 use super::signing::SigningClock;
-use super::{AuthorityStats, Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
+use super::{
+    AuthorityStats, Clerk, ErrorClass, OperationError, crl_files, keeper, live, renewal, scrub,
+};
 use crate::asn1::UnixTime;
 use crate::catalog::shown::{Shown, ShownJournal};
 use crate::catalog::{Catalog, CatalogError, IssuerTableError, MaskEntry, Publication};
@@ -61,6 +63,7 @@ impl Authority {
         let (keeper_wake, keeper_woken) = wake_pair();
         let (renewal_wake, renewal_woken) = wake_pair();
         let (scrub_wake, scrub_woken) = wake_pair();
+        let (crl_files_wake, crl_files_woken) = wake_pair();
         let shared = Arc::new(Shared {
             issuers,
             ledger,
@@ -74,6 +77,7 @@ impl Authority {
             keeper_wake,
             renewal_wake,
             scrub_wake,
+            crl_files_wake,
             counters: Counters::default(),
             masked_up_to: AtomicU64::new(0),
             renewing: Mutex::default(),
@@ -116,6 +120,10 @@ impl Authority {
             spawn(
                 "scrub",
                 Box::new(move |shared| scrub::run(shared, &scrub_woken)),
+            )?,
+            spawn(
+                "crl-files",
+                Box::new(move |shared| crl_files::run(shared, &crl_files_woken)),
             )?,
         ];
         Ok(Self {
@@ -187,6 +195,7 @@ impl Authority {
         self.shared.keeper_wake.notify();
         self.shared.renewal_wake.notify();
         self.shared.scrub_wake.notify();
+        self.shared.crl_files_wake.notify();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
@@ -235,6 +244,7 @@ pub(super) struct Shared {
     pub(super) keeper_wake: Waker,
     pub(super) renewal_wake: Waker,
     pub(super) scrub_wake: Waker,
+    pub(super) crl_files_wake: Waker,
     pub(super) counters: Counters,
     /// The last change that [`Shared::mask`] made visible, with all before it since the start.
     masked_up_to: AtomicU64,
@@ -310,6 +320,10 @@ impl Shared {
     pub(super) fn publish(&self, publications: &[Publication]) -> Result<(), AuthorityError> {
         if !publications.is_empty() {
             self.catalog.publish(publications)?;
+            let is_crls = |publication: &Publication| matches!(publication, Publication::Crls(_));
+            if publications.iter().any(is_crls) {
+                self.crl_files_wake.notify();
+            }
         }
         Ok(())
     }

@@ -256,6 +256,26 @@ pub enum Problem {
         /// The path.
         path: String,
     },
+    /// A URL that names what is served here.
+    #[error("nothing can be served at {url:?}: {why}")]
+    ServedUrl {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// One path for two things.
+    #[error(
+        "{path:?} is where {other} is served already (line {other_line}): each needs a path of its own"
+    )]
+    PathTaken {
+        /// The path.
+        path: String,
+        /// What has it already.
+        other: String,
+        /// Its line.
+        other_line: usize,
+    },
     /// The kernel takes no longer name for a Unix socket.
     #[error(
         "{} has {octets} octets, and a Unix socket's path has at most {max}: set a shorter one",
