@@ -21,6 +21,7 @@ pub(super) fn run(shared: &Shared, wake: &Wake) {
     // What is not worth it, or failed: not tried again while the CRL is in service.
     let mut done = BTreeSet::new();
     while !shared.stopping() {
+        look_again(shared);
         match next(shared, &mut done) {
             Some((crl, coding)) => {
                 done.insert((*crl.sha256(), coding.name()));
@@ -53,6 +54,22 @@ fn publish_listed(shared: &Shared) {
             tracing::info!(served, left_out, "CRLs are served");
         }
         Err(error) => tracing::error!(%error, "the CRLs of the last run cannot be served"),
+    }
+}
+
+/// Publishes the listing once more where a file was found damaged while it was read. It is read whole
+/// again: left out, and told in the statistics, unless the disk has come to its senses.
+fn look_again(shared: &Shared) {
+    let listing = {
+        let snapshot = shared.catalog.snapshot();
+        let files = snapshot.files();
+        if files.crls().all(|(_, file, _)| file.is_fit()) {
+            return;
+        }
+        Arc::clone(files.listing())
+    };
+    if let Err(error) = shared.catalog.publish(&[Publication::Crls(listing)]) {
+        tracing::error!(%error, "a damaged CRL could not be looked at again");
     }
 }
 
@@ -121,7 +138,13 @@ fn publish_compressed(shared: &Shared, crl: &MappedFile, coding: Coding) {
         }
         Err(error) => error.to_string(),
     };
-    if in_service() {
+    if !crl.is_fit() {
+        tracing::error!(
+            file = %crl.path().display(),
+            "a CRL's octets changed on the disk: it is not served any more. Check the disk, and publish \
+             it again (`estelam crl publish`)"
+        );
+    } else if in_service() {
         tracing::warn!(
             file = %path.display(), error = failed,
             "a CRL could not be compressed; it is served as it is"
@@ -132,5 +155,5 @@ fn publish_compressed(shared: &Shared, crl: &MappedFile, coding: Coding) {
 
 /// What fits a packet or two is not worth another form.
 const COMPRESSED_FROM: usize = 2_048;
-/// A new CRL wakes this thread; this is for one that was missed.
-const LOOK: Duration = Duration::from_secs(600);
+/// A new CRL wakes this thread; this is for one that was found damaged while it was served.
+const LOOK: Duration = Duration::from_secs(60);

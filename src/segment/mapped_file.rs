@@ -88,7 +88,7 @@ impl MappedFile {
                 path: path.to_owned(),
             });
         }
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let map = Watched::new(folder, sha256).and_then(|watched| Mapping::new(&file, watched));
         let map = map.map_err(|source| DiskError {
             action: "map",
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn any_piece_can_be_read() {
-        let octets: Vec<u8> = (0..2 * BLOCK + 100).map(|at| (at % 251) as u8).collect();
+        let octets: Vec<u8> = (0..=250).cycle().take(2 * BLOCK + 100).collect();
         let (_folder, path) = written(&octets);
         let file = MappedFile::open(&path, long(octets.len()), sha256(&octets)).unwrap();
         assert_eq!(file.octets(), octets.len());

@@ -142,9 +142,14 @@ fn decide<'file>(
     if fit.is_empty() || !file.validity.holds(now) {
         return Decision::Unavailable;
     }
+    let is_damaged = fit.len() < file.forms.len();
     let forms = negotiation::acceptable(request, fit);
     let Some(best) = forms.first().copied() else {
-        return Decision::NotAcceptable;
+        // The plain form may be what is damaged.
+        return match is_damaged {
+            true => Decision::Unavailable,
+            false => Decision::NotAcceptable,
+        };
     };
     let modified = file.validity.from;
     let Ok(expected) = conditional::expected(request, &forms, modified) else {

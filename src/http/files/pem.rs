@@ -70,12 +70,12 @@ mod tests {
     fn every_piece_is_of_the_pem_that_another_encoder_writes() {
         let folder = tempfile::tempdir().unwrap();
         for len in [1, 2, 3, 47, 48, 49, 96, 1_000, LINES * LINE_DER, 60_001] {
-            let der: Vec<u8> = (0..len).map(|at| (at * 7 % 253) as u8).collect();
+            let der: Vec<u8> = (0..=252).cycle().take(len).collect();
             let path = folder.path().join(len.to_string());
             fs::write(&path, &der).unwrap();
             let digest = digest::digest(&digest::SHA256, &der);
             let sha256 = digest.as_ref().try_into().unwrap();
-            let file = MappedFile::open(&path, len as u64, sha256).unwrap();
+            let file = MappedFile::open(&path, u64::try_from(len).unwrap(), sha256).unwrap();
             let expected = der::pem::encode_string("X509 CRL", LineEnding::LF, &der).unwrap();
             let expected = expected.as_bytes();
             assert_eq!(octets(len), expected.len(), "{len}");

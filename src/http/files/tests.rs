@@ -188,6 +188,22 @@ fn a_crl_is_served_in_its_time_only() {
     ] {
         assert_eq!(words(&crl(), Method::Get, &request, now), expected);
     }
+    let unfit = {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "octets").unwrap();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"octets");
+        let sha256 = digest.as_ref().try_into().unwrap();
+        let file = crate::segment::MappedFile::open(&path, 6, sha256).unwrap();
+        file.withdraw();
+        Content::Mapped(file)
+    };
+    let mut half = crl();
+    half.forms[0].content = unfit;
+    for (accepted, expected) in [("", "503"), ("gzip", "200 gz 0..500")] {
+        let request = fields(&[("accept-encoding", accepted)]);
+        assert_eq!(words(&half, Method::Get, &request, THIS_UPDATE), expected);
+    }
     let damaged = ServedFile {
         forms: Vec::new(),
         ..crl()
@@ -224,5 +240,28 @@ fn the_dates_and_ages_in_an_answer_agree() {
         assert_eq!(headers[ETAG], "\"plain\"");
         assert_eq!(headers[VARY], "Accept-Encoding");
         assert_eq!(headers.len(), 5);
+    }
+}
+
+proptest::proptest! {
+    /// Whatever the fields hold, the answer is one of the file's forms, and the part lies within it.
+    #[test]
+    fn any_fields_are_answered(
+        accept in "[ a-z*;=,q0-9.]{0,40}",
+        range in "(bytes=)?[0-9,-]{0,24}",
+        tag in "(W/)?\"?[a-z*,\" ]{0,12}\"?",
+        place in 0_usize..4,
+        head: bool,
+    ) {
+        let condition = ["if-match", "if-none-match", "if-range", "if-modified-since"][place];
+        let request = fields(&[("accept-encoding", &accept), ("range", &range), (condition, &tag)]);
+        let method = if head { Method::Head } else { Method::Get };
+        let file = crl();
+        if let Decision::Send { form, part, whole } = decide(&file, method, &request, at(THIS_UPDATE)) {
+            let octets = octets(&form.content);
+            proptest::prop_assert!(part.start < part.end && part.end <= octets);
+            proptest::prop_assert!(!whole || part == (0..octets));
+            proptest::prop_assert!(whole || method == Method::Get);
+        }
     }
 }
