@@ -87,8 +87,11 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 const STEP: usize = 1 << 18;
 
 /// Compresses a CRL into its place. False where that is not worth it, or `keep_going` said no; then there
-/// is no file.
-pub(crate) fn compress(
+/// is no file. Looks whether to go on at every quarter of a megabyte.
+///
+/// # Errors
+/// [`CodingError`]: the disk refuses, or the CRL is damaged.
+pub fn compress(
     folder: &Path,
     crl: &MappedFile,
     coding: Coding,

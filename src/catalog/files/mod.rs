@@ -9,8 +9,7 @@ mod load;
 mod table;
 
 pub use crate::observe::FileKind;
-pub(crate) use coding::compress;
-pub use coding::{Coding, CodingError, compressed_path};
+pub use coding::{Coding, CodingError, compress, compressed_path};
 pub use load::LeftOut;
 pub(super) use load::{CrlFiles, Opened};
 pub use table::{Content, FileTable, Form, ServedFile, Validity};

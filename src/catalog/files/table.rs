@@ -19,7 +19,7 @@ const DOCUMENT_MAX_AGE: Duration = Duration::from_secs(60);
 /// The same for CA certificates, which do not change.
 const CERTIFICATE_MAX_AGE: Duration = Duration::from_secs(86_400);
 
-/// RFC 2585 §4.
+/// RFC 2585 §4: one DER object under one URL (H-017).
 const CRL_TYPE: &str = "application/pkix-crl";
 const CERTIFICATE_TYPE: &str = "application/pkix-cert";
 /// What web servers call PEM; RFC 7468 registers nothing for a CRL.
