@@ -23,6 +23,9 @@ pub(super) fn announce(shared: &Shared) -> Result<(), AuthorityError> {
     let mut announced = vec![Publication::IssuerTable(Arc::new(IssuerTable::new(
         entries,
     )?))];
+    let certificates = shared.issuers.iter();
+    let certificates = certificates.filter_map(|issuer| issuer.served_certificate());
+    announced.push(Publication::Certificates(certificates.collect()));
     // With them, so that no answer is ever served that an issuer's revocation as a whole has overtaken.
     let ledger = shared.ledger.snapshot()?;
     announced.extend(

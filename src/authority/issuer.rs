@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwapOption;
 
 use crate::asn1::{Certificate, UnixTime};
+use crate::catalog::crls::url_path;
+use crate::catalog::files::CaCertificate;
 use crate::catalog::{IssuerEntry, IssuerPolicy, NotIssued};
 use crate::change::ExpectedScope;
 use crate::config::{self, Config};
@@ -49,6 +51,8 @@ pub struct Issuer {
     pub feeds: Vec<config::Feed>,
     /// What is answered while one of them is silent for too long.
     pub when_stale: config::WhenStale,
+    /// Where its certificate is served.
+    certificate_url: Option<String>,
     signer_config: Option<config::Signer>,
     signer: ArcSwapOption<LoadedSigner>,
     /// See [`Issuer::is_left_to_renewal`].
@@ -100,6 +104,7 @@ impl Issuer {
             },
             keep_expired: config.keep_expired,
             crl: config.crl.clone(),
+            certificate_url: config.certificate_url.clone(),
             signer_config: config.signers.first().cloned(),
             signer: ArcSwapOption::empty(),
             left_to_renewal: AtomicBool::new(false),
@@ -112,6 +117,15 @@ impl Issuer {
             crl_scopes: config.crl_scopes(),
             responder_id: config.responder_id,
             certificate: Arc::new(certificate),
+        })
+    }
+
+    /// Its certificate, if it is served.
+    pub(super) fn served_certificate(&self) -> Option<CaCertificate> {
+        let url = self.certificate_url.as_deref()?;
+        Some(CaCertificate {
+            path: url_path(url).to_owned(),
+            der: self.certificate.der().to_vec(),
         })
     }
 

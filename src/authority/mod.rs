@@ -2,7 +2,8 @@
 //!
 //! A change reaches clients in this order: it is judged and synced ([`crate::ledger`]), masked in the
 //! catalog so that no older answer is served, acknowledged, and then signed: at once into the overlay
-//! by the *keeper*, later into its shard by the *renewal*. Questions that no presigned answer fits come
+//! by the *keeper*, later into its shard by the *renewal*. CRLs are published and compressed by a thread
+//! that nobody waits for. Questions that no presigned answer fits come
 //! through one bounded queue to the *live* signer. Each of the three is a thread of its own, so that
 //! none waits for another; all stop when [`Authority::stop`] says so.
 //!
@@ -14,6 +15,7 @@ mod auditor;
 mod bustle;
 mod catch_up;
 mod clerk;
+mod crl_files;
 mod dating;
 mod error;
 #[cfg(test)]

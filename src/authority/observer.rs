@@ -10,6 +10,7 @@ use super::runtime::Shared;
 use super::{AuthorityError, PublishedCrlStats, WholeRevocation};
 use crate::asn1::UnixTime;
 use crate::catalog::OverlayTruth;
+use crate::catalog::files::LeftOut;
 use crate::change::{Evidence, ExpectedScope};
 use crate::config;
 use crate::ledger::EvidenceEntry;
@@ -164,6 +165,9 @@ pub struct AuthorityStats {
     pub overlays_sealed: u64,
     /// Damaged segments taken out since the start.
     pub quarantined: u64,
+    /// CRLs that are listed and not served, since they are not what the listing says.
+    #[serde(default)]
+    pub crls_left_out: Vec<LeftOut>,
     /// Times that a thread panicked and was set going again.
     #[serde(default)]
     pub panics: u64,
@@ -244,6 +248,7 @@ pub(super) fn observe(
         shards_signed: counters.shards_signed.load(Relaxed),
         overlays_sealed: counters.sealed.load(Relaxed),
         quarantined: counters.quarantined.load(Relaxed),
+        crls_left_out: snapshot.files().left_out().to_vec(),
         panics: counters.panics.load(Relaxed),
         issuers,
     })

@@ -16,7 +16,9 @@ use super::issuer::{Issuer, Issuers};
 use super::lineage::Lineage;
 use super::publishing::{self, Publishing};
 use super::signing::SigningClock;
-use super::{AuthorityStats, Clerk, ErrorClass, OperationError, keeper, live, renewal, scrub};
+use super::{
+    AuthorityStats, Clerk, ErrorClass, OperationError, crl_files, keeper, live, renewal, scrub,
+};
 use crate::asn1::UnixTime;
 use crate::catalog::shown::{Shown, ShownJournal};
 use crate::catalog::{Catalog, CatalogError, IssuerTableError, MaskEntry, Publication};
@@ -63,6 +65,7 @@ impl Authority {
         let (keeper_wake, keeper_woken) = wake_pair();
         let (renewal_wake, renewal_woken) = wake_pair();
         let (scrub_wake, scrub_woken) = wake_pair();
+        let (crl_files_wake, crl_files_woken) = wake_pair();
         let shared = Arc::new(Shared {
             issuers,
             ledger,
@@ -77,6 +80,7 @@ impl Authority {
             renewal_wake,
             scrub_wake,
             publishing: OnceLock::new(),
+            crl_files_wake,
             counters: Counters::default(),
             masked_up_to: AtomicU64::new(0),
             renewing: Mutex::default(),
@@ -120,6 +124,10 @@ impl Authority {
                 "scrub",
                 Box::new(move |shared| scrub::run(shared, &scrub_woken)),
             )?,
+            spawn(
+                "crl-files",
+                Box::new(move |shared| crl_files::run(shared, &crl_files_woken)),
+            )?,
         ];
         Ok(Self {
             shared,
@@ -160,7 +168,14 @@ impl Authority {
             Box::new(GuardedTime(Arc::clone(shared))),
             state_dir,
         )?;
-        let publishing = Arc::new(with(publishing));
+        let placed = Arc::clone(shared);
+        let publishing = with(publishing.telling(move |listing| {
+            let publication = Publication::Crls(Arc::clone(listing));
+            let published = placed.publish(&[publication]);
+            placed.crl_files_wake.notify();
+            published.map_err(|error| with_causes(&error))
+        }));
+        let publishing = Arc::new(publishing);
         let (waker, wake) = wake_pair();
         publishing.woken_by(waker);
         if shared.publishing.set(publishing).is_err() {
@@ -234,6 +249,7 @@ impl Authority {
         if let Some(publishing) = self.shared.publishing.get() {
             publishing.wake();
         }
+        self.shared.crl_files_wake.notify();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
@@ -297,6 +313,7 @@ pub(super) struct Shared {
     pub(super) scrub_wake: Waker,
     /// Who makes CRLs, once started.
     pub(super) publishing: OnceLock<Arc<Publishing>>,
+    pub(super) crl_files_wake: Waker,
     pub(super) counters: Counters,
     /// The last change that [`Shared::mask`] made visible, with all before it since the start.
     masked_up_to: AtomicU64,
@@ -372,6 +389,10 @@ impl Shared {
     pub(super) fn publish(&self, publications: &[Publication]) -> Result<(), AuthorityError> {
         if !publications.is_empty() {
             self.catalog.publish(publications)?;
+            let is_crls = |publication: &Publication| matches!(publication, Publication::Crls(_));
+            if publications.iter().any(is_crls) {
+                self.crl_files_wake.notify();
+            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::files::CodingError;
 use crate::identity::IssuerId;
 use crate::segment::{DiskError, SegmentError};
 
@@ -32,6 +33,9 @@ pub enum CatalogError {
     /// A segment does not open.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// A compressed form of a CRL is none.
+    #[error(transparent)]
+    Coding(#[from] CodingError),
     /// A segment is of another issuer than it was published for.
     #[error("{} belongs to issuer {actual}, not {expected}", path.display())]
     OtherIssuer {

@@ -1,7 +1,8 @@
 //! The catalog: the immutable snapshot that may be served now.
 //!
 //! Holds for each issuer its mapped segments, the overlay of what changed since they were signed, and
-//! its place in the table of issuers; keeps the list of segments on disk (the manifest). Promises that
+//! its place in the table of issuers; the CRLs and other files that are served by name; keeps the list of
+//! segments on disk (the manifest). Promises that
 //! readers never wait ([`Catalog::snapshot`] is one atomic load), that a [`Publication`] is visible
 //! whole or not at all, that generations only rise, and that the answer for a serial is the one with
 //! the highest ledger sequence, whatever order things were published in. Leaves to others: what is
@@ -12,6 +13,7 @@
 
 pub mod crls;
 mod error;
+pub mod files;
 mod holdings;
 mod issuer_table;
 mod manifest;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::crls::CrlListing;
+use super::files::{CaCertificate, Coding};
 use super::issuer_table::IssuerTable;
 use crate::asn1::UnixTime;
 use crate::identity::{IssuerId, SerialNumber};
@@ -81,6 +83,22 @@ pub enum Publication {
         /// Its digest.
         sha256: [u8; 32],
     },
+    /// The CRLs that may be served, all of them, and the documents about them. Their files lie in the
+    /// catalog's folder of CRLs; each new one is read whole and compared with its entry first, so that
+    /// publishing takes as long as that. One that does not fit is left out and told in the log, and the
+    /// one that was served before under its URL stays. A listing of a generation that was overtaken
+    /// changes nothing; the same one again heals what was left out.
+    Crls(Arc<CrlListing>),
+    /// A compressed form that lies beside a CRL in service. It is decompressed first, and refused if it
+    /// is not that CRL. One of a CRL that is served no more changes nothing.
+    CrlCoding {
+        /// The digest of the CRL.
+        sha256: [u8; 32],
+        /// How it is compressed.
+        coding: Coding,
+    },
+    /// The CA certificates that are served, all of them.
+    Certificates(Vec<CaCertificate>),
 }
 
 /// A serial whose status changed.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::files::FileTable;
 use super::holdings::Holdings;
 use super::issuer_table::{IssuerEntry, IssuerTable};
 use super::overlay::OverlayEntry;
@@ -18,6 +19,7 @@ pub struct Snapshot {
     pub(super) table: Arc<IssuerTable>,
     /// In the order of the table.
     pub(super) issuers: Vec<IssuerSnapshot>,
+    pub(super) files: Arc<FileTable>,
 }
 
 impl Snapshot {
@@ -38,6 +40,12 @@ impl Snapshot {
     #[must_use]
     pub fn issuer_by_id(&self, id: &IssuerId) -> Option<&IssuerSnapshot> {
         self.issuers.get(self.table.position(id)?)
+    }
+
+    /// What is served by name beside OCSP answers.
+    #[must_use]
+    pub fn files(&self) -> &Arc<FileTable> {
+        &self.files
     }
 
     /// All issuers of the table, in its order.

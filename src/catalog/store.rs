@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::crls::Shelf;
 use super::error::CatalogError;
+use super::files::{CrlFiles, FileTable, Opened};
 use super::holdings::{Holdings, IssuerRevoked};
 use super::issuer_table::IssuerTable;
 use super::manifest::{self, Listed, Manifest, ManifestState, Unusable};
@@ -18,11 +21,16 @@ use super::shards::Holding;
 use super::snapshot::{IssuerSnapshot, Snapshot};
 use crate::identity::IssuerId;
 use crate::segment::disk::{self, DiskError};
-use crate::segment::{HeaderError, Segment, SegmentError, SegmentFile, names, pending_markers};
+use crate::segment::{
+    HeaderError, MappedFile, Segment, SegmentError, SegmentFile, names, pending_markers,
+};
 
 /// Generations that one writing of the manifest reserves, so that a mask costs no write.
 const GENERATIONS_RESERVED: u64 = 1 << 20;
 const QUARANTINED: &str = ".seg.quarantined";
+/// Files that were replaced and are still being read by slow clients, at most. Each holds its place on
+/// the disk; the oldest is withdrawn for one more, and its readers come back for the newest.
+const REPLACED_FILES_MAX: usize = 16;
 
 /// The one writable handle of a catalog's folder. Publishing is serialised; reading never waits.
 #[derive(Debug)]
@@ -30,6 +38,8 @@ pub struct Catalog {
     folder: PathBuf,
     _lock: FolderLock,
     current: ArcSwap<Snapshot>,
+    /// Of the current files, so that a longer path costs no look at the snapshot.
+    path_octets_max: AtomicUsize,
     writer: Mutex<Writer>,
 }
 
@@ -113,6 +123,7 @@ impl Catalog {
                 .collect(),
             generation_below: generation.saturating_add(GENERATIONS_RESERVED),
             previous: None,
+            replaced: Vec::new(),
         };
         let manifest = writer.manifest(&BTreeMap::new(), writer.generation_below);
         manifest.store(folder)?;
@@ -139,7 +150,9 @@ impl Catalog {
                 generation,
                 table: Arc::default(),
                 issuers: Vec::new(),
+                files: Arc::default(),
             }),
+            path_octets_max: AtomicUsize::new(0),
             writer: Mutex::new(writer),
         };
         Ok((catalog, report))
@@ -148,6 +161,17 @@ impl Catalog {
     /// What may be served now. Never waits; hold it for one answer, not longer.
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.current.load()
+    }
+
+    /// The longest path that anything but OCSP is served at; one relaxed load.
+    pub fn path_octets_max(&self) -> usize {
+        self.path_octets_max.load(Ordering::Relaxed)
+    }
+
+    /// The folder that CRLs are published from.
+    #[must_use]
+    pub fn crl_folder(&self) -> PathBuf {
+        Shelf::folder_in_catalog(&self.folder)
     }
 
     /// Whether the manifest names any segment, of whatever issuer, withheld ones included.
@@ -166,22 +190,50 @@ impl Catalog {
 
     /// Makes all publications visible together, in their order, and returns the generation that shows
     /// them. New segments are opened and mapped before; the manifest that names them is durable before;
-    /// files that no manifest names any more are removed after. Publications without segments touch no
-    /// disk.
+    /// files that no manifest names any more are removed after. Publications without segments or CRLs
+    /// touch no disk. CRLs are read before anybody else's publications are held up.
     ///
     /// # Errors
     /// [`CatalogError`]; nothing is published then, and the files of refused segments are removed: a
     /// signer that tries again and again would fill the disk with them.
     pub fn publish(&self, publications: &[Publication]) -> Result<u64, CatalogError> {
-        let published = self.change(|draft| {
-            publications
-                .iter()
-                .try_for_each(|publication| draft.apply(publication))
+        let published = self.open_files(publications).and_then(|files| {
+            self.change(|draft| {
+                publications
+                    .iter()
+                    .try_for_each(|publication| draft.apply(publication))?;
+                files.into_iter().for_each(|file| draft.take(file));
+                Ok(())
+            })
         });
         if published.is_err() {
             self.discard(publications);
         }
         published
+    }
+
+    /// What the publications of files bring, opened and checked.
+    fn open_files(&self, publications: &[Publication]) -> Result<Vec<Opened>, CatalogError> {
+        let mut opened = Vec::new();
+        for publication in publications {
+            let current = || Arc::clone(self.current.load().files.parts().0);
+            match publication {
+                Publication::Crls(listing) => {
+                    let files = CrlFiles::load(&self.crl_folder(), listing, &current());
+                    opened.push(Opened::Crls(files));
+                }
+                Publication::CrlCoding { sha256, coding } => {
+                    let folder = self.crl_folder();
+                    opened.extend(Opened::coding(&folder, sha256, *coding, &current())?);
+                }
+                Publication::Certificates(certificates) => {
+                    let certificates = certificates.as_slice().into();
+                    opened.push(Opened::Certificates(certificates));
+                }
+                _ => {}
+            }
+        }
+        Ok(opened)
     }
 
     /// Removes the files of segments that were not published. One that the manifest on the disk names
@@ -232,6 +284,7 @@ impl Catalog {
             writer: &writer,
             table: Arc::clone(&current.table),
             table_changed: false,
+            files: Arc::clone(&current.files),
             changed: BTreeMap::new(),
             segments_changed: false,
             installed: BTreeSet::new(),
@@ -241,13 +294,15 @@ impl Catalog {
         let Draft {
             table,
             table_changed,
+            files,
             changed,
             segments_changed,
             installed,
             aside,
             ..
         } = draft;
-        if changed.is_empty() && !table_changed {
+        let files_changed = !Arc::ptr_eq(&files, &current.files);
+        if changed.is_empty() && !table_changed && !files_changed {
             return Ok(current.generation);
         }
 
@@ -284,11 +339,22 @@ impl Catalog {
                 .map(|entry| writer.issuer(entry))
                 .collect();
         }
+        if files_changed {
+            writer.replace_files(&current.files, &files);
+        }
+        // A path that is longer than all old ones, or than all new ones, is looked for too long rather
+        // than not at all.
+        let path_octets_max = files.path_octets_max();
+        self.path_octets_max
+            .fetch_max(path_octets_max, Ordering::Relaxed);
         self.current.store(Arc::new(Snapshot {
             generation,
             table,
             issuers,
+            files,
         }));
+        self.path_octets_max
+            .store(path_octets_max, Ordering::Relaxed);
         // Kept until the next change, so that a map is seldom undone by the reader that used it last.
         writer.previous = Some(current);
 
@@ -351,9 +417,26 @@ struct Writer {
     holdings: BTreeMap<IssuerId, Arc<Holdings>>,
     generation_below: u64,
     previous: Option<Arc<Snapshot>>,
+    /// Files that are served no more, oldest first: some client may still read them.
+    replaced: Vec<Weak<MappedFile>>,
 }
 
 impl Writer {
+    /// Notes what `old` has and `new` has not, and withdraws what was replaced too long ago.
+    fn replace_files(&mut self, old: &FileTable, new: &FileTable) {
+        let kept: BTreeSet<_> = new.parts().0.files().map(|file| *file.sha256()).collect();
+        let gone = old.parts().0.files();
+        let gone = gone.filter(|file| !kept.contains(file.sha256()));
+        self.replaced.extend(gone.map(Arc::downgrade));
+        self.replaced.retain(|file| file.strong_count() > 0);
+        let too_many = self.replaced.len().saturating_sub(REPLACED_FILES_MAX);
+        for file in self.replaced.drain(..too_many) {
+            if let Some(file) = file.upgrade() {
+                file.withdraw();
+            }
+        }
+    }
+
     fn manifest(&self, changed: &BTreeMap<IssuerId, Holdings>, generation_below: u64) -> Manifest {
         let unchanged = self.holdings.iter();
         let unchanged = unchanged.filter(|(issuer, _)| !changed.contains_key(issuer));
@@ -410,6 +493,7 @@ struct Draft<'a> {
     writer: &'a Writer,
     table: Arc<IssuerTable>,
     table_changed: bool,
+    files: Arc<FileTable>,
     changed: BTreeMap<IssuerId, Holdings>,
     segments_changed: bool,
     installed: BTreeSet<[u8; 32]>,
@@ -464,8 +548,34 @@ impl Draft<'_> {
                     self.segments_changed |= self.holdings(&issuer).retire(sha256);
                 }
             }
+            // Opened before, and taken over by `take`.
+            Publication::Crls(_) | Publication::CrlCoding { .. } | Publication::Certificates(_) => {
+            }
         }
         Ok(())
+    }
+
+    /// Takes over what was opened before the writer was locked.
+    fn take(&mut self, opened: Opened) {
+        let (crls, certificates) = self.files.parts();
+        let table = match opened {
+            // Overtaken while its files were read.
+            Opened::Crls(files) if files.listing().generation < crls.listing().generation => return,
+            Opened::Crls(mut files) => {
+                files.take_codings_of(crls);
+                FileTable::new(Arc::new(files), Arc::clone(certificates))
+            }
+            Opened::Coding {
+                sha256,
+                coding,
+                file,
+            } => match crls.with_coding(&sha256, coding, &file) {
+                Some(files) => FileTable::new(Arc::new(files), Arc::clone(certificates)),
+                None => return,
+            },
+            Opened::Certificates(certificates) => FileTable::new(Arc::clone(crls), certificates),
+        };
+        self.files = Arc::new(table);
     }
 
     fn install(&mut self, issuer: &IssuerId, file: &SegmentFile) -> Result<(), CatalogError> {

@@ -204,6 +204,18 @@ fn problems(stats: &ServerStats) -> Vec<String> {
             ));
         }
     }
+    for crl in &stats.authority.crls_left_out {
+        let instead = if crl.previous_served {
+            "the one before it is served instead"
+        } else {
+            "clients get 503"
+        };
+        problems.push(format!(
+            "issuer {:?}: the CRL at {} is damaged ({}); {instead}. Check the disk, and publish it again \
+             (`estelam crl publish`)",
+            crl.issuer, crl.url, crl.why
+        ));
+    }
     if stats.authority.quarantined > 0 {
         problems.push(format!(
             "{} damaged segments were taken out since the start: check the disk",

@@ -145,15 +145,15 @@ impl Crl {
         )
     }
 
-    /// Every URL at which something of it is found, with the setting that says so.
-    pub fn urls(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
+    /// Every URL at which something of it is found, with the way to the setting that says so.
+    pub fn urls(&self) -> impl Iterator<Item = (&'static [&'static str], String)> + '_ {
         let delta = self.delta.as_ref();
         let base = delta.and_then(|delta| delta.base_url.as_ref());
         let shards = self.shards.iter().flat_map(CrlShards::urls);
-        std::iter::once(("url", self.url.clone()))
-            .chain(delta.map(|delta| ("delta.url", delta.url.clone())))
-            .chain(base.map(|url| ("delta.base_url", url.clone())))
-            .chain(shards.map(|url| ("shards.url", url)))
+        std::iter::once((&["url"][..], self.url.clone()))
+            .chain(delta.map(|delta| (&["delta", "url"][..], delta.url.clone())))
+            .chain(base.map(|url| (&["delta", "base_url"][..], url.clone())))
+            .chain(shards.map(|url| (&["shards", "url"][..], url)))
     }
 }
 

@@ -7,7 +7,6 @@ use super::{
     feed::{SqlProblem, TargetError},
     place::Place,
 };
-use crate::asn1::UrlError;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -159,9 +158,6 @@ pub enum Problem {
         /// What is wrong with it.
         why: TargetError,
     },
-    /// A URL that certificates cannot name.
-    #[error(transparent)]
-    CertificateUrl(#[from] UrlError),
     /// A URL for several shards that does not say which.
     #[error("{url:?} is the same for every shard: write {{shard}} where its number belongs")]
     NoShard {
@@ -276,6 +272,26 @@ pub enum Problem {
     RequestPath {
         /// The path.
         path: String,
+    },
+    /// A URL that names what is served here.
+    #[error("nothing can be served at {url:?}: {why}")]
+    ServedUrl {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// One path for two things.
+    #[error(
+        "{path:?} is where {other} is served already (line {other_line}): each needs a path of its own"
+    )]
+    PathTaken {
+        /// The path.
+        path: String,
+        /// What has it already.
+        other: String,
+        /// Its line.
+        other_line: usize,
     },
     /// The kernel takes no longer name for a Unix socket.
     #[error(

@@ -2,6 +2,7 @@
 
 mod crl;
 mod feeds;
+mod paths;
 
 use std::{collections::HashMap, net::SocketAddr, os::unix::ffi::OsStrExt as _, time::Duration};
 
@@ -48,6 +49,7 @@ impl Judge<'_> {
             self.key("push", |judge| judge.push(push, config));
         }
         self.key("issuer", |judge| judge.issuers(&config.issuers));
+        self.paths(config);
     }
 
     fn admin_socket(&mut self, config: &Config) {

@@ -191,6 +191,7 @@ mod tests {
         }
 
         let mut issuer = Issuer::new("My issuing CA", Path::new("ca.pem"));
+        issuer.certificate_url = Some("http://pki.example.org/ca.cer".to_owned());
         issuer.signers.push(Signer {
             passphrase_file: Some("ocsp.pass".into()),
             passphrase_env: Some("OCSP_PASSPHRASE".into()),

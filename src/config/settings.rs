@@ -183,6 +183,11 @@ pub struct Issuer {
     pub name: String,
     /// The CA's certificate, PEM or DER. No default. Who can write it chooses whom we answer for.
     pub certificate: PathBuf,
+    /// The URL under which its certificates name the CA's own certificate (caIssuers of
+    /// authorityInfoAccess), for instance `http://pki.example.org/ca.cer`: DER is served at its path.
+    /// Default: it is not served.
+    #[serde(default)]
+    pub certificate_url: Option<String>,
     /// What says how fresh the ledger is for this CA. Default `ledger`.
     #[serde(default)]
     pub evidence: Evidence,
@@ -255,6 +260,7 @@ impl Issuer {
         Self {
             name: name.to_owned(),
             certificate: certificate.to_owned(),
+            certificate_url: None,
             evidence: Evidence::default(),
             crl_signers: Vec::new(),
             crl_scopes: Vec::new(),

@@ -167,14 +167,14 @@ impl DateCache {
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7).
-fn imf_fixdate(time: UnixTime) -> HeaderValue {
+pub(super) fn imf_fixdate(time: UnixTime) -> HeaderValue {
     let mut text = String::with_capacity(29);
     let written = write!(text, "{}", HttpDate::from(system_time(time)));
     debug_assert!(written.is_ok(), "a String takes what is written");
     HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("0"))
 }
 
-fn system_time(time: UnixTime) -> SystemTime {
+pub(super) fn system_time(time: UnixTime) -> SystemTime {
     UNIX_EPOCH
         .checked_add(Duration::from_secs(time.as_secs()))
         .unwrap_or(UNIX_EPOCH)

@@ -69,7 +69,7 @@ const fn allowance(phase: Phase, limits: &Limits) -> (Timeout, Duration) {
         Phase::Idle => (Timeout::Idle, limits.idle_timeout),
         Phase::Body => (Timeout::Body, limits.body_timeout),
         Phase::Answer => (Timeout::Answer, limits.answer_timeout),
-        Phase::Write => (Timeout::Write, limits.write_timeout),
+        Phase::Write | Phase::Stream => (Timeout::Write, limits.write_timeout),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Sockets and HTTP/1.1: listeners, the OCSP route (RFC 6960 A.1, RFC 9919 §6), caching headers,
-//! limits and deadlines, and the local admin socket.
+//! Sockets and HTTP/1.1: listeners, the OCSP route (RFC 6960 A.1, RFC 9919 §6), CRLs and other files
+//! (RFC 2585, RFC 9110), caching headers, limits and deadlines, and the local admin socket.
 //!
 //! Promises: every connection, head, body, answer and write has a bound in size and time
 //! ([`Limits`]); a failing `accept` never ends the process; on a presigned hit HTTP allocates no more
@@ -14,6 +14,7 @@ pub mod push;
 mod bind;
 mod cache;
 mod connection;
+mod files;
 mod limits;
 mod mounts;
 mod ocsp_route;

@@ -1,5 +1,5 @@
 //! The OCSP route (RFC 6960 A.1, RFC 9919 §6): finds the request in a path or a body, asks the
-//! backend, and wraps its answer.
+//! backend, and wraps its answer. What has a path of its own is left to [`files`].
 //!
 //! Every OCSP-level answer, errors included, has status 200: clients that find another status do not
 //! read the body. An HTTP error means that no OCSP request was looked for.
@@ -23,13 +23,14 @@ use hyper::{
 use super::{
     cache,
     connection::Connection,
+    files::{self, AnswerBody},
     progress::{Moment, Phase},
     refusal,
 };
 use crate::{
     observe::{self, HttpError},
     ocsp::{OcspResponseStatus, decode_get_path},
-    responder::{AnswerKind, Backend, Reply, Response},
+    responder::{AnswerKind, Backend, FileReply, Reply, Response},
 };
 
 /// A refused body is read up to here before the refusal, so that a client that writes all before it
@@ -43,7 +44,7 @@ const SMALL_REQUEST_OCTETS: usize = 512;
 pub(super) struct OcspService<B>(pub(super) Arc<Connection<B>>);
 
 impl<B: Backend> Service<Request<Incoming>> for OcspService<B> {
-    type Response = HttpResponse<Full<Bytes>>;
+    type Response = HttpResponse<AnswerBody<B>>;
     type Error = Infallible;
     type Future = Answering<B>;
 
@@ -53,11 +54,21 @@ impl<B: Backend> Service<Request<Incoming>> for OcspService<B> {
         let began = connection.now();
         let (head, body) = request.into_parts();
         let route = route(connection, &head, &body);
-        if let Ok(Route::Path { rest, method }) = route {
-            let reply = ask_by_path(connection, rest, head.uri.query());
-            return answer(connection, reply, method, head.headers, began);
-        }
-        let refused = route.err();
+        let refused = match route {
+            Ok(Route::Path { rest, method }) => {
+                match ask_by_path(connection, rest, head.uri.query()) {
+                    Ok(reply) => return answer(connection, reply, method, head.headers, began),
+                    Err(error) => Some(error),
+                }
+            }
+            Ok(Route::File { reply, method }) => {
+                connection.progress.enter(Phase::Write, began);
+                let response = files::answer(connection, &reply, method, head.headers);
+                return Answering::Ready(Some(response));
+            }
+            Ok(Route::Body) => None,
+            Err(error) => Some(error),
+        };
         if let Some(error) = refused
             && !may_be_discarded(&head.headers, &body)
         {
@@ -84,6 +95,11 @@ enum Route<'head> {
     },
     /// In the body.
     Body,
+    /// There is none: a file is asked for.
+    File {
+        reply: FileReply,
+        method: observe::Method,
+    },
 }
 
 fn route<'head, B: Backend>(
@@ -98,6 +114,18 @@ fn route<'head, B: Backend>(
     }
     if path.len() > server.limits.path_octets_max {
         return Err(HttpError::UriTooLong);
+    }
+    // Nearly every OCSP request is longer than any of these paths, and by POST none is looked for.
+    let method = match head.method {
+        Method::GET => Some(observe::Method::Get),
+        Method::HEAD => Some(observe::Method::Head),
+        _ => None,
+    };
+    if let Some(method) = method
+        && path.len() <= server.backend.path_octets_max()
+        && let Some(reply) = server.backend.file(path)
+    {
+        return Ok(Route::File { reply, method });
     }
     let rest = server.mounts.strip(path).ok_or(HttpError::NotFound)?;
     let names_no_request = rest.bytes().all(|octet| octet == b'/');
@@ -149,15 +177,24 @@ fn may_be_discarded(headers: &HeaderMap, body: &Incoming) -> bool {
 }
 
 /// No part of a query is base64: a URL that has one holds no request.
-fn ask_by_path<B: Backend>(connection: &Connection<B>, rest: &str, query: Option<&str>) -> Reply {
+///
+/// # Errors
+/// [`HttpError::NotFound`] for what is meant as another file than a request: whoever looks for a CRL that
+/// is not here must not be given an OCSPResponse.
+fn ask_by_path<B: Backend>(
+    connection: &Connection<B>,
+    rest: &str,
+    query: Option<&str>,
+) -> Result<Reply, HttpError> {
     let server = &connection.server;
     let request_octets_max = server.limits.request_octets_max;
     let ask = |buffer: &mut [u8]| match decode_get_path(rest.as_bytes(), buffer) {
-        Ok(decoded) if query.is_none() => match buffer.get(..decoded) {
+        Ok(decoded) if query.is_none() => Ok(match buffer.get(..decoded) {
             Some(request) => server.backend.respond(request),
             None => Reply::Ready(malformed_request()),
-        },
-        _ => Reply::Ready(malformed_request()),
+        }),
+        _ if names_a_file(rest) => Err(HttpError::NotFound),
+        _ => Ok(Reply::Ready(malformed_request())),
     };
     // Base64 is longer than what it stands for.
     if rest.len() <= SMALL_REQUEST_OCTETS && rest.len() <= request_octets_max {
@@ -165,6 +202,13 @@ fn ask_by_path<B: Backend>(connection: &Connection<B>, rest: &str, query: Option
     } else {
         ask(&mut vec![0; request_octets_max.min(rest.len())])
     }
+}
+
+/// By its ending. No base64 has a dot.
+fn names_a_file(rest: &str) -> bool {
+    [".crl", ".pem", ".cer", ".crt", ".json"]
+        .iter()
+        .any(|ending| rest.ends_with(ending))
 }
 
 fn malformed_request() -> Response {
@@ -209,12 +253,12 @@ fn answer<B: Backend>(
 }
 
 /// The request's headers become the answer's: their map is large enough, and needs no allocation.
-fn http_response(
+fn http_response<B>(
     counters: &observe::Counters,
     response: Response,
     method: observe::Method,
     mut headers: HeaderMap,
-) -> HttpResponse<Full<Bytes>> {
+) -> HttpResponse<AnswerBody<B>> {
     let freshness = response.freshness.as_ref();
     let not_modified = method != observe::Method::Post
         && freshness.is_some_and(|freshness| cache::is_not_modified(&headers, freshness));
@@ -222,14 +266,15 @@ fn http_response(
     cache::put_caching_fields(&mut headers, response.kind, freshness);
     if not_modified {
         counters.not_modified();
-        return refusal::not_modified(headers);
+        return refusal::not_modified(headers).map(AnswerBody::Whole);
     }
     headers.insert(
         CONTENT_TYPE,
         HeaderValue::from_static("application/ocsp-response"),
     );
     // hyper adds Content-Length and Date, and leaves the body out for HEAD.
-    let mut answer = HttpResponse::new(Full::new(Bytes::from(response.body)));
+    let body = AnswerBody::Whole(Full::new(Bytes::from(response.body)));
+    let mut answer = HttpResponse::new(body);
     *answer.headers_mut() = headers;
     answer
 }
@@ -237,18 +282,18 @@ fn http_response(
 fn refuse<B>(connection: &Connection<B>, error: HttpError, now: Moment) -> Answering<B> {
     connection.server.counters.http_error(error);
     connection.progress.enter(Phase::Write, now);
-    Answering::Ready(Some(refusal::response(error)))
+    Answering::Ready(Some(refusal::response(error).map(AnswerBody::Whole)))
 }
 
 /// An answer in the making. Three states and no allocation of its own.
 pub(super) enum Answering<B> {
-    Ready(Option<HttpResponse<Full<Bytes>>>),
+    Ready(Option<HttpResponse<AnswerBody<B>>>),
     Body(ReadBody<B>),
     Waiting(Wait<B>),
 }
 
 impl<B: Backend> Future for Answering<B> {
-    type Output = Result<HttpResponse<Full<Bytes>>, Infallible>;
+    type Output = Result<HttpResponse<AnswerBody<B>>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
@@ -340,7 +385,7 @@ pub(super) struct Wait<B> {
 }
 
 impl<B: Backend> Wait<B> {
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<HttpResponse<Full<Bytes>>> {
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<HttpResponse<AnswerBody<B>>> {
         let response = ready!(self.response.as_mut().poll(cx));
         let Connection { server, progress } = &*self.connection;
         let now = self.connection.now();

@@ -76,6 +76,9 @@ pub(super) enum Phase {
     Answer,
     /// The client to take the answer, since it was made or 16 KiB of it were taken.
     Write,
+    /// The same of an answer in many pieces, of which some are still to be made: a flush in between
+    /// does not end it.
+    Stream,
 }
 
 const PHASE_BITS: u32 = 3;
@@ -101,7 +104,8 @@ impl Progress {
             2 => Phase::Arriving,
             3 => Phase::Body,
             4 => Phase::Answer,
-            _ => Phase::Write,
+            5 => Phase::Write,
+            _ => Phase::Stream,
         };
         (phase, Moment(word >> PHASE_BITS))
     }
@@ -115,6 +119,7 @@ const fn pack(phase: Phase, since: Moment) -> u64 {
         Phase::Body => 3,
         Phase::Answer => 4,
         Phase::Write => 5,
+        Phase::Stream => 6,
     };
     since.0 << PHASE_BITS | phase
 }
@@ -133,6 +138,7 @@ mod tests {
             Phase::Body,
             Phase::Answer,
             Phase::Write,
+            Phase::Stream,
         ] {
             for since in [Moment(0), Moment(1), Moment::NEVER] {
                 progress.enter(phase, since);

@@ -44,7 +44,8 @@ const fn status_and_text(error: HttpError) -> (StatusCode, &'static str) {
         HttpError::NotFound => (
             StatusCode::NOT_FOUND,
             "This is an OCSP responder (RFC 6960). It answers POST of application/ocsp-request at \
-             its URL, and GET of URL/{base64 of the request}; this path holds no request.\n",
+             its URL, and GET of URL/{base64 of the request}; this path holds no request, and \
+             no CRL or certificate is served here.\n",
         ),
         HttpError::MethodNotAllowed => (
             StatusCode::METHOD_NOT_ALLOWED,

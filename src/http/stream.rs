@@ -110,9 +110,25 @@ impl<B> WatchedStream<B> {
     /// The write timeout begins again, unless a body is awaited: its deadline covers `100 Continue`.
     fn restart_write(&self) {
         let (phase, _) = self.connection.progress.phase();
-        if matches!(phase, Phase::Idle | Phase::Write) {
-            let now = self.connection.now();
-            self.connection.progress.enter(Phase::Write, now);
+        let phase = match phase {
+            Phase::Idle | Phase::Write => Phase::Write,
+            Phase::Stream => Phase::Stream,
+            _ => return,
+        };
+        self.connection.progress.enter(phase, self.connection.now());
+    }
+
+    /// Offers octets to a full socket though the kernel has not said that there is room: it says so only
+    /// when a third of its buffer is free, which of 4 MB is more than a slow client takes in the whole
+    /// write timeout. A connection that waits for its client is polled when its time is up, so this
+    /// finds out then whether the client took anything.
+    fn offer_again(&self, octets: &[u8]) -> Poll<io::Result<usize>> {
+        use rustix::{io::Errno, net::SendFlags};
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match rustix::net::send(&self.stream, octets, flags) {
+            Ok(taken) => Poll::Ready(Ok(taken)),
+            Err(Errno::AGAIN | Errno::INTR) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error.into())),
         }
     }
 }
@@ -150,7 +166,10 @@ impl<B> AsyncWrite for WatchedStream<B> {
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, octets);
+        let mut written = Pin::new(&mut self.stream).poll_write(cx, octets);
+        if written.is_pending() && self.blocked {
+            written = self.offer_again(octets);
+        }
         self.note_write(&written);
         written
     }

@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    AnswerKind,
+    AnswerKind, FileAnswer, FileKind,
     histogram::{Histogram, HistogramSnapshot},
-    stats::{AnswerTimes, ConnectionStats, HttpStats, MethodCounts},
+    stats::{AnswerTimes, ConnectionStats, FileStats, HttpStats, MethodCounts},
 };
 
 /// How an OCSP request came.
@@ -158,6 +158,8 @@ struct Shard {
     refused: AtomicU64,
     accept_failures: AtomicU64,
     aborted: AtomicU64,
+    files: [[AtomicU64; 7]; 3],
+    file_octets: AtomicU64,
 }
 
 impl Counters {
@@ -178,6 +180,18 @@ impl Counters {
     /// An answer, already counted, that was not sent because the client's copy is still good (304).
     pub fn not_modified(&self) {
         self.shard().not_modified.fetch_add(1, Relaxed);
+    }
+
+    /// A request for a file, and how it was answered.
+    pub fn file_answered(&self, kind: FileKind, answer: FileAnswer) {
+        if let Some(counts) = self.shard().files.get(kind.index()) {
+            add(counts, answer.index());
+        }
+    }
+
+    /// Octets of a file that were handed to a connection.
+    pub fn file_octets(&self, octets: u64) {
+        self.shard().file_octets.fetch_add(octets, Relaxed);
     }
 
     /// A request answered with an HTTP error.
@@ -251,6 +265,23 @@ impl Counters {
                 accept_failures: sum(|shard| &shard.accept_failures),
             },
             times: self.times(),
+            files: self.files(),
+        }
+    }
+
+    fn files(&self) -> FileStats {
+        let count = |kind: FileKind, answer: FileAnswer| {
+            self.sum_of(|shard| shard.files.get(kind.index())?.get(answer.index()))
+        };
+        FileStats {
+            answers: FileKind::ALL
+                .map(|kind| {
+                    let counts = FileAnswer::ALL
+                        .map(|answer| (answer.label().to_owned(), count(kind, answer)));
+                    (kind.label().to_owned(), counts.into())
+                })
+                .into(),
+            octets: self.sum(|shard| &shard.file_octets),
         }
     }
 

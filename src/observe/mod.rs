@@ -3,10 +3,12 @@
 
 mod answer_kind;
 mod counters;
+mod file_kind;
 mod histogram;
 mod stats;
 
 pub use answer_kind::AnswerKind;
 pub use counters::{Counters, HttpError, Method, Timeout};
+pub use file_kind::{FileAnswer, FileKind};
 pub use histogram::{Histogram, HistogramSnapshot};
-pub use stats::{AnswerTimes, ConnectionStats, HttpStats, MethodCounts};
+pub use stats::{AnswerTimes, ConnectionStats, FileStats, HttpStats, MethodCounts};

@@ -21,6 +21,18 @@ pub struct HttpStats {
     pub connections: ConnectionStats,
     /// How long the backend took.
     pub times: AnswerTimes,
+    /// CRLs and other files.
+    #[serde(default)]
+    pub files: FileStats,
+}
+
+/// What was served by name beside OCSP answers.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FileStats {
+    /// Answers by what was asked for (`crl`, `document`, `certificate`), then by status code and name.
+    pub answers: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Octets of content that were handed to connections.
+    pub octets: u64,
 }
 
 /// Answers of one kind, by the method of the request.
@@ -76,7 +88,7 @@ impl MethodCounts {
     }
 }
 
-/// One fact a line; kinds, errors and timeouts that never happened are left out.
+/// One fact a line; kinds, errors, timeouts and requests for files that never happened are left out.
 impl fmt::Display for HttpStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<30}{}", "OCSP answers", self.answer_count())?;
@@ -88,6 +100,14 @@ impl fmt::Display for HttpStats {
         writeln!(f, "  {:<28}{}", "not modified", self.not_modified)?;
         write_times(f, "answered at once", &self.times.ready)?;
         write_times(f, "signed on demand", &self.times.waited)?;
+        for (kind, counts) in &self.files.answers {
+            if counts.values().any(|count| *count > 0) {
+                write_counts(f, &format!("{kind} requests"), counts)?;
+            }
+        }
+        if self.files.octets > 0 {
+            writeln!(f, "{:<30}{}", "octets of files sent", self.files.octets)?;
+        }
         write_counts(f, "HTTP errors", &self.errors)?;
         let ConnectionStats {
             open,
@@ -150,7 +170,7 @@ impl fmt::Display for Rounded {
 mod tests {
     use super::super::{Counters, HttpError, Method};
     use super::*;
-    use crate::observe::AnswerKind;
+    use crate::observe::{AnswerKind, FileAnswer, FileKind};
 
     fn some_stats() -> HttpStats {
         let counters = Counters::default();
@@ -159,6 +179,9 @@ mod tests {
         counters.answered(AnswerKind::Unauthorized, Method::Post, 900);
         counters.answered_after_waiting(AnswerKind::Live, Method::Post, 90_000);
         counters.http_error(HttpError::UnsupportedMediaType);
+        counters.file_answered(FileKind::Crl, FileAnswer::NotModified);
+        counters.file_answered(FileKind::Crl, FileAnswer::Part);
+        counters.file_octets(1_000);
         counters.snapshot()
     }
 
@@ -173,6 +196,10 @@ mod tests {
                not modified                0\n  \
                answered at once            p50 < 1024 ns, p99 < 1024 ns, p99.9 < 1024 ns\n  \
                signed on demand            p50 < 132 µs, p99 < 132 µs, p99.9 < 132 µs\n\
+             crl requests                  2\n  \
+               206 part                    1\n  \
+               304 not modified            1\n\
+             octets of files sent          1000\n\
              HTTP errors                   1\n  \
                415 unsupported media type  1\n\
              connections open              1 (accepted 1)\n  \

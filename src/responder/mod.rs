@@ -13,5 +13,5 @@ mod service;
 pub use crate::observe::AnswerKind;
 pub use answer::{Answer, answer};
 pub use question::{AskedQuestion, Question, QuestionQueue, question_queue};
-pub use response::{Backend, EntityTag, Freshness, Reply, Response};
+pub use response::{Backend, EntityTag, FileReply, Freshness, Reply, Response};
 pub use service::Responder;

@@ -1,9 +1,11 @@
 //! What the responder hands to `http`: the octets of an OCSPResponse, how long they may be cached,
 //! and the label they are counted under.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
-use crate::{asn1::UnixTime, observe::AnswerKind, ocsp::OcspResponseStatus};
+use crate::{
+    asn1::UnixTime, catalog::files::ServedFile, observe::AnswerKind, ocsp::OcspResponseStatus,
+};
 
 /// One OCSPResponse, ready to be sent with HTTP status 200 (RFC 6960 A.1).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -77,6 +79,27 @@ impl EntityTag {
 pub trait Backend: Send + Sync + 'static {
     /// Answers one DER OCSPRequest. Called on the socket's thread: it must not block.
     fn respond(&self, request_der: &[u8]) -> Reply;
+
+    /// The longest path that [`Backend::file`] may know. Asked at every GET: it has to cost next to
+    /// nothing, since most paths are OCSP requests, and longer.
+    fn path_octets_max(&self) -> usize {
+        0
+    }
+
+    /// What is served at a path, octet for octet, that is no OCSP request. Called on the socket's
+    /// thread: it must not block.
+    fn file(&self, _path: &str) -> Option<FileReply> {
+        None
+    }
+}
+
+/// A file, and the time that it is asked for.
+#[derive(Clone, Debug)]
+pub struct FileReply {
+    /// The file.
+    pub file: Arc<ServedFile>,
+    /// The time.
+    pub now: UnixTime,
 }
 
 /// An answer now, or one that waits for a signature.

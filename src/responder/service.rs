@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Backend, QuestionQueue, Reply, answer};
+use super::{Answer, Backend, FileReply, QuestionQueue, Reply, answer};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::ocsp::RequestLimits;
@@ -43,5 +43,18 @@ impl Backend for Responder {
                 Reply::Pending(Box::pin(async move { questions.ask(question).await }))
             }
         }
+    }
+
+    fn path_octets_max(&self) -> usize {
+        self.catalog.path_octets_max()
+    }
+
+    fn file(&self, path: &str) -> Option<FileReply> {
+        let snapshot = self.catalog.snapshot();
+        let file = snapshot.files().get(path)?;
+        Some(FileReply {
+            file: Arc::clone(file),
+            now: self.clock.now(),
+        })
     }
 }

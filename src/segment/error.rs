@@ -29,6 +29,12 @@ pub enum SegmentError {
         /// What the file has.
         actual: u64,
     },
+    /// Another digest than the file was opened for.
+    #[error("{}: its octets do not have the SHA-256 that they should have", path.display())]
+    Digest {
+        /// The file.
+        path: PathBuf,
+    },
     /// The header is damaged, foreign or of a newer version.
     #[error("{}: {source}", path.display())]
     Header {

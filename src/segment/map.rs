@@ -12,7 +12,7 @@ use memmap2::Mmap;
 
 use super::fault::{Registration, Watched};
 
-/// The octets of a segment, readable for as long as this lives, also after the file is unlinked.
+/// The octets of a segment, or of a file that is served as it is, readable for as long as this lives, also after the file is unlinked.
 ///
 /// A page that the disk cannot deliver, or that lies behind the end of a file that somebody truncated,
 /// stops the process by SIGBUS; [`super::fault`] then leaves a marker that names the file.
@@ -29,7 +29,8 @@ impl Mapping {
         // written under another name, made read-only, renamed into place and later unlinked, never
         // written to or truncated (`super::writer`, `crate::catalog`). Somebody who may write to the
         // folder can break that, and can replace the whole program as well; what they change is still
-        // checked by checksum at each read, and the octets are plain integers of no invalid value.
+        // checked by checksum at each read, and the octets are plain integers of no invalid value. Of CRLs the same
+        // is true (`super::mapped_file`, `crate::catalog::crls`).
         let map = unsafe { Mmap::map(file) }?;
         let registration = Registration::new(map.as_ptr_range(), watched);
         Ok(Self {

@@ -8,6 +8,8 @@
 //! Leaves to others: which record exists and what it says (`presign`), which segment is current
 //! (`catalog`), and whether an answer may be served (`responder`).
 //!
+//! [`MappedFile`] maps files that are served as they are, with the same care.
+//!
 //! This is the only module with `unsafe` code, in two files: `map` maps a file, `fault` handles the
 //! signal that the kernel sends when a mapped page cannot be read.
 //!
@@ -115,6 +117,7 @@ mod fault;
 mod format;
 mod index;
 mod map;
+mod mapped_file;
 pub(crate) mod names;
 mod octets;
 mod reader;
@@ -133,6 +136,7 @@ pub use disk::DiskError;
 pub use error::{Damage, HeaderError, RecordError, SegmentError};
 pub use fault::pending_markers;
 pub use format::SegmentKind;
+pub use mapped_file::{MappedFile, Unreadable};
 pub use reader::{Lookup, Records, Segment};
 pub use record::{EncodedRecords, Record, RecordData, RecordEncoder, RecordStatus};
 pub use scrub::Scrub;

@@ -9,6 +9,7 @@
 mod admin;
 mod caching;
 mod connections;
+mod files;
 mod framing;
 mod pipelining;
 mod routes;

@@ -12,9 +12,10 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use estelam::{
     asn1::UnixTime,
+    catalog::files::{Coding, Content, FileKind, Form, ServedFile, Validity},
     http::{Drained, Limits, Mounts, Server},
     observe::{Counters, HttpStats},
-    responder::{AnswerKind, Backend, EntityTag, Freshness, Reply, Response},
+    responder::{AnswerKind, Backend, EntityTag, FileReply, Freshness, Reply, Response},
 };
 use tokio::sync::oneshot;
 
@@ -49,7 +50,54 @@ pub(crate) const LARGE: usize = 64 << 20;
 
 pub(crate) struct Stub(pub Arc<Echo>);
 
+/// What is served at the stub's paths: so many octets, each the last digit of its place.
+pub(crate) const FILES: [(&str, usize); 2] = [("/small.crl", 1_000), ("/large.crl", 24 << 20)];
+
+pub(crate) fn octets_of_file(octets: usize) -> Vec<u8> {
+    (0..octets).map(|at| b'0' + (at % 10) as u8).collect()
+}
+
+fn file(path: &str) -> Option<Arc<ServedFile>> {
+    type Files = std::sync::OnceLock<Vec<(&'static str, Arc<ServedFile>)>>;
+    static MADE: Files = Files::new();
+    let made = MADE.get_or_init(|| {
+        let made = FILES.map(|(path, octets)| {
+            let form = Form {
+                coding: Coding::Identity,
+                tag: format!("tag of {path}"),
+                content: Content::Memory(octets_of_file(octets).into()),
+            };
+            let file = ServedFile {
+                kind: FileKind::Crl,
+                media_type: "application/pkix-crl".to_owned(),
+                validity: Validity {
+                    from: Some(UnixTime::from_secs(LAST_MODIFIED).unwrap()),
+                    next_due: None,
+                    until: None,
+                    max_age: Duration::from_secs(3_600),
+                },
+                negotiated: true,
+                forms: vec![form],
+            };
+            (path, Arc::new(file))
+        });
+        made.into()
+    });
+    made.iter()
+        .find_map(|(known, file)| (*known == path).then(|| Arc::clone(file)))
+}
+
 impl Backend for Stub {
+    fn path_octets_max(&self) -> usize {
+        FILES[0].0.len()
+    }
+
+    fn file(&self, path: &str) -> Option<FileReply> {
+        let file = file(path)?;
+        let now = UnixTime::from_secs(LAST_MODIFIED + 60).unwrap();
+        Some(FileReply { file, now })
+    }
+
     fn respond(&self, request_der: &[u8]) -> Reply {
         let mut response = fresh(request_der);
         if request_der.starts_with(b"unauthorized") {

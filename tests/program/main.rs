@@ -24,6 +24,7 @@ mod common;
 mod crash;
 mod crl_feed;
 mod crl_publish;
+mod crl_serving;
 mod crl_show;
 mod custom_vectors;
 mod demo;

@@ -87,7 +87,13 @@ impl Shelf {
     /// The folder in a state directory.
     #[must_use]
     pub fn folder_in(state_dir: &Path) -> PathBuf {
-        state_dir.join("catalog").join(CRL)
+        Self::folder_in_catalog(&state_dir.join("catalog"))
+    }
+
+    /// The folder in a catalog's.
+    #[must_use]
+    pub fn folder_in_catalog(catalog: &Path) -> PathBuf {
+        catalog.join(CRL)
     }
 
     /// Reads the listing of a folder without changing anything in it; an empty one where there is none.

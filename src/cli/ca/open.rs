@@ -43,6 +43,9 @@ pub(in crate::cli) fn open(
         crl: settings.crl_urls.clone(),
         ..Urls::default()
     };
+    if let (Some(url), true) = (&issuer.certificate_url, urls.ca_issuers.is_empty()) {
+        urls.ca_issuers.push(url.clone());
+    }
     // What is made here is where [issuer.crl] says, unless the operator says something else.
     if let (Some(crl), true) = (&issuer.crl, urls.crl.is_empty()) {
         urls.crl.push(crl.url.clone());

@@ -3,17 +3,14 @@
 use std::time::Duration;
 
 use super::Judge;
-use crate::{
-    asn1::judge_url,
-    config::{
-        crl::{Crl, CrlShards, DeltaCrl, SHARD},
-        error::Problem,
-    },
+use crate::config::{
+    crl::{Crl, CrlShards, DeltaCrl, SHARD},
+    error::Problem,
 };
 
 impl Judge<'_> {
     pub(super) fn crl(&mut self, crl: &Crl) {
-        self.certificate_url("url", &crl.url);
+        self.url("url", &crl.url);
         self.key("key", |judge| {
             judge.not_empty(crl.key.as_os_str().is_empty());
         });
@@ -32,9 +29,9 @@ impl Judge<'_> {
     }
 
     fn delta(&mut self, delta: &DeltaCrl) {
-        self.certificate_url("url", &delta.url);
+        self.url("url", &delta.url);
         if let Some(url) = &delta.base_url {
-            self.certificate_url("base_url", url);
+            self.url("base_url", url);
         }
         self.crl_times(delta.validity, delta.interval, delta.after_revocation);
     }
@@ -43,7 +40,7 @@ impl Judge<'_> {
         let count = usize::try_from(shards.count).unwrap_or(usize::MAX);
         self.number("count", count, 1, SHARDS_MAX);
         if shards.url.contains(SHARD) {
-            self.certificate_url("url", &shards.url_of(shards.count));
+            self.url("url", &shards.url_of(shards.count));
         } else {
             let url = shards.url.clone();
             self.key("url", |judge| judge.report(Problem::NoShard { url }));
@@ -51,12 +48,8 @@ impl Judge<'_> {
         self.crl_times(shards.validity, shards.interval, shards.after_revocation);
     }
 
-    fn certificate_url(&mut self, key: &'static str, url: &str) {
-        self.key(key, |judge| {
-            if let Err(error) = judge_url(url) {
-                judge.report(Problem::CertificateUrl(error));
-            }
-        });
+    fn url(&mut self, key: &'static str, url: &str) {
+        self.key(key, |judge| judge.served_url(url));
     }
 
     fn crl_times(

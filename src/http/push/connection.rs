@@ -125,7 +125,7 @@ fn allowance(phase: Phase, limits: &PushLimits) -> Duration {
         // Who reads the body answers first.
         Phase::Body => limits.body_timeout.saturating_add(2 * LOOK),
         Phase::Answer => super::ANSWER_TIMEOUT.saturating_add(2 * LOOK),
-        Phase::Write => limits.write_timeout,
+        Phase::Write | Phase::Stream => limits.write_timeout,
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn configuration(
         // Writing to a String cannot fail.
         let _infallible = write!(
             text,
-            "\n[[issuer]]\nname = {}\ncertificate = {}\nnot_issued = {}\n\n\
+            "\n[[issuer]]\nname = {}\ncertificate = {}\ncertificate_url = {}\nnot_issued = {}\n\n\
              [[issuer.signer]]\ncertificate = {}\nkey = {}\n\n\
              [issuer.crl]\nurl = {}\nkey = {}\nafter_revocation = \"10s\"\n\n\
              [issuer.crl.delta]\nurl = {}\nbase_url = {}\nafter_revocation = \"0s\"\n\n\
@@ -42,6 +42,7 @@ pub(super) fn configuration(
              [issuer.ca]\nkey = {}\nocsp_urls = [{}]\n",
             quoted(issuer.name),
             quoted(issuer.certificate),
+            quoted(&places.certificate),
             quoted(issuer.not_issued),
             quoted(issuer.responder),
             quoted(issuer.responder_key),

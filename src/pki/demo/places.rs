@@ -10,6 +10,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     pub(super) ocsp: String,
+    pub(super) certificate: String,
     pub(super) crl: String,
     pub(super) delta: String,
     pub(super) base: String,
@@ -25,6 +26,7 @@ impl Places {
         let crl = |end: &str| format!("{origin}/crl/{name}{end}");
         Self {
             ocsp: ocsp_url(origin),
+            certificate: format!("{origin}/ca/{name}.cer"),
             crl: crl(".crl"),
             delta: crl("-delta.crl"),
             base: crl("-base.crl"),
@@ -36,6 +38,7 @@ impl Places {
     pub(super) fn urls(self) -> Urls {
         Urls {
             crl_shards: self.shards.urls().collect(),
+            ca_issuers: vec![self.certificate],
             crl: vec![self.crl],
             freshest_crl: vec![self.delta],
             ..Urls::ocsp(self.ocsp)
