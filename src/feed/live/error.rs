@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::fetch::{FetchError, FetchErrorKind};
+
 /// Why a poll failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{message}")]
@@ -41,6 +43,25 @@ pub enum FeedErrorKind {
     Stopped,
     /// A defect of this program.
     Defect,
+}
+
+impl From<FetchError> for FeedError {
+    fn from(error: FetchError) -> Self {
+        let kind = match error.kind {
+            FetchErrorKind::Unreachable => FeedErrorKind::Unreachable,
+            FetchErrorKind::Refused => FeedErrorKind::Refused,
+            FetchErrorKind::Malformed | FetchErrorKind::Cut | FetchErrorKind::Different => {
+                FeedErrorKind::Malformed
+            }
+            FetchErrorKind::Storage => FeedErrorKind::Ledger,
+            FetchErrorKind::Stopped => return Self::stopped(),
+        };
+        Self {
+            kind,
+            message: error.message,
+            retry_after: error.retry_after,
+        }
+    }
 }
 
 impl FeedErrorKind {
