@@ -9,6 +9,14 @@
 //! The body is wanted as it is (`Accept-Encoding: identity`); one that is encoded all the same is
 //! refused, since what it grows to is known only when it has grown. Proxies are not used.
 
+#![cfg_attr(
+    not(feature = "rocksdb"),
+    allow(
+        dead_code,
+        reason = "what only mirrors use, which come with the ledger"
+    )
+)]
+
 mod address;
 mod error;
 mod tls;
@@ -70,6 +78,16 @@ pub(crate) struct Validators {
     url: String,
     etag: Option<String>,
     last_modified: Option<String>,
+}
+
+impl Validators {
+    /// Without the date, which knows no two changes in one second; `None` where nothing is left.
+    pub(crate) fn strict(self) -> Option<Self> {
+        self.etag.is_some().then_some(Self {
+            last_modified: None,
+            ..self
+        })
+    }
 }
 
 /// What came of asking.

@@ -212,7 +212,7 @@ fn what_is_too_long_or_too_short_is_told() {
         error.message.contains("cut short after 3 octets"),
         "{error}"
     );
-    assert_eq!(error.kind, FetchErrorKind::Malformed);
+    assert_eq!(error.kind, FetchErrorKind::Cut);
 }
 
 #[test]
@@ -353,4 +353,96 @@ fn without_certificates_to_trust_there_is_no_https() {
     let error = fetch(&url, None, &settings(), &|| false).0.unwrap_err();
     assert_eq!(error.kind, FetchErrorKind::Refused);
     assert!(error.message.contains("/nonexistent.pem"), "{error}");
+}
+
+/// Fetches the rest of `abcdef`, of which the octets in `there` have come.
+fn resume(
+    server: &Scripted,
+    there: &[u8],
+    validators: Option<Validators>,
+) -> (Result<[u8; 32], FetchError>, Vec<u8>, Vec<Validators>) {
+    let url = Target::parse(&server.url).unwrap();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(there).unwrap();
+    let mut begun = Vec::new();
+    let mut begins = |validators: &Validators| {
+        begun.push(validators.clone());
+        Ok(())
+    };
+    let mut part = Part {
+        octets: u64::try_from(there.len()).unwrap(),
+        validators,
+        octets_expected: 6,
+        past_caches: false,
+        begins: &mut begins,
+    };
+    let resumed = Fetcher::new(settings()).resume(&url, &mut part, &mut file, &|| false);
+    let mut octets = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut octets).unwrap();
+    (resumed, octets, begun)
+}
+
+/// `printf abcdef | sha256sum`
+const ABCDEF: [u8; 4] = hex_literal::hex!("bef57ec7");
+
+#[test]
+fn what_a_broken_connection_left_is_gone_on_from() {
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nETag: \"e\"\r\n\r\nabc";
+    let rest = "HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\nETag: \"e\"\r\n\
+                Content-Range: bytes 3-5/6\r\n\r\ndef";
+    let server = Scripted::new([say(cut), say(rest)]);
+    let (cut, there, begun) = resume(&server, b"", None);
+    assert_eq!(cut.unwrap_err().kind, FetchErrorKind::Cut);
+    assert_eq!((there.as_slice(), begun.len()), (&b"abc"[..], 1));
+    let (resumed, whole, again) = resume(&server, &there, begun.first().cloned());
+    assert_eq!(resumed.unwrap()[..4], ABCDEF);
+    assert_eq!((whole.as_slice(), again.len()), (&b"abcdef"[..], 0));
+    let heard = server.heard();
+    assert!(!heard[0].contains("range"), "{}", heard[0]);
+    assert!(heard[1].contains("range: bytes=3-\r\n"), "{}", heard[1]);
+    assert!(heard[1].contains("if-range: \"e\"\r\n"), "{}", heard[1]);
+}
+
+#[test]
+fn another_file_and_a_server_without_ranges_begin_anew() {
+    let whole = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef";
+    let none = "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n";
+    let server = Scripted::new([say(whole), say(none), say(whole), say(whole)]);
+    let known = |etag: &str| {
+        Some(Validators {
+            url: format!("{}/", server.url),
+            etag: Some(etag.to_owned()),
+            last_modified: None,
+        })
+    };
+    for etag in ["\"e\"", "\"e\"", "W/\"e\""] {
+        let (resumed, octets, begun) = resume(&server, b"xyz", known(etag));
+        assert_eq!(resumed.unwrap()[..4], ABCDEF);
+        assert_eq!((octets.as_slice(), begun.len()), (&b"abcdef"[..], 1));
+    }
+    // A weak one is of no use for a part.
+    assert!(!server.heard()[3].contains("range"));
+}
+
+#[test]
+fn a_part_that_was_not_asked_for_and_another_length_are_refused() {
+    let other =
+        "HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\nContent-Range: bytes 2-5/6\r\n\r\n";
+    let long = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nabcdefg";
+    let endless = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabcdefg";
+    let short = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc";
+    let server = Scripted::new([say(other), say(long), say(endless), say(short)]);
+    let known = Validators {
+        url: format!("{}/", server.url),
+        etag: Some("\"e\"".to_owned()),
+        last_modified: None,
+    };
+    let (refused, _, _) = resume(&server, b"abc", Some(known));
+    assert_eq!(refused.unwrap_err().kind, FetchErrorKind::Malformed);
+    for _ in 0..3 {
+        let (refused, octets, _) = resume(&server, b"", None);
+        assert_eq!(refused.unwrap_err().kind, FetchErrorKind::Different);
+        assert!(octets.len() <= 6);
+    }
 }

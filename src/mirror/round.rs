@@ -1,6 +1,7 @@
 //! One round: the manifest, what changed, and their places.
 
 use std::{
+    collections::HashSet,
     fs::{self, File, OpenOptions},
     io::BufReader,
     os::unix::fs::OpenOptionsExt as _,
@@ -107,7 +108,8 @@ impl Errand<'_> {
             true => self.kept_manifest()?,
             false => None,
         };
-        let known = kept.as_ref().and(self.mirror.state.validators.clone());
+        let state = &self.mirror.state;
+        let known = kept.as_ref().and_then(|_| state.validators.clone());
         let path = self.mirror.tree.own("manifest.part");
         let mut file = create(&path)?;
         let url = self.mirror.settings.url.clone();
@@ -134,7 +136,7 @@ impl Errand<'_> {
         Ok(Some(News {
             manifest,
             text: Some(text),
-            validators: Some(validators),
+            validators: validators.strict(),
         }))
     }
 
@@ -195,12 +197,18 @@ impl Errand<'_> {
                 return Ok(false);
             }
         }
-        Ok(true)
+        Ok(!self.mirror.settings.prune || self.unnamed(manifest)?.is_empty())
     }
 
     /// Brings what changed into place, issuer by issuer. One that fails keeps no other from being
     /// followed; the first failure is given.
     fn follow(&mut self, manifest: &Manifest, past_caches: bool) -> Result<(), Lack> {
+        // What was begun for a manifest before it only takes room.
+        let named: HashSet<&str> = manifest.crls.iter().map(|crl| &*crl.sha256).collect();
+        self.mirror.tree.sweep(|name| {
+            let stem = name.split('.').next().unwrap_or(name);
+            name == state::FILE || named.contains(stem)
+        })?;
         let mut first = None;
         for (_, mut editions) in manifest.issuers() {
             // Deltas last: see the module's beginning.
@@ -416,16 +424,19 @@ impl Errand<'_> {
         self.save()
     }
 
-    fn prune(&mut self, manifest: &Manifest) -> Result<(), MirrorError> {
-        let mut named = vec![self.mirror.manifest_path.as_str().to_owned()];
+    /// What was placed here once, and the manifest does not name.
+    fn unnamed(&self, manifest: &Manifest) -> Result<Vec<String>, MirrorError> {
+        let mut named = HashSet::from([self.mirror.manifest_path.clone()]);
         for edition in &manifest.crls {
-            named.push(place(edition)?.as_str().to_owned());
+            named.insert(place(edition)?);
         }
         let files = self.mirror.tree.placed.keys();
-        let gone: Vec<String> = files
-            .filter(|path| !named.contains(path))
-            .cloned()
-            .collect();
+        let unnamed = files.filter(|path| !named.contains(path.as_str()));
+        Ok(unnamed.cloned().collect())
+    }
+
+    fn prune(&mut self, manifest: &Manifest) -> Result<(), MirrorError> {
+        let gone = self.unnamed(manifest)?;
         for path in gone {
             if self.mirror.tree.remove(&path)? {
                 self.changed = self.changed.saturating_add(1);

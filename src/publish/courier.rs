@@ -248,10 +248,11 @@ impl Round {
         let mut desk = self.shared.desk();
         desk.health.remark = self.target.remark();
         let name = self.target.name();
+        let newest = desk.newest.as_ref();
+        let is_newest = newest.is_some_and(|newest| Arc::ptr_eq(newest, listing));
         match delivered {
             Ok(delivery) => {
-                let newest = desk.newest.as_ref();
-                if newest.is_some_and(|newest| Arc::ptr_eq(newest, listing)) {
+                if is_newest {
                     desk.newest = None;
                     desk.lacks_since = None;
                 }
@@ -263,6 +264,8 @@ impl Round {
                 desk.health.failures = 0;
             }
             Err(TargetError::Stopped) => {}
+            // Its CRLs may be gone already: what counts is how the newest fares.
+            Err(_) if !is_newest => return 0,
             Err(error) => {
                 let error = error.to_string();
                 // One line for each way to fail, not for each try.

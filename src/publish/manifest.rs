@@ -81,7 +81,8 @@ struct Header {
 
 /// The manifests of a listing: at `base_path` that of all issuers, and beside it `ISSUER.json` for each.
 ///
-/// An issuer whose document would lie where another, or a CRL, lies has none of its own.
+/// An issuer whose document would lie where another, or a CRL, lies has none of its own, nor has one
+/// whose name is longer than a file's may be.
 #[must_use]
 pub fn documents(
     listing: &CrlListing,
@@ -100,7 +101,7 @@ pub fn documents(
         .collect();
     let mut documents = Vec::new();
     for (issuer, path) in &paths {
-        if !taken.insert(path) {
+        if ServedPath::parse(path).is_err() || !taken.insert(path) {
             continue;
         }
         let is_in = |edition: &&CrlEdition| issuer.is_none_or(|issuer| edition.issuer == issuer);
@@ -120,18 +121,30 @@ pub fn documents(
     documents
 }
 
-/// Where the manifest of one issuer lies: beside that of all, under its name, what is no letter, digit,
-/// `-`, `.`, `_` or `~` as `%XX`.
+/// Where the manifest of one issuer lies: beside that of all, under its name. What a file's name cannot
+/// have stands in it as `%XX`, and all of it is escaped once more for the URL.
 #[must_use]
 pub fn issuer_path(base_path: &str, issuer: &str) -> String {
     use std::fmt::Write as _;
+    let mut name = String::new();
+    for sign in issuer.chars() {
+        let is_own = name.is_empty() && sign == '.';
+        if is_own || matches!(sign, '/' | '\\' | '%') || sign.is_control() {
+            let mut octets = [0; 4];
+            for octet in sign.encode_utf8(&mut octets).bytes() {
+                // Writing to a String cannot fail.
+                let _infallible = write!(name, "%{octet:02X}");
+            }
+        } else {
+            name.push(sign);
+        }
+    }
     let folder = base_path.rfind('/').and_then(|at| base_path.get(..=at));
     let mut path = folder.unwrap_or("/").to_owned();
-    for octet in issuer.bytes() {
+    for octet in name.bytes() {
         if octet.is_ascii_alphanumeric() || b"-._~".contains(&octet) {
             path.push(char::from(octet));
         } else {
-            // Writing to a String cannot fail.
             let _infallible = write!(path, "%{octet:02X}");
         }
     }

@@ -52,7 +52,11 @@ fn there_is_one_for_all_and_one_for_each_issuer() {
     let paths: Vec<&str> = documents.iter().map(|it| &*it.path).collect();
     assert_eq!(
         paths,
-        ["/crl/manifest.json", "/crl/a.json", "/crl/b%2F%C3%A7.json"]
+        [
+            "/crl/manifest.json",
+            "/crl/a.json",
+            "/crl/b%252F%C3%A7.json"
+        ]
     );
     let read = |index: usize| {
         let text = documents[index].text.as_bytes();

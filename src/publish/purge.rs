@@ -39,7 +39,8 @@ pub(super) fn purge(
             let mut first = Ok(());
             // A command line has its limits; 1,000 URLs of 200 octets are far from them.
             for some in urls.chunks(URLS_MAX) {
-                first = first.and(run(command, &words, some, is_stopping));
+                let ran = run(command, &words, some, is_stopping);
+                first = first.and(ran);
             }
             first
         }

@@ -18,6 +18,7 @@ use std::{
         DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
     },
     path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use aws_lc_rs::digest;
@@ -244,6 +245,9 @@ impl Tree {
         let mode = fs::Permissions::from_mode(self.mode);
         fs::set_permissions(whole, mode).map_err(of(whole))?;
         let open = File::open(whole).map_err(of(whole))?;
+        if let Ok(before) = fs::metadata(&file) {
+            distinguish(&open, &before).map_err(of(whole))?;
+        }
         open.sync_all().map_err(of(whole))?;
         let metadata = open.metadata().map_err(of(whole))?;
         fs::rename(whole, &file).map_err(of(&file))?;
@@ -294,6 +298,17 @@ impl PlacedFile {
 
 fn modified(metadata: &fs::Metadata) -> i128 {
     i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec())
+}
+
+/// Web servers know a file by the second that it was written in, and its length (nginx's ETag is these
+/// two): one that follows another within that second would be taken for it, so it gets the next second.
+fn distinguish(file: &File, before: &fs::Metadata) -> io::Result<()> {
+    let next = before.mtime().saturating_add(1);
+    if file.metadata()?.mtime() >= next {
+        return Ok(());
+    }
+    let since = Duration::from_secs(u64::try_from(next).unwrap_or(0));
+    file.set_modified(UNIX_EPOCH + since)
 }
 
 /// Makes what is missing of the folders between, and syncs the one that each is made in.

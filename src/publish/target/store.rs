@@ -127,7 +127,7 @@ impl Store {
                     Some(json) => builder.with_service_account_key(json),
                     None => builder,
                 };
-                builder.build().map(|store| Arc::new(store) as _)
+                builder.build().map(shared)
             }
             "azure" => {
                 let builder = MicrosoftAzureBuilder::new()
@@ -141,7 +141,7 @@ impl Store {
                     Some(url) => builder.with_endpoint(url.to_owned()),
                     None => builder,
                 };
-                builder.build().map(|store| Arc::new(store) as _)
+                builder.build().map(shared)
             }
             _ => {
                 let region = settings.region.as_deref().unwrap_or("us-east-1");
@@ -165,7 +165,7 @@ impl Store {
                         .with_secret_access_key(secret),
                     _ => builder,
                 };
-                builder.build().map(|store| Arc::new(store) as _)
+                builder.build().map(shared)
             }
         };
         built.map_err(|error| wrong(&one_line(&error)))
@@ -513,6 +513,10 @@ impl Carrier for Store {
                 .to_owned()
         })
     }
+}
+
+fn shared(store: impl ObjectStore) -> Arc<dyn ObjectStore> {
+    Arc::new(store)
 }
 
 /// Why the store did not do it.
