@@ -21,6 +21,7 @@
 //! Who holds the key can have a mirror take other CRLs, but none with a lower number; and without the
 //! CA's key none that a relying party believes.
 
+mod download;
 mod round;
 mod state;
 

@@ -8,17 +8,20 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Change, Mirror, MirrorError, MirrorErrorKind, Round, changed, state, untrusted};
+use super::{
+    Change, Mirror, MirrorError, MirrorErrorKind, Round, changed,
+    download::{Lack, download, forget},
+    state, untrusted,
+};
 use crate::{
     asn1::{CrlNumber, UnixTime},
     catalog::crls::{CrlEdition, CrlKind},
-    config::feed::Target,
-    fetch::{FetchErrorKind, Fetched, Part, Validators},
+    fetch::{Fetched, Validators},
     publish::{
         ServedPath,
         facts::CrlFacts,
         manifest::Manifest,
-        tree::{READ_OCTETS, TreeError, sha256, write_whole},
+        tree::{READ_OCTETS, TreeError},
     },
     segment::names::hexadecimal,
 };
@@ -45,25 +48,6 @@ struct Whole<'a> {
     file: PathBuf,
     issuer_der: Vec<u8>,
     resumed: u64,
-}
-
-/// Why a CRL was not had.
-enum Lack {
-    /// What lies there is not what the manifest says: a newer one may, or a cache's older one.
-    Another(MirrorError),
-    Failure(MirrorError),
-}
-
-impl From<MirrorError> for Lack {
-    fn from(error: MirrorError) -> Self {
-        Self::Failure(error)
-    }
-}
-
-impl From<TreeError> for Lack {
-    fn from(error: TreeError) -> Self {
-        Self::Failure(error.into())
-    }
 }
 
 /// Manifests that are fetched in one round, where CRLs are replaced while it goes on.
@@ -246,7 +230,7 @@ impl Errand<'_> {
                 return Ok(None);
             }
         }
-        let (file, resumed) = self.fetch(edition, past_caches)?;
+        let (file, resumed) = download(self.mirror, edition, past_caches, self.is_stopping)?;
         let open = File::open(&file).map_err(|source| TreeError {
             path: file.clone(),
             source,
@@ -271,71 +255,6 @@ impl Errand<'_> {
             issuer_der: facts.issuer_der,
             resumed,
         }))
-    }
-
-    /// Fetches a CRL into a file of our own, from where an earlier try ended.
-    fn fetch(&mut self, edition: &CrlEdition, past_caches: bool) -> Result<(PathBuf, u64), Lack> {
-        let mirror = &mut *self.mirror;
-        let url = source(edition, &mirror.settings.url, mirror.settings.from_urls)?;
-        let path = mirror.tree.own(&format!("{}.part", edition.sha256));
-        let beside = path.with_extension("json");
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let of = |source| TreeError {
-            path: path.clone(),
-            source,
-        };
-        let mut file = options.mode(0o600).open(&path).map_err(of)?;
-        let octets = file.metadata().map_err(of)?.len();
-        if octets == edition.octets {
-            // All of it came, and this program ended before it had its name.
-            let input = BufReader::with_capacity(READ_OCTETS, &file);
-            if sha256(input).map_err(of)? == edition.sha256 {
-                return Ok((path, octets));
-            }
-        }
-        let validators = fs::read(&beside).ok();
-        let validators = validators.and_then(|text| serde_json::from_slice(&text).ok());
-        let is_part = octets <= edition.octets && validators.is_some();
-        let mut begins = |validators: &Validators| {
-            let text = serde_json::to_vec(validators)?;
-            write_whole(&beside, &text).map_err(|error| error.source)
-        };
-        let mut part = Part {
-            octets: if is_part { octets } else { 0 },
-            validators,
-            octets_expected: edition.octets,
-            past_caches,
-            begins: &mut begins,
-        };
-        let fetched = mirror
-            .fetcher
-            .resume(&url, &mut part, &mut file, self.is_stopping);
-        let resumed = part.octets;
-        let sha256 = fetched.map_err(|error| {
-            let kind = error.kind;
-            let error = MirrorError::fetching(&url, error);
-            match kind {
-                FetchErrorKind::Different => {
-                    forget(&path);
-                    Lack::Another(error)
-                }
-                _ => Lack::Failure(error),
-            }
-        })?;
-        if hexadecimal(&sha256) != edition.sha256 {
-            forget(&path);
-            let message = format!(
-                "{url}: it is not the {} that the manifest names: its SHA-256 is {}, not {} (somebody on the \
-                 way altered it, or a cache keeps an older one)",
-                edition.kind,
-                hexadecimal(&sha256),
-                edition.sha256
-            );
-            let error = MirrorError::new(MirrorErrorKind::Untrusted, message);
-            return Err(Lack::Another(error));
-        }
-        Ok((path, resumed))
     }
 
     /// Gives the CRLs of one issuer their names, in their order.
@@ -477,27 +396,6 @@ fn place(edition: &CrlEdition) -> Result<ServedPath, MirrorError> {
         let message = format!("{}: {error}", edition.url);
         MirrorError::new(MirrorErrorKind::Refused, message)
     })
-}
-
-/// Where a CRL is fetched.
-fn source(edition: &CrlEdition, manifest: &Target, from_urls: bool) -> Result<Target, MirrorError> {
-    let url = Target::parse(&edition.url).map_err(|error| {
-        let message = format!("{}: {error}", edition.url);
-        MirrorError::new(MirrorErrorKind::Untrusted, message)
-    })?;
-    Ok(match from_urls {
-        true => url,
-        false => Target {
-            path: url.path,
-            ..manifest.clone()
-        },
-    })
-}
-
-/// Removes what came of a CRL so far. What stays is swept later.
-fn forget(part: &std::path::Path) {
-    drop(fs::remove_file(part));
-    drop(fs::remove_file(part.with_extension("json")));
 }
 
 /// A file of our own, empty.

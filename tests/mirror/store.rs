@@ -173,3 +173,48 @@ fn a_store_that_is_no_store_is_one_line() {
     let refused = Target::open(&PublishTarget::S3(missing), authority.folder.path());
     assert!(matches!(refused, Err(TargetError::Settings(why)) if why.contains("does not exist")));
 }
+
+/// Where a condition is ignored, that is known, and a number still does not go back.
+#[test]
+fn a_store_that_ignores_conditions_is_told_and_looked_at_before_each_put() {
+    let mut authority = Authority::new("http://cdn.example/crl");
+    let web = Web::start(&authority.www(), &["store"]);
+    let secret = authority.folder.path().join("secret");
+    fs::write(&secret, "s").unwrap();
+    let settings = StoreTarget {
+        endpoint: Some(web.base()),
+        secret_file: Some(secret),
+        access_key_id: Some("k".to_owned()),
+        ..StoreTarget::new("cdn", "crl")
+    };
+    let shelf = authority.shelf.folder().to_owned();
+    let mut target = open(settings.clone(), &authority.folder.path().join("one"));
+    let first = authority.publish();
+    target.deliver(&first, &shelf, now(), &|| false).unwrap();
+    let remark = target.remark().unwrap();
+    assert!(remark.contains("ignores conditions"), "{remark}");
+    let second = authority.publish();
+    target.deliver(&second, &shelf, now(), &|| false).unwrap();
+    let mut behind = open(settings, &authority.folder.path().join("other"));
+    let error = behind.deliver(&first, &shelf, now(), &|| false);
+    let error = error.unwrap_err();
+    let is_back = matches!(
+        error,
+        TargetError::GoesBack { .. } | TargetError::Source { .. }
+    );
+    assert!(is_back, "{error}");
+    let delta = fs::read(authority.www().join("crl/crl/delta.crl")).unwrap();
+    assert_eq!(
+        sha256(&delta),
+        second.edition("ca", CrlKind::Delta).unwrap().sha256
+    );
+    // The probe is gone.
+    let left = fs::read_dir(authority.www().join("crl")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["crl"]);
+    assert!(
+        web.heard()
+            .iter()
+            .all(|request| request["method"] != "PURGE")
+    );
+}

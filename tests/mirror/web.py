@@ -1,6 +1,6 @@
 # A web server for mirrors: Python's own, with what a test tells it to do wrong.
 #
-#   web.py FOLDER LOG [plain]
+#   web.py FOLDER LOG [plain | store]
 #
 # It prints the port, and appends a line of JSON to LOG for each request. With `plain` it is Python's file
 # server as it is: no ranges, no ETag. Otherwise it has both, and FOLDER/.rules.json is asked at each request
@@ -11,6 +11,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 folder, log, plain = sys.argv[1], sys.argv[2], "plain" in sys.argv[3:]
+store = "store" in sys.argv[3:]
+
+
+METADATA = {}
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -40,6 +44,34 @@ class Handler(SimpleHTTPRequestHandler):
 
     def do_PURGE(self):
         self.answer(200, b"")
+
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if not store:
+            return self.answer(405, b"")
+        path = folder + unquote(self.path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        open(path, "wb").write(body)
+        names = [name for name in self.headers if name.lower().startswith("x-amz-meta-")]
+        METADATA[self.path] = {name: self.headers[name] for name in names}
+        self.answer(200, b"", ETag='"' + hashlib.sha256(body).hexdigest()[:16] + '"')
+
+    def do_DELETE(self):
+        os.remove(folder + unquote(self.path))
+        self.answer(204, b"")
+
+    def do_HEAD(self):
+        try:
+            body = open(folder + unquote(self.path), "rb").read()
+        except OSError:
+            return self.answer(404, b"")
+        self.send_response(200)
+        for name, value in METADATA.get(self.path, {}).items():
+            self.send_header(name, value)
+        self.send_header("ETag", '"' + hashlib.sha256(body).hexdigest()[:16] + '"')
+        self.send_header("Last-Modified", self.date_time_string())
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
 
     def answer(self, status, body, **headers):
         self.send_response(status)

@@ -8,7 +8,10 @@
 
 #[cfg(feature = "stores")]
 mod connector;
+mod error;
 mod folder;
+#[cfg(feature = "stores")]
+mod provider;
 #[cfg(feature = "stores")]
 mod store;
 
@@ -20,7 +23,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    GoesBack, ServedPath, TreeError,
+    ServedPath, TreeError,
     manifest::Manifest,
     purge,
     tree::{Placed, write_whole},
@@ -30,6 +33,8 @@ use crate::{
     catalog::crls::{CrlEdition, CrlKind, CrlListing, Shelf, SignedDocument},
     config::{self, PublishTarget},
 };
+
+pub use error::TargetError;
 
 /// One place that CRLs are brought to.
 pub struct Target {
@@ -141,78 +146,6 @@ pub struct Delivery {
     pub generation: u64,
     /// How many files were written.
     pub written: usize,
-}
-
-/// Why a delivery did not arrive whole. What did arrive stays; the rest is tried again.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TargetError {
-    /// A folder or file there.
-    #[error("{0}")]
-    Folder(#[from] TreeError),
-    /// A CRL here cannot be read, or is not what it was.
-    #[error("{}: {why}: it is not brought anywhere", path.display())]
-    Source {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// It would go back.
-    #[error("{path}: {source}")]
-    GoesBack {
-        /// Where.
-        path: String,
-        /// How.
-        #[source]
-        source: GoesBack,
-    },
-    /// A manifest would go back.
-    #[error(
-        "{path}: a manifest of generation {lies} lies there, and {offered} would follow it: another \
-         installation brings its CRLs there too, or this one goes on from a backup. If it is right to go \
-         back, remove that manifest"
-    )]
-    Generation {
-        /// Where.
-        path: String,
-        /// What lies there.
-        lies: u64,
-        /// What would follow.
-        offered: u64,
-    },
-    /// No file can be there.
-    #[error("{path}: {source}")]
-    Path {
-        /// The path.
-        path: String,
-        /// Why.
-        #[source]
-        source: super::ServedPathError,
-    },
-    /// A store.
-    #[error("{path}: {why}")]
-    Store {
-        /// The key.
-        path: String,
-        /// What it said, in one line.
-        why: String,
-    },
-    /// A full CRL did not arrive.
-    #[error("{path}: the delta waits for its full CRL")]
-    DeltaWaits {
-        /// Where it would lie.
-        path: String,
-    },
-    /// The settings or secrets of a target cannot be used.
-    #[error("{0}")]
-    Settings(String),
-    /// Everything arrived, and a cache may still have what was there before.
-    #[error("all is there, but caches were not purged: {0}")]
-    Purge(String),
-    /// It was told to stop.
-    #[error("it is stopping")]
-    Stopped,
 }
 
 impl Target {

@@ -20,12 +20,14 @@ use std::{
 use hyper::body::Bytes;
 use object_store::{
     Attribute, Attributes, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode,
-    PutOptions, PutPayload, RetryConfig, UpdateVersion, aws::AmazonS3Builder,
-    azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, path::Path as Key,
+    PutOptions, PutPayload, UpdateVersion, path::Path as Key,
 };
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Caching, Carrier, Consignment, Memory, TargetError, connector::Connector, may_follow};
+use super::{
+    Caching, Carrier, Consignment, Memory, TargetError, may_follow,
+    provider::{self, one_line},
+};
 use crate::{
     asn1::CrlNumber,
     catalog::crls::SignedDocument,
@@ -38,7 +40,6 @@ use crate::{
         tree::{Lying, READ_OCTETS, sha256},
     },
     segment::whole_file,
-    signer::Passphrase,
 };
 
 pub(super) struct Store {
@@ -87,88 +88,8 @@ impl Store {
             is_conditional: None,
         };
         // A secret that is missing is told at the start, not at the first CRL.
-        store.build()?;
+        provider::open(store.kind, &store.settings)?;
         Ok(store)
-    }
-
-    fn build(&self) -> Result<Arc<dyn ObjectStore>, TargetError> {
-        let settings = &self.settings;
-        let wrong = |why: &dyn std::fmt::Display| {
-            TargetError::Settings(format!("the target {:?}: {why}", settings.name))
-        };
-        let secret = settings.secret().map(|source| Passphrase::read(&source));
-        let secret = secret.transpose().map_err(|error| wrong(&error))?;
-        let secret = secret.map(|secret| String::from_utf8(secret.octets().to_vec()));
-        let secret = secret
-            .transpose()
-            .map_err(|_| wrong(&"the secret is not UTF-8"))?;
-        let endpoint = settings.endpoint.as_deref();
-        let is_http = endpoint.is_some_and(|url| url.starts_with("http://"));
-        let connector = Connector::new(&settings.tls_roots, !is_http);
-        let connector = connector.map_err(|error| wrong(&error))?;
-        // The courier tries again, later and later; this is for a connection that breaks.
-        let retry = RetryConfig {
-            max_retries: 1,
-            retry_timeout: settings.timeout,
-            ..RetryConfig::default()
-        };
-        let bucket = settings.bucket.as_str();
-        let built: Result<Arc<dyn ObjectStore>, Error> = match self.kind {
-            "gcs" => {
-                let builder = GoogleCloudStorageBuilder::new()
-                    .with_bucket_name(bucket)
-                    .with_retry(retry)
-                    .with_http_connector(connector);
-                let builder = match endpoint {
-                    Some(url) => builder.with_base_url(url),
-                    None => builder,
-                };
-                let builder = match secret {
-                    Some(json) => builder.with_service_account_key(json),
-                    None => builder,
-                };
-                builder.build().map(shared)
-            }
-            "azure" => {
-                let builder = MicrosoftAzureBuilder::new()
-                    .with_container_name(bucket)
-                    .with_account(settings.account.clone().unwrap_or_default())
-                    .with_access_key(secret.unwrap_or_default())
-                    .with_allow_http(is_http)
-                    .with_retry(retry)
-                    .with_http_connector(connector);
-                let builder = match endpoint {
-                    Some(url) => builder.with_endpoint(url.to_owned()),
-                    None => builder,
-                };
-                builder.build().map(shared)
-            }
-            _ => {
-                let region = settings.region.as_deref().unwrap_or("us-east-1");
-                let builder = AmazonS3Builder::new()
-                    .with_bucket_name(bucket)
-                    .with_region(region)
-                    .with_virtual_hosted_style_request(settings.virtual_host)
-                    .with_allow_http(is_http)
-                    .with_retry(retry)
-                    .with_http_connector(connector);
-                let builder = match endpoint {
-                    Some(url) if settings.virtual_host => {
-                        builder.with_endpoint(url.replacen("://", &format!("://{bucket}."), 1))
-                    }
-                    Some(url) => builder.with_endpoint(url),
-                    None => builder,
-                };
-                let builder = match (&settings.access_key_id, secret) {
-                    (Some(id), Some(secret)) => builder
-                        .with_access_key_id(id)
-                        .with_secret_access_key(secret),
-                    _ => builder,
-                };
-                builder.build().map(shared)
-            }
-        };
-        built.map_err(|error| wrong(&one_line(&error)))
     }
 
     /// Waits for the store: no longer than one request may take, nor when the server stops.
@@ -418,7 +339,7 @@ impl Carrier for Store {
         let runtime = runtime
             .map_err(|error| TargetError::Settings(format!("no runtime to be had: {error}")))?;
         self.runtime = Some(runtime);
-        self.open = Some(self.build()?);
+        self.open = Some(provider::open(self.kind, &self.settings)?);
         if self.is_conditional.is_none() {
             self.is_conditional = Some(self.probe(is_stopping)?);
         }
@@ -515,10 +436,6 @@ impl Carrier for Store {
     }
 }
 
-fn shared(store: impl ObjectStore) -> Arc<dyn ObjectStore> {
-    Arc::new(store)
-}
-
 /// Why the store did not do it.
 enum Refusal {
     Store(Error),
@@ -541,21 +458,6 @@ impl Refusal {
             Self::Other(error) => error,
         }
     }
-}
-
-/// What a store says, which may be a page of XML. Secrets are in headers alone, and those are not in it.
-fn one_line(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(SAID_MAX).collect()
 }
 
 fn overtaken(key: &Key) -> TargetError {
@@ -589,4 +491,3 @@ const SHA256: &str = "sha256";
 const LOOK: Duration = Duration::from_millis(100);
 const PIECE_OCTETS: u64 = 8 << 20;
 const OVERTAKEN_MAX: usize = 4;
-const SAID_MAX: usize = 400;

@@ -26,6 +26,9 @@ fuzz_target!(|octets: &[u8]| {
             places.push(place);
         }
         places.sort();
-        assert!(places.windows(2).all(|two| two[0] != two[1]), "two in one place");
+        assert!(
+            places.windows(2).all(|two| two[0] != two[1]),
+            "two in one place"
+        );
     });
 });
