@@ -72,6 +72,8 @@ pub(super) fn open(
                 .with_region(region)
                 .with_virtual_hosted_style_request(settings.virtual_host)
                 .with_allow_http(is_http)
+                // One object is deleted, and not every store knows how to delete several.
+                .with_disable_bulk_delete(true)
                 .with_retry(retry)
                 .with_http_connector(connector);
             let builder = match endpoint {

@@ -52,6 +52,8 @@ pub(super) struct Store {
     runtime: Option<Runtime>,
     /// Whether conditions are honoured, once that was tried.
     is_conditional: Option<bool>,
+    /// Why the probe is still there.
+    probe_left: Option<String>,
 }
 
 /// What lies under a key.
@@ -86,6 +88,7 @@ impl Store {
             open: None,
             runtime: None,
             is_conditional: None,
+            probe_left: None,
         };
         // A secret that is missing is told at the start, not at the first CRL.
         provider::open(store.kind, &store.settings)?;
@@ -282,8 +285,8 @@ impl Store {
     }
 
     /// Whether the store looks at conditions: an object that is there must not be created, nor replaced
-    /// where another version of it is meant.
-    fn probe(&self, is_stopping: &dyn Fn() -> bool) -> Result<bool, TargetError> {
+    /// where another version of it is meant. Also says why the probe could not be removed, if it could not.
+    fn probe(&self, is_stopping: &dyn Fn() -> bool) -> Result<(bool, Option<String>), TargetError> {
         let store = self.store()?;
         let unique = RandomState::new().hash_one(std::process::id());
         let key = self.key(&format!("{OWN_PREFIX}-probe-{unique:016x}"))?;
@@ -327,9 +330,10 @@ impl Store {
             )),
             Err(error) => is_refused(Err(error)).map(|_| false),
         };
+        // Without the right to delete, CRLs are brought all the same.
         let removed = self.wait(&key, is_stopping, store.delete(&key));
-        removed.map_err(|error| error.told(&key))?;
-        Ok(created? && replaced?)
+        let left = removed.err().map(|error| error.told(&key).to_string());
+        Ok((created? && replaced?, left))
     }
 }
 
@@ -341,7 +345,9 @@ impl Carrier for Store {
         self.runtime = Some(runtime);
         self.open = Some(provider::open(self.kind, &self.settings)?);
         if self.is_conditional.is_none() {
-            self.is_conditional = Some(self.probe(is_stopping)?);
+            let (is_conditional, left) = self.probe(is_stopping)?;
+            self.is_conditional = Some(is_conditional);
+            self.probe_left = left;
         }
         Ok(())
     }
@@ -428,11 +434,15 @@ impl Carrier for Store {
     }
 
     fn remark(&self) -> Option<String> {
-        (self.is_conditional == Some(false)).then(|| {
-            "the store ignores conditions: if something else puts CRLs there too, an older one could \
-             replace a newer one"
-                .to_owned()
-        })
+        let ignored = "the store ignores conditions: if something else puts CRLs there too, an older one \
+                       could replace a newer one";
+        let ignored = (self.is_conditional == Some(false)).then(|| ignored.to_owned());
+        let left = self.probe_left.as_ref();
+        let left = left.map(|why| format!("the probe of conditions could not be removed: {why}"));
+        match (ignored, left) {
+            (Some(ignored), Some(left)) => Some(format!("{ignored}; {left}")),
+            (ignored, left) => ignored.or(left),
+        }
     }
 }
 
