@@ -20,6 +20,7 @@
 //! - [`responder`] decides what a request is answered;
 //! - [`pki`] issues certificates whose status is then known from the start;
 //! - [`http`] carries it, and the operator's commands over a local socket;
+//! - `fetch` asks other servers for files; [`publish`] and [`mirror`] bring CRLs to others and from others;
 //! - `octets` reads the fields of our own file formats;
 //! - [`observe`], [`clock`], [`config`] and [`cli`] are what the name says.
 
@@ -38,10 +39,13 @@ pub mod clock;
 pub mod config;
 pub mod crl;
 pub mod feed;
+mod fetch;
 pub mod http;
 pub mod identity;
 #[cfg(feature = "rocksdb")]
 pub mod ledger;
+#[cfg(feature = "rocksdb")]
+pub mod mirror;
 pub mod observe;
 pub mod ocsp;
 mod octets;

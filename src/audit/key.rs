@@ -118,6 +118,14 @@ impl LedgerKey {
         )
     }
 
+    /// The signature over a text of one line, as manifests of CRLs have it. A checkpoint has several, so
+    /// that neither can be taken for the other.
+    #[must_use]
+    pub(crate) fn sign_line(&self, text: &str) -> Vec<u8> {
+        debug_assert!(!text.contains('\n'), "it could be a note");
+        self.pair.sign(text.as_bytes()).as_ref().to_vec()
+    }
+
     /// A fresh key.
     #[cfg(test)]
     pub(crate) fn for_tests(origin: &str) -> Self {

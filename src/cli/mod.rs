@@ -12,6 +12,7 @@ mod exit;
 mod feed;
 mod import;
 mod init;
+mod mirror;
 mod output;
 mod past;
 mod push;
@@ -78,6 +79,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Push(arguments) => push::run(&common, &arguments),
         Command::Ca(arguments) => ca::run(&common, &arguments),
         Command::Crl(arguments) => crl::run(&common, &arguments),
+        Command::Mirror(arguments) => mirror::run(&common, &arguments),
         Command::Audit(arguments) => audit::run(&common, &arguments),
     }
 }
@@ -133,6 +135,7 @@ enum Command {
     Restore(restore::RestoreArguments),
     Ca(ca::CaArguments),
     Crl(crl::CrlArguments),
+    Mirror(mirror::MirrorArguments),
     Audit(audit::AuditArguments),
 }
 

@@ -33,7 +33,7 @@ impl de::Visitor<'_> for Text {
     }
 }
 
-fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let span: Span = text.parse().ok()?;
     let days_are_24_hours = SpanRelativeTo::days_are_24_hours();
     Duration::try_from(span.to_duration(days_are_24_hours).ok()?).ok()

@@ -314,6 +314,44 @@ pub enum Problem {
         /// The name.
         origin: String,
     },
+    /// A mode that files of CRLs cannot have.
+    #[error(
+        "{mode:#o} is no mode for files that are written here and read: 0o600 to 0o666, as 0o644"
+    )]
+    FileMode {
+        /// The mode.
+        mode: u32,
+    },
+    /// No beginning of keys.
+    #[error("{prefix:?} is no prefix: names with single `/` between them, and none at either end")]
+    StorePrefix {
+        /// The prefix.
+        prefix: String,
+    },
+    /// A setting of another kind of store.
+    #[error("only a target of kind = {of:?} has this")]
+    OtherStore {
+        /// The kind.
+        of: &'static str,
+    },
+    /// Half of what is needed to be let in.
+    #[error("a store is asked with {what}")]
+    StoreCredentials {
+        /// What is needed.
+        what: &'static str,
+    },
+    /// A secret from two places.
+    #[error("set only one of secret_file, secret_env and secret_credential: which one is meant?")]
+    SeveralSecrets,
+    /// No address of a cache.
+    #[error("{host:?} is no cache: host:port is meant, as 127.0.0.1:8080")]
+    PurgeHost {
+        /// What is there.
+        host: String,
+    },
+    /// A command that would have to be looked for.
+    #[error("the command is empty, or its program has no absolute path")]
+    PurgeCommand,
     /// A passphrase from two places.
     #[error(
         "set only one of passphrase_file, passphrase_env and passphrase_credential: which one is meant?"

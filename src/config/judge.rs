@@ -24,6 +24,7 @@ pub(super) fn judge(config: &Config, map: &Map<'_>) -> Vec<Finding> {
     judge.found
 }
 
+mod publish;
 mod push;
 
 struct Judge<'a> {
@@ -48,6 +49,7 @@ impl Judge<'_> {
         if let Some(push) = &config.push {
             self.key("push", |judge| judge.push(push, config));
         }
+        self.key("publish", |judge| judge.publish(&config.publish, config));
         self.key("issuer", |judge| judge.issuers(&config.issuers));
         self.paths(config);
     }

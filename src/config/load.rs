@@ -63,6 +63,9 @@ impl Config {
             under(&mut push.key);
             push.client_ca.as_mut().map(under);
         }
+        for target in &mut self.publish.targets {
+            target.paths().into_iter().for_each(under);
+        }
         self.ledger.key.as_mut().map(under);
         for issuer in &mut self.issuers {
             under(&mut issuer.certificate);
@@ -138,11 +141,11 @@ fn explain(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
-
     use crate::config::{
-        Ca, Crl, CrlShards, DeltaCrl, EXAMPLE, Issuer, Push, PushClient, Sha256Digest, Signer,
+        Ca, Crl, CrlShards, DeltaCrl, EXAMPLE, FolderTarget, Issuer, Publish, PublishTarget, Purge,
+        PurgeCommand, PurgeHosts, Push, PushClient, Sha256Digest, Signer, StoreTarget,
     };
+    use std::time::Duration;
 
     const ISSUER: &str = "[[issuer]]\nname = \"a\"\ncertificate = \"ca.pem\"\n\
                           [[issuer.signer]]\ncertificate = \"s.pem\"\nkey = \"keys/s.key\"\n";
@@ -227,6 +230,7 @@ mod tests {
                     socket: Some("state/admin.sock".into())
                 },
                 push: Some(push()),
+                publish: publish(),
                 ledger: crate::config::LedgerSettings {
                     key: Some("state/keys/ledger.key".into()),
                     origin: Some("example.org/revocations".to_owned()),
@@ -235,6 +239,38 @@ mod tests {
                 ..Config::default()
             }
         );
+    }
+
+    /// What the example has behind its `#`.
+    fn publish() -> Publish {
+        let http = PurgeHosts {
+            hosts: vec!["127.0.0.1:6081".to_owned()],
+        };
+        let command = PurgeCommand {
+            command: vec!["/usr/local/bin/purge".to_owned()],
+            timeout: Duration::from_secs(30),
+        };
+        Publish {
+            targets: vec![
+                PublishTarget::Folder(FolderTarget {
+                    name: "web".to_owned(),
+                    path: "/srv/crl".into(),
+                    mode: 0o644,
+                    issuers: Vec::new(),
+                    purge: vec![Purge::Http(http), Purge::Command(command)],
+                }),
+                PublishTarget::S3(StoreTarget {
+                    endpoint: Some("https://s3.example.org".to_owned()),
+                    region: Some("us-east-1".to_owned()),
+                    access_key_id: Some("AKIAEXAMPLE".to_owned()),
+                    secret_file: Some("s3.secret".into()),
+                    secret_env: Some("S3_SECRET".to_owned()),
+                    secret_credential: Some("s3-secret".to_owned()),
+                    ..StoreTarget::new("cdn", "crl")
+                }),
+            ],
+            ..Publish::default()
+        }
     }
 
     /// What the example has behind its `#`.
@@ -269,6 +305,7 @@ mod tests {
             ..Crl::new("", Path::new(""))
         });
         config.push = Some(push());
+        config.publish = publish();
         let debug = format!("{config:?}");
         let fields = debug
             .split([' ', '{', ','])
@@ -285,6 +322,7 @@ mod tests {
                         | "feeds"
                         | "delta"
                         | "shards"
+                        | "targets"
                 )
             });
         let mut count = 0;

@@ -10,7 +10,7 @@
 
 mod ca;
 mod crl;
-mod duration;
+pub(crate) mod duration;
 mod error;
 pub mod feed;
 mod file;
@@ -18,6 +18,7 @@ mod judge;
 mod load;
 mod near_miss;
 mod place;
+mod publish;
 mod push;
 mod retention;
 mod settings;
@@ -32,6 +33,9 @@ pub use file::{CertificateFileError, FileError, read_certificate};
 #[cfg(feature = "rocksdb")]
 pub(crate) use judge::SOCKET_PATH_MAX;
 pub use place::Place;
+pub use publish::{
+    FolderTarget, Publish, PublishTarget, Purge, PurgeCommand, PurgeHosts, StoreTarget,
+};
 pub use push::{Push, PushClient, Sha256Digest};
 pub use retention::Retention;
 pub use settings::{

@@ -8,7 +8,9 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{ca::Ca, crl::Crl, duration, feed::Feed, push::Push, retention::Retention};
+use super::{
+    ca::Ca, crl::Crl, duration, feed::Feed, publish::Publish, push::Push, retention::Retention,
+};
 use crate::change::ExpectedScope;
 
 /// The whole configuration.
@@ -31,6 +33,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where CA systems report issuance and revocation. Default: nowhere.
     pub push: Option<Push>,
+    /// Where CRLs are brought, and what lists them.
+    pub publish: Publish,
     /// Whose certificates are answered for. At least one.
     #[serde(rename = "issuer")]
     pub issuers: Vec<Issuer>,
@@ -68,6 +72,7 @@ impl Default for Config {
             http: Http::default(),
             limits: Limits::default(),
             push: None,
+            publish: Publish::default(),
             issuers: Vec::new(),
         }
     }

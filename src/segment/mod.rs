@@ -136,6 +136,8 @@ pub use disk::DiskError;
 pub use error::{Damage, HeaderError, RecordError, SegmentError};
 pub use fault::pending_markers;
 pub use format::SegmentKind;
+#[cfg(all(feature = "rocksdb", feature = "stores"))]
+pub(crate) use map::whole_file;
 pub use mapped_file::{MappedFile, Unreadable};
 pub use reader::{Lookup, Records, Segment};
 pub use record::{EncodedRecords, Record, RecordData, RecordEncoder, RecordStatus};

@@ -162,16 +162,16 @@ impl CrlListing {
 }
 
 /// Times as operators read them.
-mod rfc3339 {
+pub(crate) mod rfc3339 {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
     use crate::asn1::UnixTime;
 
-    pub(super) fn serialize<S: Serializer>(time: &UnixTime, out: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &UnixTime, out: S) -> Result<S::Ok, S::Error> {
         out.collect_str(time)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(text: D) -> Result<UnixTime, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(text: D) -> Result<UnixTime, D::Error> {
         let text = String::deserialize(text)?;
         UnixTime::from_rfc3339(&text).map_err(D::Error::custom)
     }

@@ -11,5 +11,7 @@
 mod edition;
 mod shelf;
 
+#[cfg(feature = "rocksdb")]
+pub(crate) use edition::rfc3339;
 pub use edition::{CrlEdition, CrlKind, CrlKindError, CrlListing, SignedDocument, url_path};
 pub use shelf::{Shelf, ShelfError, Unfinished};

@@ -109,7 +109,7 @@ impl Judge<'_> {
 }
 
 /// As it stands in receipts, cursors and file names.
-fn is_plain_name(name: &str) -> bool {
+pub(super) fn is_plain_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name
             .bytes()

@@ -25,8 +25,8 @@ use crate::config::feed::{CrlUrlFeed, Target};
 use crate::crl::{CrlReader, Limits};
 use crate::feed::{ImportReport, ImportRequest, ImportResult};
 
-use super::fetch::{FetchSettings, Fetched, Fetcher, Validators};
 use super::{FeedDesk, FeedError, FeedErrorKind, FeedIssuer, FeedKey, LiveSource, Polled};
+use crate::fetch::{FetchSettings, Fetched, Fetcher, Validators, Words};
 
 /// The CRLs of one feed.
 pub struct CrlUrlSource {
@@ -91,6 +91,11 @@ impl CrlUrlSource {
             octets_max: settings.max_octets,
             timeout: settings.timeout,
             tls_roots: settings.tls_roots.clone(),
+            words: Words {
+                allow_private: "allow_private = true in this feed's table",
+                octets_max: "the max_octets of this feed",
+                timeout: "the timeout of this feed",
+            },
         });
         let mut crls = Vec::new();
         for (crl, scope) in settings.crls() {

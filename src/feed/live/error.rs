@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::feed::ImportReport;
+use crate::fetch::{FetchError, FetchErrorKind};
 
 /// Why a poll failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -47,6 +48,24 @@ pub enum FeedErrorKind {
     Stopped,
     /// A defect of this program.
     Defect,
+}
+
+impl From<FetchError> for FeedError {
+    fn from(error: FetchError) -> Self {
+        let kind = match error.kind {
+            FetchErrorKind::Unreachable => FeedErrorKind::Unreachable,
+            FetchErrorKind::Refused => FeedErrorKind::Refused,
+            FetchErrorKind::Malformed | FetchErrorKind::Cut | FetchErrorKind::Different => {
+                FeedErrorKind::Malformed
+            }
+            FetchErrorKind::Storage => FeedErrorKind::Ledger,
+            FetchErrorKind::Stopped => return Self::stopped(),
+        };
+        Self {
+            retry_after: error.retry_after,
+            ..Self::new(kind, error.message)
+        }
+    }
 }
 
 impl FeedErrorKind {

@@ -17,7 +17,6 @@ mod crl_folder;
 mod crl_url;
 mod csv;
 mod error;
-mod fetch;
 mod index;
 mod known_lines;
 mod rows;

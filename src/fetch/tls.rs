@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
-use crate::feed::live::{FeedError, FeedErrorKind};
+use super::{FetchError, FetchErrorKind};
 
 /// The certificates that servers are trusted by.
 pub(super) struct Tls {
@@ -29,10 +29,10 @@ impl Tls {
     pub(super) fn connector(
         &mut self,
         host: &str,
-    ) -> Result<(TlsConnector, ServerName<'static>), FeedError> {
+    ) -> Result<(TlsConnector, ServerName<'static>), FetchError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-            FeedError::new(
-                FeedErrorKind::Unreachable,
+            FetchError::new(
+                FetchErrorKind::Unreachable,
                 format!("{host} is no name that a certificate can be for"),
             )
         })?;
@@ -47,11 +47,11 @@ impl Tls {
         Ok((TlsConnector::from(config), name))
     }
 
-    fn read(&self) -> Result<ClientConfig, FeedError> {
+    fn read(&self) -> Result<ClientConfig, FetchError> {
         let path = self.roots.display();
         let refused = |why: &dyn std::fmt::Display| {
-            FeedError::new(
-                FeedErrorKind::Refused,
+            FetchError::new(
+                FetchErrorKind::Refused,
                 format!(
                     "the certificates that servers are trusted by cannot be read: {path}: {why} (set \
                      tls_roots, or install ca-certificates)"

@@ -9,17 +9,26 @@
 //! The body is wanted as it is (`Accept-Encoding: identity`); one that is encoded all the same is
 //! refused, since what it grows to is known only when it has grown. Proxies are not used.
 
+#![cfg_attr(
+    not(feature = "rocksdb"),
+    allow(
+        dead_code,
+        reason = "what only mirrors use, which come with the ledger"
+    )
+)]
+
 mod address;
+mod error;
+mod part;
 mod tls;
 
 use std::fs::File;
 use std::future::Future;
-use std::io::{Seek as _, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1;
@@ -31,36 +40,61 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
-use super::{FeedError, FeedErrorKind};
 use crate::config::feed::Target;
 
+pub(crate) use error::{FetchError, FetchErrorKind};
+pub(crate) use part::Part;
+use part::{Begun, Question, follows, stored};
 use tls::Tls;
 
 /// What may be fetched, and how long that may take.
 #[derive(Clone, Debug)]
-pub(super) struct FetchSettings {
+pub(crate) struct FetchSettings {
     /// Whether addresses that are not public are asked.
-    pub(super) allow_private: bool,
+    pub(crate) allow_private: bool,
     /// The longest body.
-    pub(super) octets_max: u64,
+    pub(crate) octets_max: u64,
     /// From the first look-up to the last octet, redirections included.
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
     /// The certificates that servers are trusted by, PEM.
-    pub(super) tls_roots: PathBuf,
+    pub(crate) tls_roots: PathBuf,
+    /// What an operator sets these by.
+    pub(crate) words: Words,
+}
+
+/// What an operator sets the limits by, for messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    /// Lets private addresses be asked.
+    pub(crate) allow_private: &'static str,
+    /// Is the longest body.
+    pub(crate) octets_max: &'static str,
+    /// Is the longest time.
+    pub(crate) timeout: &'static str,
 }
 
 /// What a server said of a file, to ask it whether the file changed.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct Validators {
+pub(crate) struct Validators {
     /// Where it was in the end: what another URL says of its own file says nothing of this.
     url: String,
     etag: Option<String>,
     last_modified: Option<String>,
 }
 
+impl Validators {
+    /// Without the date, which knows no two changes in one second; `None` where nothing is left.
+    pub(crate) fn strict(self) -> Option<Self> {
+        self.etag.is_some().then_some(Self {
+            last_modified: None,
+            ..self
+        })
+    }
+}
+
 /// What came of asking.
 #[derive(Debug)]
-pub(super) enum Fetched {
+pub(crate) enum Fetched {
     /// The file is the one that the validators are of.
     NotModified,
     /// A file.
@@ -71,7 +105,7 @@ pub(super) enum Fetched {
 }
 
 /// Fetches, one file after another.
-pub(super) struct Fetcher {
+pub(crate) struct Fetcher {
     settings: FetchSettings,
     tls: Tls,
     /// Made when it is needed first; ended in the background, since a look-up of a name cannot be.
@@ -87,7 +121,7 @@ impl Drop for Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(settings: FetchSettings) -> Self {
+    pub(crate) fn new(settings: FetchSettings) -> Self {
         Self {
             tls: Tls::new(&settings.tls_roots),
             settings,
@@ -95,22 +129,51 @@ impl Fetcher {
         }
     }
 
+    /// Fetches the rest of a file whose beginning lies in `file`. What came stays there when the
+    /// connection breaks. A server that has another file now, or knows no ranges, sends all of it.
+    ///
+    /// # Errors
+    /// [`FetchError`], with one line that does not name the URL.
+    pub(crate) fn resume(
+        &mut self,
+        url: &Target,
+        part: &mut Part<'_>,
+        file: &mut File,
+        is_stopping: &dyn Fn() -> bool,
+    ) -> Result<[u8; 32], FetchError> {
+        match self.ask_for(url, Question::Part(part), file, is_stopping)? {
+            Fetched::Body { sha256, .. } => Ok(sha256),
+            // Nothing was asked that this answers.
+            Fetched::NotModified => Err(malformed("it did not answer the question".to_owned())),
+        }
+    }
+
     /// Fetches what is at `url` into `file`, which is emptied first, unless it is what `known` is of.
     ///
     /// # Errors
-    /// [`FeedError`], with one line that does not name the URL.
-    pub(super) fn fetch(
+    /// [`FetchError`], with one line that does not name the URL.
+    pub(crate) fn fetch(
         &mut self,
         url: &Target,
         known: Option<&Validators>,
         file: &mut File,
         is_stopping: &dyn Fn() -> bool,
-    ) -> Result<Fetched, FeedError> {
+    ) -> Result<Fetched, FetchError> {
+        self.ask_for(url, Question::Changed(known), file, is_stopping)
+    }
+
+    fn ask_for(
+        &mut self,
+        url: &Target,
+        question: Question<'_, '_>,
+        file: &mut File,
+        is_stopping: &dyn Fn() -> bool,
+    ) -> Result<Fetched, FetchError> {
         if self.runtime.is_none() {
             let runtime = Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| {
-                FeedError::new(
-                    FeedErrorKind::Ledger,
+                FetchError::new(
+                    FetchErrorKind::Storage,
                     format!("no runtime to be had: {error}"),
                 )
             })?;
@@ -122,7 +185,7 @@ impl Fetcher {
             runtime: Some(runtime),
         } = self
         else {
-            return Err(FeedError::stopped());
+            return Err(FetchError::stopped());
         };
         let mut errand = Errand {
             settings,
@@ -130,7 +193,7 @@ impl Fetcher {
             deadline: Instant::now().checked_add(settings.timeout),
             is_stopping,
         };
-        runtime.block_on(errand.run(url, known, file))
+        runtime.block_on(errand.run(url, question, file))
     }
 }
 
@@ -146,16 +209,26 @@ impl Errand<'_> {
     async fn run(
         &mut self,
         url: &Target,
-        known: Option<&Validators>,
+        mut question: Question<'_, '_>,
         file: &mut File,
-    ) -> Result<Fetched, FeedError> {
+    ) -> Result<Fetched, FetchError> {
         let mut seen: Vec<Target> = Vec::new();
         let mut url = url.clone();
         loop {
-            let known = known.filter(|known| known.url == url.to_string());
-            let response = self.ask(&url, known).await?;
+            let headers = question.headers(&url);
+            let response = self.ask(&url, &headers).await?;
+            if let Question::Part(part) = &mut question
+                && response.status() == StatusCode::RANGE_NOT_SATISFIABLE
+                && part.octets > 0
+            {
+                // What is there is of another file, whatever its validator says: from the beginning.
+                part.octets = 0;
+                part.validators = None;
+                continue;
+            }
             let Some(next) = redirection(&url, &response)? else {
-                return self.take(&url, known.is_some(), response, file).await;
+                let asked = headers.iter().map(|(name, _)| name.clone()).collect();
+                return self.take(&url, asked, &mut question, response, file).await;
             };
             seen.push(url);
             if seen.contains(&next) {
@@ -176,8 +249,8 @@ impl Errand<'_> {
     async fn ask(
         &mut self,
         url: &Target,
-        known: Option<&Validators>,
-    ) -> Result<Response<Incoming>, FeedError> {
+        headers: &[(HeaderName, String)],
+    ) -> Result<Response<Incoming>, FetchError> {
         let stream = self.connect(url).await?;
         let builder = {
             let mut builder = http1::Builder::new();
@@ -191,14 +264,14 @@ impl Errand<'_> {
             .map_err(|error| http_error(&error))?;
         // Ends when the response was read, or the runtime ends.
         tokio::spawn(connection);
-        let request = request(url, known)?;
+        let request = request(url, headers)?;
         self.within(HEAD_WAIT, "no response came", sender.send_request(request))
             .await?
             .map_err(|error| http_error(&error))
     }
 
     /// A connection to one of the host's addresses that may be asked.
-    async fn connect(&mut self, url: &Target) -> Result<Box<dyn Stream>, FeedError> {
+    async fn connect(&mut self, url: &Target) -> Result<Box<dyn Stream>, FetchError> {
         let host = url.host.as_str();
         let addresses = tokio::net::lookup_host((host, url.port));
         let found: Vec<SocketAddr> = self
@@ -215,16 +288,16 @@ impl Errand<'_> {
             let first = found.first().map(|found| found.ip().to_string());
             return Err(match first {
                 None => unreachable(format!("{host} has no address")),
-                Some(first) => FeedError::new(
-                    FeedErrorKind::Refused,
+                Some(first) => FetchError::new(
+                    FetchErrorKind::Refused,
                     format!(
-                        "{first} is no public address{}: it is asked only with allow_private = true in \
-                         this feed's table",
+                        "{first} is no public address{}: it is asked only with {}",
                         if first == host {
                             String::new()
                         } else {
                             format!(", and that of {host}")
-                        }
+                        },
+                        self.settings.words.allow_private
                     ),
                 ),
             });
@@ -243,7 +316,7 @@ impl Errand<'_> {
                     };
                 }
                 Ok(Err(error)) => failure = Some(unreachable(format!("{address}: {error}"))),
-                Err(error) if error.kind == FeedErrorKind::Stopped => return Err(error),
+                Err(error) if error.kind == FetchErrorKind::Stopped => return Err(error),
                 Err(error) => {
                     let why = format!("{address}: {}", error.message);
                     failure = Some(unreachable(why));
@@ -257,7 +330,7 @@ impl Errand<'_> {
         &mut self,
         host: &str,
         stream: TcpStream,
-    ) -> Result<Box<dyn Stream>, FeedError> {
+    ) -> Result<Box<dyn Stream>, FetchError> {
         let (connector, name) = self.tls.connector(host)?;
         let secured = connector.connect(name, stream);
         let secured = self
@@ -276,15 +349,19 @@ impl Errand<'_> {
     async fn take(
         &self,
         url: &Target,
-        asked_for_change: bool,
+        asked: Vec<HeaderName>,
+        question: &mut Question<'_, '_>,
         response: Response<Incoming>,
         file: &mut File,
-    ) -> Result<Fetched, FeedError> {
-        match response.status() {
-            StatusCode::OK => {}
+    ) -> Result<Fetched, FetchError> {
+        let asked = |name: &HeaderName| asked.contains(name);
+        let asked_for_change = asked(&header::IF_NONE_MATCH) || asked(&header::IF_MODIFIED_SINCE);
+        let is_part = match response.status() {
+            StatusCode::OK => false,
+            StatusCode::PARTIAL_CONTENT if asked(&header::RANGE) => true,
             StatusCode::NOT_MODIFIED if asked_for_change => return Ok(Fetched::NotModified),
             status => return Err(refusal(status, response.headers())),
-        }
+        };
         if let Some(encoding) = response.headers().get(header::CONTENT_ENCODING)
             && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
         {
@@ -299,54 +376,98 @@ impl Errand<'_> {
             etag: kept(response.headers(), &header::ETAG),
             last_modified: kept(response.headers(), &header::LAST_MODIFIED),
         };
-        let sha256 = self.spool(response.into_body(), file).await?;
-        Ok(Fetched::Body { validators, sha256 })
+        let range = response.headers().get(header::CONTENT_RANGE).cloned();
+        let body = response.into_body();
+        let sha256 = match question {
+            Question::Changed(_) => {
+                let octets_max = self.settings.octets_max;
+                let too_long = || {
+                    let of = self.settings.words.octets_max;
+                    malformed(format!("it is longer than {octets_max} octets, {of}"))
+                };
+                let mut begun = Begun::empty(file)?;
+                self.spool(body, file, &mut begun, octets_max, &too_long)
+                    .await?;
+                begun.hasher.finish()
+            }
+            Question::Part(part) => {
+                let mut begun = match is_part {
+                    true if follows(range.as_ref(), part) => Begun::after(file, part.octets)?,
+                    true => {
+                        return Err(malformed(
+                            "the server sends another part than was asked for".to_owned(),
+                        ));
+                    }
+                    false => {
+                        (part.begins)(&validators).map_err(|error| stored(&error))?;
+                        Begun::empty(file)?
+                    }
+                };
+                let expected = part.octets_expected;
+                let different = || {
+                    FetchError::new(
+                        FetchErrorKind::Different,
+                        format!("it has not the {expected} octets that it was said to have"),
+                    )
+                };
+                let has = body.size_hint().exact();
+                if has.is_some_and(|has| has.saturating_add(begun.octets) != expected) {
+                    return Err(different());
+                }
+                self.spool(body, file, &mut begun, expected, &different)
+                    .await?;
+                if begun.octets != expected {
+                    return Err(different());
+                }
+                begun.hasher.finish()
+            }
+        };
+        let mut octets = [0; 32];
+        octets.copy_from_slice(sha256.as_ref());
+        Ok(Fetched::Body {
+            validators,
+            sha256: octets,
+        })
     }
 
-    async fn spool(&self, mut body: Incoming, file: &mut File) -> Result<[u8; 32], FeedError> {
-        let octets_max = self.settings.octets_max;
-        let too_long = || {
-            malformed(format!(
-                "it is longer than {octets_max} octets, the max_octets of this feed"
-            ))
-        };
-        if body.size_hint().lower() > octets_max {
+    /// Writes a body behind what there is.
+    async fn spool(
+        &self,
+        mut body: Incoming,
+        file: &mut File,
+        begun: &mut Begun,
+        octets_max: u64,
+        too_long: &dyn Fn() -> FetchError,
+    ) -> Result<(), FetchError> {
+        if body.size_hint().lower().saturating_add(begun.octets) > octets_max {
             return Err(too_long());
         }
-        let stored = |error: std::io::Error| {
-            FeedError::new(
-                FeedErrorKind::Ledger,
-                format!("it cannot be kept while it is read: {error}"),
-            )
-        };
-        file.set_len(0).map_err(stored)?;
-        file.rewind().map_err(stored)?;
-        let mut hasher = digest::Context::new(&digest::SHA256);
-        let mut octets = 0_u64;
         while let Some(frame) = self
             .within(BODY_WAIT, "nothing more came", body.frame())
             .await?
         {
             let frame = frame.map_err(|error| match is_cut(&error) {
-                true => malformed(format!(
-                    "it was cut short after {octets} octets: fetched again at the next poll"
-                )),
+                true => FetchError::new(
+                    FetchErrorKind::Cut,
+                    format!(
+                        "it was cut short after {} octets: fetched again at the next poll",
+                        begun.octets
+                    ),
+                ),
                 false => http_error(&error),
             })?;
             let Some(some) = frame.data_ref() else {
                 continue;
             };
             let len = u64::try_from(some.len()).unwrap_or(u64::MAX);
-            octets = octets.saturating_add(len);
-            if octets > octets_max {
+            begun.octets = begun.octets.saturating_add(len);
+            if begun.octets > octets_max {
                 return Err(too_long());
             }
-            hasher.update(some);
-            file.write_all(some).map_err(stored)?;
+            begun.hasher.update(some);
+            file.write_all(some).map_err(|error| stored(&error))?;
         }
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(hasher.finish().as_ref());
-        Ok(sha256)
+        Ok(())
     }
 
     /// Waits for `work`: no longer than `wait`, nor past the deadline of all, nor when the server stops.
@@ -355,7 +476,7 @@ impl Errand<'_> {
         wait: Duration,
         what: &str,
         work: impl Future<Output = T>,
-    ) -> Result<T, FeedError> {
+    ) -> Result<T, FetchError> {
         let begun = Instant::now();
         let mut work = std::pin::pin!(work);
         loop {
@@ -363,7 +484,7 @@ impl Errand<'_> {
                 return Ok(done);
             }
             if (self.is_stopping)() {
-                return Err(FeedError::stopped());
+                return Err(FetchError::stopped());
             }
             if begun.elapsed() >= wait {
                 let wait = wait.as_secs();
@@ -374,11 +495,12 @@ impl Errand<'_> {
     }
 
     /// Also a server that sends an octet now and then comes to an end.
-    fn in_time(&self) -> Result<(), FeedError> {
+    fn in_time(&self) -> Result<(), FetchError> {
         match self.deadline {
             Some(deadline) if deadline <= Instant::now() => Err(unreachable(format!(
-                "it took longer than {} s, the timeout of this feed",
-                self.settings.timeout.as_secs()
+                "it took longer than {} s, {}",
+                self.settings.timeout.as_secs(),
+                self.settings.words.timeout
             ))),
             _ => Ok(()),
         }
@@ -390,22 +512,18 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-fn request(url: &Target, known: Option<&Validators>) -> Result<Request<Empty<Bytes>>, FeedError> {
+fn request(
+    url: &Target,
+    headers: &[(HeaderName, String)],
+) -> Result<Request<Empty<Bytes>>, FetchError> {
     let mut request = Request::get(&url.path)
         .header(header::HOST, url.origin())
         .header(header::USER_AGENT, USER_AGENT)
         .header(header::ACCEPT, "application/pkix-crl, */*")
         .header(header::ACCEPT_ENCODING, "identity")
         .header(header::CONNECTION, "close");
-    if let Some(known) = known {
-        for (name, value) in [
-            (header::IF_NONE_MATCH, &known.etag),
-            (header::IF_MODIFIED_SINCE, &known.last_modified),
-        ] {
-            if let Some(value) = value {
-                request = request.header(name, value);
-            }
-        }
+    for (name, value) in headers {
+        request = request.header(name, value);
     }
     request
         .body(Empty::new())
@@ -413,7 +531,7 @@ fn request(url: &Target, known: Option<&Validators>) -> Result<Request<Empty<Byt
 }
 
 /// Where a response sends us; `None` where it is the answer.
-fn redirection<B>(url: &Target, response: &Response<B>) -> Result<Option<Target>, FeedError> {
+fn redirection<B>(url: &Target, response: &Response<B>) -> Result<Option<Target>, FetchError> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
@@ -435,7 +553,7 @@ fn redirection<B>(url: &Target, response: &Response<B>) -> Result<Option<Target>
 }
 
 /// What a response says that is no file.
-fn refusal(status: StatusCode, headers: &HeaderMap) -> FeedError {
+fn refusal(status: StatusCode, headers: &HeaderMap) -> FetchError {
     let words = match status {
         StatusCode::NOT_FOUND | StatusCode::GONE => "there is nothing there: is the URL right?",
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "the server does not let us in",
@@ -447,15 +565,16 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> FeedError {
         _ => "this is no answer to the question",
     };
     let kind = match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FeedErrorKind::Refused,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FetchErrorKind::Refused,
         status if status.is_success() || status == StatusCode::NOT_MODIFIED => {
-            FeedErrorKind::Malformed
+            FetchErrorKind::Malformed
         }
-        _ => FeedErrorKind::Unreachable,
+        _ => FetchErrorKind::Unreachable,
     };
-    FeedError {
+    FetchError {
+        kind,
+        message: format!("HTTP {}: {words}", status.as_u16()),
         retry_after: retry_after(headers),
-        ..FeedError::new(kind, format!("HTTP {}: {words}", status.as_u16()))
     }
 }
 
@@ -486,12 +605,12 @@ fn shown(value: &HeaderValue) -> String {
     text.chars().take(SHOWN_MAX).collect()
 }
 
-fn unreachable(message: String) -> FeedError {
-    FeedError::new(FeedErrorKind::Unreachable, message)
+fn unreachable(message: String) -> FetchError {
+    FetchError::new(FetchErrorKind::Unreachable, message)
 }
 
-fn malformed(message: String) -> FeedError {
-    FeedError::new(FeedErrorKind::Malformed, message)
+fn malformed(message: String) -> FetchError {
+    FetchError::new(FetchErrorKind::Malformed, message)
 }
 
 /// Whether a body ended before its length was reached.
@@ -503,7 +622,7 @@ fn is_cut(error: &hyper::Error) -> bool {
 }
 
 /// Hyper's words with those of what caused it.
-fn http_error(error: &hyper::Error) -> FeedError {
+fn http_error(error: &hyper::Error) -> FetchError {
     let mut message = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

@@ -1,6 +1,6 @@
 //! Against a server on loopback that says what each test wants, octet for octet.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -45,11 +45,11 @@ impl Scripted {
         }
     }
 
-    fn fetch(&self, known: Option<&Validators>) -> (Result<Fetched, FeedError>, Vec<u8>) {
+    fn fetch(&self, known: Option<&Validators>) -> (Result<Fetched, FetchError>, Vec<u8>) {
         fetch(&self.url, known, &settings(), &|| false)
     }
 
-    fn refusal(&self) -> FeedError {
+    fn refusal(&self) -> FetchError {
         self.fetch(None).0.unwrap_err()
     }
 
@@ -84,6 +84,11 @@ fn settings() -> FetchSettings {
         octets_max: 1_000,
         timeout: Duration::from_secs(60),
         tls_roots: PathBuf::from("/nonexistent.pem"),
+        words: Words {
+            allow_private: "allow_private = true in this feed's table",
+            octets_max: "the max_octets of this feed",
+            timeout: "the timeout of this feed",
+        },
     }
 }
 
@@ -92,7 +97,7 @@ fn fetch(
     known: Option<&Validators>,
     settings: &FetchSettings,
     is_stopping: &dyn Fn() -> bool,
-) -> (Result<Fetched, FeedError>, Vec<u8>) {
+) -> (Result<Fetched, FetchError>, Vec<u8>) {
     let url = Target::parse(url).unwrap();
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(b"what lay there before").unwrap();
@@ -168,7 +173,7 @@ fn redirections_are_followed_where_they_lead_somewhere() {
     assert!(odd.message.contains("neither with http://"), "{odd}");
     let nowhere = Scripted::new([say("HTTP/1.1 302 Found\r\n\r\n")]).refusal();
     assert!(nowhere.message.contains("without saying"), "{nowhere}");
-    assert_eq!(nowhere.kind, FeedErrorKind::Malformed);
+    assert_eq!(nowhere.kind, FetchErrorKind::Malformed);
     // What is meant to be secret or sure does not become open on the way.
     let https = Target::parse("https://x.test/a").unwrap();
     let response = |location: &str| {
@@ -207,7 +212,7 @@ fn what_is_too_long_or_too_short_is_told() {
         error.message.contains("cut short after 3 octets"),
         "{error}"
     );
-    assert_eq!(error.kind, FeedErrorKind::Malformed);
+    assert_eq!(error.kind, FetchErrorKind::Cut);
 }
 
 #[test]
@@ -215,54 +220,54 @@ fn whatever_else_a_server_says_is_one_clear_line() {
     for (response, kind, words, retry_after) in [
         (
             "HTTP/1.1 404 Not Found\r\n\r\n",
-            FeedErrorKind::Unreachable,
+            FetchErrorKind::Unreachable,
             "HTTP 404: there is nothing",
             None,
         ),
         (
             "HTTP/1.1 403 Forbidden\r\n\r\n",
-            FeedErrorKind::Refused,
+            FetchErrorKind::Refused,
             "HTTP 403: the server does not let us in",
             None,
         ),
         (
             "HTTP/1.1 500 Oops\r\n\r\n",
-            FeedErrorKind::Unreachable,
+            FetchErrorKind::Unreachable,
             "HTTP 500: the server has a fault",
             None,
         ),
         (
             "HTTP/1.1 503 Later\r\nRetry-After: 120\r\n\r\n",
-            FeedErrorKind::Unreachable,
+            FetchErrorKind::Unreachable,
             "HTTP 503",
             Some(120),
         ),
         (
             "HTTP/1.1 429 Slow\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
              Retry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n\r\n",
-            FeedErrorKind::Unreachable,
+            FetchErrorKind::Unreachable,
             "less often",
             Some(60),
         ),
         (
             "HTTP/1.1 206 Partial Content\r\n\r\nabc",
-            FeedErrorKind::Malformed,
+            FetchErrorKind::Malformed,
             "HTTP 206",
             None,
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
-            FeedErrorKind::Malformed,
+            FetchErrorKind::Malformed,
             "encoded (gzip)",
             None,
         ),
         (
             "SSH-2.0-OpenSSH_9\r\n",
-            FeedErrorKind::Malformed,
+            FetchErrorKind::Malformed,
             "does not speak HTTP",
             None,
         ),
-        ("", FeedErrorKind::Malformed, "does not speak HTTP", None),
+        ("", FetchErrorKind::Malformed, "does not speak HTTP", None),
     ] {
         let error = Scripted::new([say(response)]).refusal();
         assert_eq!(error.kind, kind, "{error}");
@@ -288,7 +293,7 @@ fn nobody_is_waited_for_without_end() {
     ] {
         let server = Scripted::new([Script::SayAndWait(begun.as_bytes().to_vec())]);
         let error = fetch(&server.url, None, &short, &|| false).0.unwrap_err();
-        assert_eq!(error.kind, FeedErrorKind::Unreachable);
+        assert_eq!(error.kind, FetchErrorKind::Unreachable);
         assert!(
             error.message.contains("the timeout of this feed"),
             "{error}"
@@ -302,7 +307,7 @@ fn nobody_is_waited_for_without_end() {
     let error = fetch(&server.url, None, &settings(), &stopping)
         .0
         .unwrap_err();
-    assert_eq!(error.kind, FeedErrorKind::Stopped);
+    assert_eq!(error.kind, FetchErrorKind::Stopped);
 }
 
 #[test]
@@ -323,7 +328,7 @@ fn neighbours_are_asked_only_with_leave() {
         let error = fetch(&format!("http://{host}:1/"), None, &private, &|| false)
             .0
             .unwrap_err();
-        assert_eq!(error.kind, FeedErrorKind::Refused, "{error}");
+        assert_eq!(error.kind, FetchErrorKind::Refused, "{error}");
         assert!(error.message.contains("allow_private"), "{error}");
     }
     let gone = TcpListener::bind("127.0.0.1:0")
@@ -333,7 +338,7 @@ fn neighbours_are_asked_only_with_leave() {
     let error = fetch(&format!("http://{gone}/"), None, &settings(), &|| false)
         .0
         .unwrap_err();
-    assert_eq!(error.kind, FeedErrorKind::Unreachable);
+    assert_eq!(error.kind, FetchErrorKind::Unreachable);
     assert!(error.message.contains("refused"), "{error}");
     let error = fetch("http://nowhere.invalid/", None, &settings(), &|| false)
         .0
@@ -346,6 +351,98 @@ fn without_certificates_to_trust_there_is_no_https() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/", server.local_addr().unwrap());
     let error = fetch(&url, None, &settings(), &|| false).0.unwrap_err();
-    assert_eq!(error.kind, FeedErrorKind::Refused);
+    assert_eq!(error.kind, FetchErrorKind::Refused);
     assert!(error.message.contains("/nonexistent.pem"), "{error}");
+}
+
+/// Fetches the rest of `abcdef`, of which the octets in `there` have come.
+fn resume(
+    server: &Scripted,
+    there: &[u8],
+    validators: Option<Validators>,
+) -> (Result<[u8; 32], FetchError>, Vec<u8>, Vec<Validators>) {
+    let url = Target::parse(&server.url).unwrap();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(there).unwrap();
+    let mut begun = Vec::new();
+    let mut begins = |validators: &Validators| {
+        begun.push(validators.clone());
+        Ok(())
+    };
+    let mut part = Part {
+        octets: u64::try_from(there.len()).unwrap(),
+        validators,
+        octets_expected: 6,
+        past_caches: false,
+        begins: &mut begins,
+    };
+    let resumed = Fetcher::new(settings()).resume(&url, &mut part, &mut file, &|| false);
+    let mut octets = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut octets).unwrap();
+    (resumed, octets, begun)
+}
+
+/// `printf abcdef | sha256sum`
+const ABCDEF: [u8; 4] = hex_literal::hex!("bef57ec7");
+
+#[test]
+fn what_a_broken_connection_left_is_gone_on_from() {
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nETag: \"e\"\r\n\r\nabc";
+    let rest = "HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\nETag: \"e\"\r\n\
+                Content-Range: bytes 3-5/6\r\n\r\ndef";
+    let server = Scripted::new([say(cut), say(rest)]);
+    let (cut, there, begun) = resume(&server, b"", None);
+    assert_eq!(cut.unwrap_err().kind, FetchErrorKind::Cut);
+    assert_eq!((there.as_slice(), begun.len()), (&b"abc"[..], 1));
+    let (resumed, whole, again) = resume(&server, &there, begun.first().cloned());
+    assert_eq!(resumed.unwrap()[..4], ABCDEF);
+    assert_eq!((whole.as_slice(), again.len()), (&b"abcdef"[..], 0));
+    let heard = server.heard();
+    assert!(!heard[0].contains("range"), "{}", heard[0]);
+    assert!(heard[1].contains("range: bytes=3-\r\n"), "{}", heard[1]);
+    assert!(heard[1].contains("if-range: \"e\"\r\n"), "{}", heard[1]);
+}
+
+#[test]
+fn another_file_and_a_server_without_ranges_begin_anew() {
+    let whole = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef";
+    let none = "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n";
+    let server = Scripted::new([say(whole), say(none), say(whole), say(whole)]);
+    let known = |etag: &str| {
+        Some(Validators {
+            url: format!("{}/", server.url),
+            etag: Some(etag.to_owned()),
+            last_modified: None,
+        })
+    };
+    for etag in ["\"e\"", "\"e\"", "W/\"e\""] {
+        let (resumed, octets, begun) = resume(&server, b"xyz", known(etag));
+        assert_eq!(resumed.unwrap()[..4], ABCDEF);
+        assert_eq!((octets.as_slice(), begun.len()), (&b"abcdef"[..], 1));
+    }
+    // A weak one is of no use for a part.
+    assert!(!server.heard()[3].contains("range"));
+}
+
+#[test]
+fn a_part_that_was_not_asked_for_and_another_length_are_refused() {
+    let other =
+        "HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\nContent-Range: bytes 2-5/6\r\n\r\n";
+    let long = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nabcdefg";
+    let endless = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabcdefg";
+    let short = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc";
+    let server = Scripted::new([say(other), say(long), say(endless), say(short)]);
+    let known = Validators {
+        url: format!("{}/", server.url),
+        etag: Some("\"e\"".to_owned()),
+        last_modified: None,
+    };
+    let (refused, _, _) = resume(&server, b"abc", Some(known));
+    assert_eq!(refused.unwrap_err().kind, FetchErrorKind::Malformed);
+    for _ in 0..3 {
+        let (refused, octets, _) = resume(&server, b"", None);
+        assert_eq!(refused.unwrap_err().kind, FetchErrorKind::Different);
+        assert!(octets.len() <= 6);
+    }
 }
