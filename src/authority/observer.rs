@@ -15,6 +15,7 @@ use crate::change::{Evidence, ExpectedScope};
 use crate::config;
 use crate::ledger::EvidenceEntry;
 use crate::ocsp::Template;
+use crate::publish::TargetHealth;
 use crate::segment::SegmentKind;
 
 /// One issuer's state.
@@ -173,6 +174,9 @@ pub struct AuthorityStats {
     pub panics: u64,
     /// Each issuer.
     pub issuers: Vec<IssuerStats>,
+    /// Where CRLs are brought.
+    #[serde(default)]
+    pub targets: Vec<TargetHealth>,
 }
 
 /// Collects the facts of this moment.
@@ -251,5 +255,9 @@ pub(super) fn observe(
         crls_left_out: snapshot.files().left_out().to_vec(),
         panics: counters.panics.load(Relaxed),
         issuers,
+        targets: shared
+            .publishing
+            .get()
+            .map_or_else(Vec::new, |publishing| publishing.targets()),
     })
 }

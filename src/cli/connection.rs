@@ -9,13 +9,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Common, Exit, Failure, output};
+use super::{Common, Exit, Failure, crl, output};
 use crate::asn1::Certificate;
 use crate::authority::{
     BackupReply, BackupRequest, ChangeReply, ChangeRequest, Clerk, ErrorClass, HistoryReply,
     HistoryRequest, IssuedReply, IssuedRequest, Issuer, Issuers, OperationError, PastBy, PastReply,
-    PastRequest, PlainTime, PublishCrlReply, PublishCrlRequest, Publishing, ReserveReply,
-    ReserveRequest, RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest,
+    PastRequest, PublishCrlReply, PublishCrlRequest, ReserveReply, ReserveRequest,
+    RevokeAllPreview, RevokeAllReply, RevokeAllRequest, StatusReply, StatusRequest,
     agreed_with_catalog, remembered_by_catalog, with_causes,
 };
 use crate::backup::{self, Unfinished};
@@ -227,6 +227,15 @@ enum Way {
 impl Desk {
     /// The running server's, or else the ledger itself.
     pub(super) fn open(common: &Common) -> Result<Self, Failure> {
+        Self::open_as(common, false)
+    }
+
+    /// The same, which can make CRLs.
+    pub(super) fn open_to_publish(common: &Common) -> Result<Self, Failure> {
+        Self::open_as(common, true)
+    }
+
+    fn open_as(common: &Common, publishes: bool) -> Result<Self, Failure> {
         let config = load_config(common)?;
         let issuers = Issuers::new(&config)?;
         let turn = Turn::begin();
@@ -242,15 +251,11 @@ impl Desk {
                 Ok(ledger) => {
                     let ledger = Arc::new(ledger);
                     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-                    let publishing = Publishing::open(
-                        issuers.clone(),
-                        Arc::clone(&ledger),
-                        Arc::clone(&clock),
-                        Box::new(PlainTime(Arc::clone(&clock))),
-                        &config.state_dir,
-                    )?;
+                    let publishing = publishes
+                        .then(|| crl::alone(&config, &issuers, &ledger, &clock))
+                        .transpose()?;
                     let clerk = Clerk::direct(issuers.clone(), ledger, clock)
-                        .and_publishing(Some(Arc::new(publishing)));
+                        .and_publishing(publishing.map(Arc::new));
                     return Ok(Self {
                         issuers,
                         way: Way::Ledger(clerk),

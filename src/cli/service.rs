@@ -18,6 +18,7 @@ use crate::authority::{
     Admin, Auditor, Authority, AuthorityError, AuthorityStats, Issuers, OperationError, PushOffice,
     open_ledger_key, with_causes,
 };
+use crate::catalog::crls::Shelf;
 use crate::catalog::{Catalog, ManifestState, OpenReport};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, FileError};
@@ -26,6 +27,7 @@ use crate::http::{Limits, Mounts, Server};
 use crate::ledger::Ledger;
 use crate::observe::Counters;
 use crate::ocsp::RequestLimits;
+use crate::publish::{Couriers, Target, manifest};
 use crate::responder::{Responder, question_queue};
 use crate::signer::{KeyError, LoadError};
 
@@ -89,6 +91,7 @@ impl Service {
         let origin = config.ledger.origin.as_deref();
         let ledger_key = open_ledger_key(&config.ledger_key(), origin)?;
         let ledger = Arc::new(open_ledger_in_turn(&config, &issuers)?);
+        let targets = open_targets(&config)?;
         let (catalog, report) =
             Catalog::open(&config.state_dir.join("catalog"), clock.now_millis())
                 .map_err(|error| authority_failure(&error.into()))?;
@@ -118,7 +121,20 @@ impl Service {
         authority
             .start_feeds(&config.state_dir.join("feeds"))
             .map_err(|error| authority_failure(&error))?;
-        authority.start_publishing(&config.state_dir, |publishing| publishing)?;
+        let couriers = Couriers::start(targets, &Shelf::folder_in(&config.state_dir), &clock)
+            .map_err(|error| {
+                Failure::new(Exit::Internal, format!("cannot start a thread: {error}"))
+            })?;
+        let manifest = config.publish.manifest.clone();
+        let (manifest_clock, manifest_key) = (Arc::clone(&clock), Arc::clone(&ledger_key));
+        authority.start_publishing(&config.state_dir, |publishing| {
+            publishing
+                .with_couriers(couriers)
+                .with_documents(move |listing| {
+                    let now = manifest_clock.now();
+                    Ok(manifest::documents(listing, &manifest, now, &manifest_key))
+                })
+        })?;
         let signing_clock = Arc::clone(&clock);
         let responder = Arc::new(Responder::new(
             catalog,
@@ -324,6 +340,23 @@ fn signed(stats: &AuthorityStats) -> (u64, u64) {
             .sum()
     };
     (sum(false), sum(true))
+}
+
+/// The targets that CRLs are brought to. None is asked yet.
+pub(super) fn open_targets(config: &Config) -> Result<Vec<Target>, Failure> {
+    let targets = config.publish.targets.iter();
+    targets
+        .map(|settings| {
+            Target::open(settings, &config.state_dir).map_err(|error| {
+                let message = format!(
+                    "publish.target {:?}: {}",
+                    settings.name(),
+                    with_causes(&error)
+                );
+                Failure::new(Exit::Config, message)
+            })
+        })
+        .collect()
 }
 
 /// Binds the configured addresses: a port in use is found before anything is touched.

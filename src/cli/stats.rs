@@ -43,6 +43,9 @@ fn text(stats: &ServerStats) -> String {
         issuer_text(&mut text, issuer);
     }
     let authority = &stats.authority;
+    for (name, value) in super::crl::health::target_lines(&authority.targets) {
+        line(&mut text, format_args!("{name:<30}{value}"));
+    }
     line(&mut text, format_args!("live answers"));
     for (name, count) in [
         ("signed", authority.live_answers),
@@ -216,6 +219,9 @@ fn problems(stats: &ServerStats) -> Vec<String> {
             crl.issuer, crl.url, crl.why
         ));
     }
+    problems.extend(super::crl::health::target_problems(
+        &stats.authority.targets,
+    ));
     if stats.authority.quarantined > 0 {
         problems.push(format!(
             "{} damaged segments were taken out since the start: check the disk",

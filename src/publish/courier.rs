@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::target::{Delivery, Target, TargetError};
 use crate::{asn1::UnixTime, catalog::crls::CrlListing, clock::Clock};
@@ -31,12 +31,12 @@ struct Courier {
 }
 
 /// How a target is doing.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TargetHealth {
     /// What operators call it.
     pub name: String,
     /// `folder`, `s3`, `gcs` or `azure`.
-    pub kind: &'static str,
+    pub kind: String,
     /// The generation of the newest listing that it should have; 0 before any.
     pub announced: u64,
     /// The generation of the last that arrived whole; 0 before any.
@@ -54,7 +54,7 @@ pub struct TargetHealth {
 }
 
 /// A time as operators read it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct UnixTimeText(#[serde(with = "crate::catalog::crls::rfc3339")] pub UnixTime);
 
@@ -99,7 +99,7 @@ impl Couriers {
         for target in targets {
             let health = TargetHealth {
                 name: target.name().to_owned(),
-                kind: target.kind(),
+                kind: target.kind().to_owned(),
                 announced: 0,
                 delivered: target.delivered(),
                 last_success: None,

@@ -67,7 +67,7 @@ pub trait Time: Send + Sync {
 /// Tells about a new listing.
 type Placed = dyn Fn(&Arc<CrlListing>) -> Result<(), String> + Send + Sync;
 /// Makes the documents that go with a listing.
-type Documents = dyn Fn(&CrlListing) -> Vec<SignedDocument> + Send + Sync;
+type Documents = dyn Fn(&CrlListing) -> Result<Vec<SignedDocument>, String> + Send + Sync;
 
 /// The one who makes CRLs.
 pub struct Publisher {
@@ -75,7 +75,8 @@ pub struct Publisher {
     shelf: Shelf,
     time: Box<dyn Time>,
     documents: Box<Documents>,
-    placed: Box<Placed>,
+    /// In order.
+    placed: Vec<Box<Placed>>,
     /// Held while CRLs are made: a higher number must not be given to an older list.
     alone: Mutex<()>,
 }
@@ -88,8 +89,8 @@ impl Publisher {
             ledger,
             shelf,
             time,
-            documents: Box::new(|_| Vec::new()),
-            placed: Box::new(|_| Ok(())),
+            documents: Box::new(|_| Ok(Vec::new())),
+            placed: Vec::new(),
             alone: Mutex::default(),
         }
     }
@@ -98,19 +99,19 @@ impl Publisher {
     #[must_use]
     pub fn with_documents(
         mut self,
-        documents: impl Fn(&CrlListing) -> Vec<SignedDocument> + Send + Sync + 'static,
+        documents: impl Fn(&CrlListing) -> Result<Vec<SignedDocument>, String> + Send + Sync + 'static,
     ) -> Self {
         self.documents = Box::new(documents);
         self
     }
 
-    /// The same, which tells somebody of every listing before it says that it is done.
+    /// The same, which tells somebody else of every listing before it says that it is done.
     #[must_use]
     pub fn telling(
         mut self,
         placed: impl Fn(&Arc<CrlListing>) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
-        self.placed = Box::new(placed);
+        self.placed.push(Box::new(placed));
         self
     }
 
@@ -139,7 +140,14 @@ impl Publisher {
             return Ok(());
         }
         let listing = self.shelf.place(Vec::new(), keep, &*self.documents)?;
-        (self.placed)(&listing).map_err(|why| PublishError::Service { why })
+        self.tell(&listing)
+    }
+
+    fn tell(&self, listing: &Arc<CrlListing>) -> Result<(), PublishError> {
+        for told in &self.placed {
+            told(listing).map_err(|why| PublishError::Service { why })?;
+        }
+        Ok(())
     }
 
     /// Makes CRLs from the ledger as it is now, and puts them into their places together. With
@@ -200,7 +208,7 @@ impl Publisher {
         for (sequence, made) in notes {
             self.ledger.note_crl(issuer.id, sequence, made)?;
         }
-        (self.placed)(&listing).map_err(|why| PublishError::Service { why })?;
+        self.tell(&listing)?;
         Ok(editions)
     }
 

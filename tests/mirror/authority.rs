@@ -112,7 +112,7 @@ impl Authority {
         let placed = self.shelf.place(
             finished.collect(),
             |_| true,
-            |listing| self.documents(listing),
+            |listing| Ok(self.documents(listing)),
         );
         placed.expect("it is placed")
     }

@@ -151,7 +151,7 @@ fn what_is_not_named_any_more_stays_unless_it_is_pruned() {
     let listing = authority.shelf.place(
         vec![],
         |edition| edition.kind != estelam::catalog::crls::CrlKind::Delta,
-        |listing| authority.documents(listing),
+        |listing| Ok(authority.documents(listing)),
     );
     authority.deliver(&listing.unwrap(), vec![]);
     let delta = folder.path().join("crl/delta.crl");

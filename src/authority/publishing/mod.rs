@@ -20,7 +20,9 @@ use crate::clock::Clock;
 use crate::config;
 use crate::identity::IssuerId;
 use crate::ledger::{AppliedEntry, Ledger};
-use crate::publish::{CrlIssuer, PublishError, Publisher, ShardRule, Time, Wanted};
+use crate::publish::{
+    Couriers, CrlIssuer, PublishError, Publisher, ShardRule, TargetHealth, Time, Wanted,
+};
 use crate::signer::{LoadError, Signer as _, SoftwareSigner, open_key};
 
 pub(super) use schedule::run;
@@ -36,6 +38,7 @@ pub struct Publishing {
     rules: HashMap<IssuerId, ShardRule>,
     board: Board,
     waker: OnceLock<Waker>,
+    couriers: Option<Arc<Couriers>>,
 }
 
 impl Publishing {
@@ -62,6 +65,7 @@ impl Publishing {
             board: Board::default(),
             keys: Mutex::default(),
             waker: OnceLock::new(),
+            couriers: None,
             issuers,
             clock,
             rules,
@@ -72,13 +76,33 @@ impl Publishing {
     #[must_use]
     pub fn with_documents(
         mut self,
-        documents: impl Fn(&CrlListing) -> Vec<SignedDocument> + Send + Sync + 'static,
+        documents: impl Fn(&CrlListing) -> Result<Vec<SignedDocument>, String> + Send + Sync + 'static,
     ) -> Self {
         self.publisher = self.publisher.with_documents(documents);
         self
     }
 
-    /// The same, which tells somebody of every listing before it says that it is done.
+    /// The same, which has every listing brought to targets.
+    #[must_use]
+    pub fn with_couriers(mut self, couriers: Couriers) -> Self {
+        couriers.announce(&self.shelf().listing(), self.clock.now());
+        let couriers = Arc::new(couriers);
+        self.couriers = Some(Arc::clone(&couriers));
+        let clock = Arc::clone(&self.clock);
+        self.telling(move |listing| {
+            couriers.announce(listing, clock.now());
+            Ok(())
+        })
+    }
+
+    /// How the targets are doing.
+    #[must_use]
+    pub fn targets(&self) -> Vec<TargetHealth> {
+        let couriers = self.couriers.as_ref();
+        couriers.map_or_else(Vec::new, |couriers| couriers.health(self.clock.now()))
+    }
+
+    /// The same, which tells somebody else of every listing before it says that it is done.
     #[must_use]
     pub fn telling(
         mut self,

@@ -42,6 +42,12 @@ pub enum ShelfError {
         /// Why.
         source: io::Error,
     },
+    /// What goes with the listing could not be made.
+    #[error("the documents that list the CRLs could not be made: {why}")]
+    Documents {
+        /// Why.
+        why: String,
+    },
     /// The listing was written by something else.
     #[error("{}: it is not a listing of CRLs ({source}); remove it, and CRLs are made anew", path.display())]
     Listing {
@@ -172,7 +178,7 @@ impl Shelf {
         &self,
         finished: Vec<(Option<Unfinished>, CrlEdition)>,
         keep: impl Fn(&CrlEdition) -> bool,
-        documents: impl FnOnce(&CrlListing) -> Vec<SignedDocument>,
+        documents: impl FnOnce(&CrlListing) -> Result<Vec<SignedDocument>, String>,
     ) -> Result<Arc<CrlListing>, ShelfError> {
         let mut listing = CrlListing::clone(&self.current.load());
         listing.editions.retain(|edition| keep(edition));
@@ -199,12 +205,12 @@ impl Shelf {
     fn replace(
         &self,
         mut listing: CrlListing,
-        documents: impl FnOnce(&CrlListing) -> Vec<SignedDocument>,
+        documents: impl FnOnce(&CrlListing) -> Result<Vec<SignedDocument>, String>,
     ) -> Result<Arc<CrlListing>, ShelfError> {
         listing.generation = listing.generation.saturating_add(1);
         let of = |edition: &CrlEdition| (edition.issuer.clone(), edition.kind);
         listing.editions.sort_by_key(of);
-        listing.documents = documents(&listing);
+        listing.documents = documents(&listing).map_err(|why| ShelfError::Documents { why })?;
         self.store(&listing)?;
         let listing = Arc::new(listing);
         self.current.store(Arc::clone(&listing));
@@ -298,7 +304,7 @@ mod tests {
             (Some(file), edition.clone())
         });
         let finished = finished.collect();
-        shelf.place(finished, |_| true, |_| Vec::new()).unwrap()
+        shelf.place(finished, |_| true, |_| Ok(Vec::new())).unwrap()
     }
 
     #[test]
@@ -334,7 +340,7 @@ mod tests {
         assert_eq!(names, [&b, &c, LISTING, "notes.txt"]);
         let base = edition(CrlKind::Base, 2, 'b');
         let keep = |edition: &CrlEdition| edition.kind != CrlKind::Delta;
-        let left = shelf.place(vec![(None, base)], keep, |_| Vec::new());
+        let left = shelf.place(vec![(None, base)], keep, |_| Ok(Vec::new()));
         assert_eq!(left.unwrap().editions.len(), 2);
         assert!(path.join(b).exists() && !path.join(c).exists());
     }

@@ -4,6 +4,7 @@ use indicatif::HumanCount;
 
 use crate::authority::PublishedCrlStats;
 use crate::catalog::crls::CrlKind;
+use crate::publish::TargetHealth;
 
 /// A name and a value for each CRL; shards together.
 pub(in crate::cli) fn lines(crls: &[PublishedCrlStats]) -> Vec<(String, String)> {
@@ -65,4 +66,34 @@ pub(in crate::cli) fn problems(issuer: &str, crls: &[PublishedCrlStats]) -> Vec<
         }
     }
     problems
+}
+
+/// A name and a value for each target.
+pub(in crate::cli) fn target_lines(targets: &[TargetHealth]) -> Vec<(String, String)> {
+    let line = |target: &TargetHealth| {
+        let last = target
+            .last_success
+            .map_or_else(|| "nothing yet".to_owned(), |last| last.0.to_string());
+        let lag = match target.lag_s {
+            0 => String::new(),
+            lag => format!(", behind for {lag} s"),
+        };
+        let remark = target.remark.iter().map(|remark| format!(" ({remark})"));
+        let remark: String = remark.collect();
+        let value = format!("{}, last brought {last}{lag}{remark}", target.kind);
+        (format!("target {}", target.name), value)
+    };
+    targets.iter().map(line).collect()
+}
+
+/// What an operator has to look at of the targets, and what to do.
+pub(in crate::cli) fn target_problems(targets: &[TargetHealth]) -> Vec<String> {
+    let failing = targets.iter().filter_map(|target| {
+        let error = target.error.as_ref()?;
+        Some(format!(
+            "target {:?}: CRLs were not brought there in {} tries, the last: {error}",
+            target.name, target.failures
+        ))
+    });
+    failing.collect()
 }

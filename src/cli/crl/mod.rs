@@ -1,5 +1,6 @@
 //! `estelam crl`: certificate revocation lists, our own and anybody's.
 
+mod alone;
 mod diff;
 mod entry;
 pub(super) mod health;
@@ -14,6 +15,7 @@ use clap::{Args, Subcommand};
 
 use super::{Common, Exit, Failure};
 use crate::crl::{CrlError, Limits};
+pub(super) use alone::alone;
 
 /// Make CRLs, and look into anybody's
 #[derive(Args, Debug)]

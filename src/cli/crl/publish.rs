@@ -46,7 +46,7 @@ pub(super) fn run(common: &Common, arguments: &PublishArguments) -> Result<Exit,
         which,
         accept_losses: arguments.accept_losses,
     };
-    let reply = Desk::open(common)?.publish_crl(&request)?;
+    let reply = Desk::open_to_publish(common)?.publish_crl(&request)?;
     output::facts(common, &reply, || text(&reply))
 }
 

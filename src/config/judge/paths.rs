@@ -29,6 +29,13 @@ impl Judge<'_> {
                 what: "OCSP requests".to_owned(),
             });
         }
+        if config.issuers.iter().any(|issuer| issuer.crl.is_some()) {
+            claims.push(Claim {
+                at: vec![Step::Key("publish"), Step::Key("manifest")],
+                path: config.publish.manifest.clone(),
+                what: "the manifest of all CRLs".to_owned(),
+            });
+        }
         for (index, issuer) in config.issuers.iter().enumerate() {
             let name = &issuer.name;
             if let Some(crl) = &issuer.crl {
