@@ -258,8 +258,10 @@ impl Round {
                 }
                 desk.health.delivered = delivery.generation;
                 desk.health.last_success = Some(UnixTimeText(self.clock.now()));
-                if desk.health.error.take().is_some() {
-                    tracing::info!(target = name, "CRLs are brought there again");
+                let generation = delivery.generation;
+                match desk.health.error.take() {
+                    None => tracing::info!(target = name, generation, "CRLs brought"),
+                    Some(_) => tracing::info!(target = name, generation, "CRLs brought again"),
                 }
                 desk.health.failures = 0;
             }

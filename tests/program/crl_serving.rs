@@ -49,7 +49,7 @@ impl<'a> Listing<'a> {
         });
         self.editions.push(json!({
             "issuer": "ca", "kind": kind, "url": format!("http://crl.example{path}"), "number": 7,
-            "base": null, "this_update": this_update, "next_update": next_update,
+            "base": null, "base_as_of": null, "scheduled": true, "max_age": 86_400, "this_update": this_update, "next_update": next_update,
             "next_due": next_due, "entries": 1, "octets": der.len(), "sha256": sha256, "as_of": 1,
         }));
         file

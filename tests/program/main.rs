@@ -23,6 +23,7 @@ mod cli;
 mod common;
 mod crash;
 mod crl_feed;
+mod crl_mirror;
 mod crl_publish;
 mod crl_serving;
 mod crl_show;

@@ -12,7 +12,10 @@ use crate::common::{Demo, Status};
 fn demo_json_names_what_the_contract_says() {
     let demo = Demo::built(&["--certs", "45"]);
     let description = demo.description();
-    assert_eq!(keys(&description), ["issuers", "ocsp_url", "root"]);
+    assert_eq!(
+        keys(&description),
+        ["issuers", "ocsp_url", "root", "root_crl"]
+    );
     let url = description["ocsp_url"].as_str().unwrap();
     assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/ocsp"));
 
@@ -25,6 +28,7 @@ fn demo_json_names_what_the_contract_says() {
             keys(described),
             [
                 "certs",
+                "crl",
                 "inventory",
                 "issuer",
                 "key_type",
@@ -154,8 +158,72 @@ fn the_first_intermediate_has_a_certificate_of_every_kind() {
         for word in words.iter().chain([&&*aia]) {
             assert!(said.contains(word), "{name} has not {word:?}: {said}");
         }
-        assert!(!said.contains("CRL Distribution"), "no CRL is served yet");
+        // Its shard, the full CRL and the delta.
+        let crl = &demo.description()["issuers"][0]["crl"];
+        let full = format!("URI:{}", crl["full"].as_str().unwrap());
+        assert_eq!(said.matches(&full).count(), 1, "{said}");
+        let delta = format!("URI:{}", crl["delta"].as_str().unwrap());
+        assert!(
+            said.contains("Freshest CRL") && said.contains(&delta),
+            "{said}"
+        );
+        let shards = crl["shards"].as_array().unwrap().iter();
+        let named = shards.filter(|url| said.contains(&format!("URI:{}", url.as_str().unwrap())));
+        assert_eq!(named.count(), 1, "{said}");
     }
+}
+
+#[test]
+fn clients_that_follow_the_certificates_find_their_crls() {
+    let demo = Demo::place();
+    let server = demo.serve(&["--certs", "60"]);
+    server.wait_for("# Ask again");
+    let first = &demo.issuers()[0];
+    let judged = |name: &str| {
+        let mut certs = first.certs().iter();
+        let cert = certs.find(|cert| cert["name"] == name).unwrap();
+        let mut verify = tool("openssl");
+        verify.args(["verify", "-crl_download", "-crl_check", "-CAfile"]);
+        verify.arg(demo.path("root.pem")).arg("-untrusted");
+        verify.arg(demo.path(first.described["issuer"].as_str().unwrap()));
+        run(verify.arg(demo.path(cert["cert"].as_str().unwrap())))
+    };
+    judged("person").expect(0);
+    judged("tls-server").expect(0);
+    let revoked = "certificate revoked";
+    judged("revoked-keyCompromise").expect(2).says(&[revoked]);
+    judged("on-hold").expect(2).says(&[revoked]);
+    let crl = &first.described["crl"];
+    let shards = crl["shards"].as_array().unwrap().iter();
+    let urls = [
+        &crl["full"],
+        &crl["delta"],
+        &crl["base"],
+        &demo.description()["root_crl"],
+    ];
+    for url in urls.into_iter().chain(shards) {
+        let url = url.as_str().unwrap();
+        let fetched = demo.path("fetched.crl");
+        run(tool("curl").args(["-sSf", "-o", text(&fetched), url])).expect(0);
+        let ca = match url.contains("/root") {
+            true => "root.pem",
+            false => first.described["issuer"].as_str().unwrap(),
+        };
+        let mut verify = tool("openssl");
+        verify.args([
+            "crl",
+            "-inform",
+            "DER",
+            "-noout",
+            "-in",
+            text(&fetched),
+            "-CAfile",
+        ]);
+        run(verify.arg(demo.path(ca)))
+            .expect(0)
+            .says(&["verify OK"]);
+    }
+    server.terminate().expect(0);
 }
 
 #[test]

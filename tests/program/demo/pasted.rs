@@ -26,6 +26,7 @@ fn every_printed_line_works_when_pasted() {
         [
             "Is this certificate good?",
             "The same by GET, as browsers and caches ask",
+            "The CRL of its CA",
             "What the server does",
             "Revoke it; the next answer says so",
             "Ask again"
@@ -40,14 +41,15 @@ fn every_printed_line_works_when_pasted() {
     };
     paste(0).says(&["Response verify OK", "person.pem: good"]);
     paste(1).says(&["Response verify OK", "person.pem: good"]);
-    paste(2).says(&["civil-registry", "certificates"]);
-    paste(3).says(&["keyCompromise", "visible in OCSP now"]);
-    paste(4).says(&[
+    paste(2).says(&["entries"]);
+    paste(3).says(&["civil-registry", "certificates"]);
+    paste(4).says(&["keyCompromise", "visible in OCSP now"]);
+    paste(5).says(&[
         "Response verify OK",
         "person.pem: revoked",
         "Reason: keyCompromise",
     ]);
-    paste(3).says(&["nothing to change"]);
+    paste(4).says(&["nothing to change"]);
     server.terminate().expect(0);
 }
 
