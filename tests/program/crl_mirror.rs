@@ -35,7 +35,7 @@ fn lists(ca: &OpensslCa, crl: &Path, serial: &str) -> bool {
 fn ten_revocations_reach_the_mirror_and_the_folder() {
     let ca = Arc::new(OpensslCa::new(Plan {
         every_form: false,
-        bulk: 10,
+        bulk: 30,
     }));
     let site = Site::with(&ca, &Settings::default());
     site.configure(&settings(&ca, &site.path("cdn")));
