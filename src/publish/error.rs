@@ -39,17 +39,6 @@ pub enum PublishError {
     /// No signature.
     #[error("the CRL was not signed: {0}")]
     Sign(#[from] SignerError),
-    /// An Ed25519 signature is over the whole list, which is kept in memory for it.
-    #[error(
-        "the CRL has {octets} octets, and Ed25519 signs at most {octets_max}: have the CA use another \
-         key type for lists this large"
-    )]
-    TooLongToSign {
-        /// Its length.
-        octets: usize,
-        /// The limit.
-        octets_max: usize,
-    },
     /// What was written is not what should have been; it was not given its name.
     #[error(
         "the CRL that was just written is not published: {found}. The one before stays; please report \

@@ -6,6 +6,7 @@
 use std::{
     fs::File,
     io::{self, BufReader},
+    ops::Range,
     path::Path,
 };
 
@@ -24,7 +25,8 @@ use crate::{
     },
     identity::SerialNumber,
     ledger::LedgerError,
-    signer::SignedOctets,
+    segment::whole_file,
+    signer::{SignedOctets, message_digest},
 };
 
 /// What a CRL is to have.
@@ -42,6 +44,7 @@ pub(super) fn check(
     due: Due<'_>,
     before: Comparison<'_>,
     path: &Path,
+    tbs: Range<usize>,
 ) -> Result<WrittenCrl, PublishError> {
     let failed = |source| PublishError::Io {
         path: path.to_owned(),
@@ -49,8 +52,17 @@ pub(super) fn check(
     };
     let file = File::open(path).map_err(failed)?;
     let octets = file.metadata().map_err(failed)?.len();
-    let input = BufReader::with_capacity(READ_OCTETS, file);
-    match read(order, due, before, input) {
+    let whole = message_digest(order.signer.algorithm()).is_none();
+    // What is signed is needed whole where it is not a digest that is.
+    let whole = whole
+        .then(|| whole_file(&file))
+        .transpose()
+        .map_err(failed)?;
+    let message = whole
+        .as_ref()
+        .map(|file| file.as_ref().get(tbs).unwrap_or_default());
+    let input = BufReader::with_capacity(READ_OCTETS, &file);
+    match read(order, due, before, input, message) {
         Ok(sha256) => Ok(WrittenCrl {
             entry_count: due.listing.count(),
             octets,
@@ -97,6 +109,7 @@ fn read(
     due: Due<'_>,
     mut before: Comparison<'_>,
     input: impl io::BufRead,
+    message: Option<&[u8]>,
 ) -> Result<[u8; 32], Found> {
     let mut reader = CrlReader::open(input, Limits::MOST)?;
     let head = reader.head();
@@ -116,7 +129,12 @@ fn read(
     )?;
     let mut digests = Digests {
         whole: digest::Context::new(&digest::SHA256),
-        tbs: SignedOctets::new(algorithm).map_err(|error| Found::Fault(error.to_string()))?,
+        tbs: match message {
+            Some(_) => None,
+            None => Some(
+                SignedOctets::new(algorithm).map_err(|error| Found::Fault(error.to_string()))?,
+            ),
+        },
     };
     let (mut sum, mut count, mut last) = (Sum::default(), 0_u64, None);
     while let Some(raw) = reader.next_entry(&mut digests)? {
@@ -158,10 +176,14 @@ fn read(
         unknown_critical: None,
     };
     demand(extensions == due, "its extensions are others")?;
-    let message = digests.tbs.finish();
-    message
-        .verify(order.issuer, &tail.signature)
-        .map_err(|fault| Found::Fault(fault.to_string()))?;
+    let verified = match (digests.tbs, message) {
+        (Some(digest), _) => digest.finish().verify(order.issuer, &tail.signature),
+        (None, message) => {
+            let message = message.unwrap_or_default();
+            SignedOctets::verify_whole(algorithm, message, order.issuer, &tail.signature)
+        }
+    };
+    verified.map_err(|fault| Found::Fault(fault.to_string()))?;
     let usage = order.issuer.key_usage();
     demand(
         usage.is_some_and(|usage| usage.contains(KeyUsage::CRL_SIGN)),
@@ -207,7 +229,7 @@ fn said(entry: &Entry<'_>, is_delta: bool) -> Result<RevokedEntry, Found> {
 /// What is computed over the octets on their way.
 struct Digests {
     whole: digest::Context,
-    tbs: SignedOctets,
+    tbs: Option<SignedOctets>,
 }
 
 impl Tap for Digests {
@@ -216,7 +238,9 @@ impl Tap for Digests {
     }
 
     fn tbs(&mut self, octets: &[u8]) {
-        self.tbs.update(octets);
+        if let Some(tbs) = &mut self.tbs {
+            tbs.update(octets);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One CRL into a file: written, signed and read again.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
+use std::{fs::File, io, ops::Range, path::Path};
 
 use aws_lc_rs::digest;
 
@@ -19,7 +19,8 @@ use crate::{
             RevokedEntry, Signed, UnsignedList, WriteError,
         },
     },
-    signer::{SignedOctets, Signer, message_digest},
+    segment::whole_file,
+    signer::{Signer, message_digest},
 };
 
 /// What a CRL is to say beside its entries.
@@ -103,8 +104,8 @@ pub(super) fn crl(
         path: path.to_owned(),
         source,
     })?;
-    write(order, due.listing, entries, file, path)?;
-    guard::check(order, due, before, path)
+    let tbs = write(order, due.listing, entries, file, path)?;
+    guard::check(order, due, before, path, tbs)
 }
 
 fn write(
@@ -113,7 +114,7 @@ fn write(
     entries: impl Entries,
     file: File,
     path: &Path,
-) -> Result<(), PublishError> {
+) -> Result<Range<usize>, PublishError> {
     let failed = |source| PublishError::Write {
         path: path.to_owned(),
         source,
@@ -134,12 +135,14 @@ fn write(
         list.entry(&entry).map_err(failed)?;
     }
     let mut unsigned = list.finish().map_err(failed)?;
+    let tbs = range(unsigned.tbs());
     // Only a length at the edge of two encodings asks for a second signature.
     for _ in 0..SIGNATURES_MAX {
         let signature = sign(order.signer, &unsigned, path)?;
         match unsigned.sign(&signature).map_err(failed)? {
             Signed::Whole(file) => {
-                return file.sync_all().map_err(|source| failed(source.into()));
+                let synced = file.sync_all();
+                return synced.map(|()| tbs).map_err(|source| failed(source.into()));
             }
             Signed::NotOfThisLength(list) => unsigned = list,
         }
@@ -162,24 +165,24 @@ fn sign(
     match &unsigned.tap().0 {
         Some(context) => signer.sign_digest(&context.clone().finish(), &mut signature)?,
         None => {
-            let (start, octets) = unsigned.tbs();
-            if octets > SignedOctets::KEPT_OCTETS_MAX {
-                return Err(PublishError::TooLongToSign {
-                    octets,
-                    octets_max: SignedOctets::KEPT_OCTETS_MAX,
-                });
-            }
-            let mut message = vec![0; octets];
-            let file = unsigned.get_ref();
-            file.read_exact_at(&mut message, start)
-                .map_err(|source| PublishError::Io {
-                    path: path.to_owned(),
-                    source,
-                })?;
-            signer.sign(&message, &mut signature)?;
+            // Signed as it lies in the file, so that its length costs no memory.
+            let failed = |source| PublishError::Io {
+                path: path.to_owned(),
+                source,
+            };
+            let file = whole_file(unsigned.get_ref()).map_err(failed)?;
+            let message = file.as_ref().get(range(unsigned.tbs()));
+            let message = message.ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))?;
+            signer.sign(message, &mut signature)?;
         }
     }
     Ok(on_the_wire(algorithm, signature))
+}
+
+/// Where tbsCertList lies in the file.
+fn range((start, octets): (u64, usize)) -> Range<usize> {
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
+    start..start.saturating_add(octets)
 }
 
 /// ECDSA signatures are r‖s in memory and a SEQUENCE on the wire.

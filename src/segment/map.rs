@@ -48,24 +48,26 @@ impl Deref for Mapping {
     }
 }
 
-#[cfg(all(feature = "rocksdb", feature = "stores"))]
-/// A finished file that is sent as it is: a CRL, mode 0444, never written to again.
+/// A file that nobody changes while it is mapped: a CRL that is whole, or that its only writer has gone
+/// through up to its signature.
+#[cfg(feature = "rocksdb")]
 pub(crate) struct WholeFile(Option<Mmap>);
 
 /// Maps a whole file.
-#[cfg(all(feature = "rocksdb", feature = "stores"))]
+#[cfg(feature = "rocksdb")]
 pub(crate) fn whole_file(file: &File) -> std::io::Result<WholeFile> {
     // The kernel maps no octets not at all.
     if file.metadata()?.len() == 0 {
         return Ok(WholeFile(None));
     }
     // SAFETY: as for segments: the files are made under another name, made read-only, renamed into place
-    // and later unlinked, never written to or truncated (`crate::catalog::crls`).
+    // and later unlinked, never truncated (`crate::catalog::crls`). What is mapped of one in the making is
+    // not written to meanwhile: its writer waits for what is computed over it.
     let map = unsafe { Mmap::map(file) }?;
     Ok(WholeFile(Some(map)))
 }
 
-#[cfg(all(feature = "rocksdb", feature = "stores"))]
+#[cfg(feature = "rocksdb")]
 impl AsRef<[u8]> for WholeFile {
     fn as_ref(&self) -> &[u8] {
         self.0.as_deref().unwrap_or_default()

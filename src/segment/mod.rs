@@ -136,7 +136,7 @@ pub use disk::DiskError;
 pub use error::{Damage, HeaderError, RecordError, SegmentError};
 pub use fault::pending_markers;
 pub use format::SegmentKind;
-#[cfg(all(feature = "rocksdb", feature = "stores"))]
+#[cfg(feature = "rocksdb")]
 pub(crate) use map::whole_file;
 pub use mapped_file::{MappedFile, Unreadable};
 pub use reader::{Lookup, Records, Segment};

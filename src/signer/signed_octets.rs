@@ -43,6 +43,28 @@ impl SignedOctets {
         Ok(Self { scheme, heard })
     }
 
+    /// Checks that the key of `signer` made `signature` over a message that lies there whole. Names, keyUsage
+    /// and validity are not judged.
+    ///
+    /// # Errors
+    /// [`SignatureFault`].
+    pub fn verify_whole(
+        algorithm_der: &[u8],
+        message: &[u8],
+        signer: &Certificate,
+        signature: &[u8],
+    ) -> Result<(), SignatureFault> {
+        let scheme = SignatureScheme::from_algorithm_der(algorithm_der)
+            .map_err(|_| SignatureFault::AnotherKeyType)?;
+        let kind = key_kind(signer.spki_der())?;
+        let algorithm = scheme
+            .verifier(kind)
+            .ok_or(SignatureFault::AnotherKeyType)?;
+        UnparsedPublicKey::new(algorithm, signer.public_key_octets())
+            .verify(message, signature)
+            .map_err(|_| SignatureFault::Wrong)
+    }
+
     /// The next octets.
     pub fn update(&mut self, octets: &[u8]) {
         match &mut self.heard {

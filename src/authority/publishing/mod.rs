@@ -264,6 +264,27 @@ impl Publishing {
             .stats(issuer, &self.shelf().listing(), self.clock.now())
     }
 
+    /// Takes out of service what the configuration does not have any more.
+    fn drop_what_is_not_configured(&self) -> Result<(), PublishError> {
+        self.publisher.retain(|edition| {
+            let mut issuers = self.issuers.iter();
+            let issuer = issuers.find(|issuer| issuer.name == edition.issuer);
+            let settings = issuer.and_then(|issuer| issuer.crl.as_ref());
+            settings.is_some_and(|settings| match edition.kind {
+                CrlKind::Full => true,
+                CrlKind::Delta => settings.delta.is_some(),
+                CrlKind::Base => settings
+                    .delta
+                    .as_ref()
+                    .is_some_and(|delta| delta.base_url.as_ref() == Some(&edition.url)),
+                CrlKind::Shard(shard) => settings
+                    .shards
+                    .as_ref()
+                    .is_some_and(|shards| shard < shards.count),
+            })
+        })
+    }
+
     pub(super) fn wake(&self) {
         if let Some(waker) = self.waker.get() {
             waker.notify();
@@ -353,7 +374,7 @@ fn class(error: &PublishError) -> ErrorClass {
         | PublishError::Write { .. }
         | PublishError::Io { .. }
         | PublishError::Shelf(_) => ErrorClass::Storage,
-        PublishError::Sign(_) | PublishError::TooLongToSign { .. } => ErrorClass::Key,
+        PublishError::Sign(_) => ErrorClass::Key,
         PublishError::ClockBehind { .. }
         | PublishError::ClockNotTrusted { .. }
         | PublishError::Ended

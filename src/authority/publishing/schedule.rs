@@ -16,6 +16,9 @@ pub(in crate::authority) fn run(shared: &Shared, wake: &Wake) {
     let Some(publishing) = shared.publishing.get() else {
         return;
     };
+    if let Err(error) = publishing.drop_what_is_not_configured() {
+        tracing::error!("CRLs that are not configured any more stay in service: {error}");
+    }
     publishing.note_what_came_meanwhile(shared);
     while !shared.stopping() {
         let mut pause = LOOK;
