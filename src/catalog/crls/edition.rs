@@ -146,7 +146,7 @@ pub struct SignedDocument {
 pub struct CrlListing {
     /// Rises with every listing, also over restarts.
     pub generation: u64,
-    /// One for each issuer and kind.
+    /// One for each issuer and kind, in their order.
     pub editions: Vec<CrlEdition>,
     /// What is served beside them.
     pub documents: Vec<SignedDocument>,
@@ -156,8 +156,10 @@ impl CrlListing {
     /// The CRL of an issuer.
     #[must_use]
     pub fn edition(&self, issuer: &str, kind: CrlKind) -> Option<&CrlEdition> {
-        let mut editions = self.editions.iter();
-        editions.find(|edition| edition.issuer == issuer && edition.kind == kind)
+        let of =
+            |edition: &CrlEdition| (edition.issuer.as_str(), edition.kind).cmp(&(issuer, kind));
+        let place = self.editions.binary_search_by(of).ok()?;
+        self.editions.get(place)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The folder of CRLs: what is in its listing is whole, and what is not is no CRL.
 
 use std::{
+    collections::{BTreeMap, HashSet},
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
@@ -13,7 +14,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{CrlEdition, CrlListing, SignedDocument};
+use super::{CrlEdition, CrlKind, CrlListing, SignedDocument};
 
 /// The file that lists them.
 const LISTING: &str = "listing.json";
@@ -115,7 +116,12 @@ impl Shelf {
             }
             Err(source) => return Err(ShelfError::Io { path, source }),
         };
-        serde_json::from_slice(&text).map_err(|source| ShelfError::Listing { path, source })
+        let listing = serde_json::from_slice(&text);
+        let mut listing: CrlListing =
+            listing.map_err(|source| ShelfError::Listing { path, source })?;
+        let of = |edition: &CrlEdition| (edition.issuer.clone(), edition.kind);
+        listing.editions.sort_by_key(of);
+        Ok(listing)
     }
 
     /// Opens the folder, created if need be, and removes what no listing names.
@@ -181,16 +187,19 @@ impl Shelf {
         documents: impl FnOnce(&CrlListing) -> Result<Vec<SignedDocument>, String>,
     ) -> Result<Arc<CrlListing>, ShelfError> {
         let mut listing = CrlListing::clone(&self.current.load());
-        listing.editions.retain(|edition| keep(edition));
+        let kept = listing.editions.drain(..).filter(|edition| keep(edition));
+        let mut editions: BTreeMap<(String, CrlKind), CrlEdition> = kept
+            .map(|edition| ((edition.issuer.clone(), edition.kind), edition))
+            .collect();
         for (file, edition) in finished {
             if let Some(file) = file {
                 self.name(&file, &edition)?;
             }
-            let same =
-                |other: &CrlEdition| other.issuer == edition.issuer && other.kind == edition.kind;
-            listing.editions.retain(|other| !same(other));
-            listing.editions.push(edition);
+            let key = (edition.issuer.clone(), edition.kind);
+            editions.insert(key, edition);
         }
+        // In the order of issuers and kinds.
+        listing.editions = editions.into_values().collect();
         self.replace(listing, documents)
     }
 
@@ -208,8 +217,6 @@ impl Shelf {
         documents: impl FnOnce(&CrlListing) -> Result<Vec<SignedDocument>, String>,
     ) -> Result<Arc<CrlListing>, ShelfError> {
         listing.generation = listing.generation.saturating_add(1);
-        let of = |edition: &CrlEdition| (edition.issuer.clone(), edition.kind);
-        listing.editions.sort_by_key(of);
         listing.documents = documents(&listing).map_err(|why| ShelfError::Documents { why })?;
         self.store(&listing)?;
         let listing = Arc::new(listing);
@@ -249,6 +256,8 @@ impl Shelf {
             source,
         };
         let listing = self.current.load();
+        let editions = listing.editions.iter();
+        let listed: HashSet<&str> = editions.map(|edition| edition.sha256.as_str()).collect();
         for found in fs::read_dir(&self.folder).map_err(failed)? {
             let path = found.map_err(failed)?.path();
             let name = path.file_name().and_then(|name| name.to_str());
@@ -256,10 +265,7 @@ impl Shelf {
                 continue;
             };
             let digest = name.split('.').next().unwrap_or(name);
-            let is_listed = listing
-                .editions
-                .iter()
-                .any(|edition| edition.sha256 == digest);
+            let is_listed = listed.contains(digest);
             let is_digest = digest.len() == 64 && digest.bytes().all(|c| c.is_ascii_hexdigit());
             let own = format!("{}-", std::process::id());
             let is_old = name.ends_with(UNFINISHED) && !name.starts_with(&own);
@@ -274,7 +280,7 @@ impl Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{asn1::UnixTime, catalog::crls::CrlKind};
+    use crate::asn1::UnixTime;
 
     fn edition(kind: CrlKind, number: u64, sha256: char) -> CrlEdition {
         let at = UnixTime::from_secs(1_800_000_000 + number).unwrap();

@@ -95,4 +95,4 @@ const INTERVAL_MIN: Duration = Duration::from_secs(10);
 const VALIDITY_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 const AFTER_REVOCATION_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// Each is a file, a row and a number of its own.
-const SHARDS_MAX: usize = 65_536;
+const SHARDS_MAX: usize = 4_096;
