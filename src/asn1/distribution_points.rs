@@ -49,11 +49,10 @@ mod tests {
     #[test]
     fn urls_of_every_point_in_order() {
         let value = hex!(
-            "3022 300b a009 a007 8605 613a2f2f62"  // fullName
+            "3023 300b a009 a007 8605 613a2f2f62"  // fullName
             "3007 a105 8203 612e62"                // no name here
-            "300a a008 a106 3004 0603 550403"      // relative
+            "300b a009 a107 3005 0603 550403"      // relative
         );
-        // The outer length is that of 13 + 9 + 12 octets.
         assert_eq!(distribution_point_urls(&value), Ok(vec!["a://b"]));
         assert!(distribution_point_urls(&hex!("3003 3001 a0")).is_err());
         assert_eq!(distribution_point_urls(&hex!("3000")), Ok(vec![]));

@@ -27,10 +27,12 @@
 //!      8  sequence of this certificate's entry before this one, 0 for none
 //!    1+n  serialNumber: length 1 to 20, then content octets
 //!      1  flags: 0x01 notBefore, 0x02 notAfter, 0x04 certificate SHA-256 (2 and 3);
-//!         0x08 an inventory was given (3), 0x10 invalidityDate (3 and 9), 0x20 a CRL says so (3 and 4)
+//!         0x08 an inventory was given (3), 0x10 invalidityDate (3 and 9), 0x20 a CRL says so (3 and 4),
+//!         0x40 distribution point (2 and 3)
 //!      5  notBefore             if flagged
 //!      5  notAfter              if flagged
 //!     32  certificate SHA-256   if flagged
+//!      8  distribution point's tag   if flagged
 //!      5  revocationTime        (3 and 9), as claimed
 //!      1  reasonCode            (3 and 9), 0 for none, in 9 never 6 (certificateHold)
 //!      5  invalidityDate        if flagged
@@ -852,6 +854,7 @@ mod tests {
                     "01 02 0000000000000102 00000123456789ab 05 696e646578 0002 c3a9"
                     "00000002 0000000000000000 02 0080 47 0000000001 3afff4417f"
                     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                    "bbbbbbbbbbbbbbbb"
                 )
                 .to_vec(),
             ),

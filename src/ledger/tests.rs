@@ -863,13 +863,13 @@ fn what_cannot_be_a_ledger_is_named() {
         drop(db);
         Ledger::open(&path).unwrap_err()
     };
-    let error = with_format(4);
+    let error = with_format(5);
     assert!(
         matches!(
             error,
             LedgerError::NewerVersion {
-                found: 4,
-                supported: 3,
+                found: 5,
+                supported: 4,
                 ..
             }
         ),
@@ -882,7 +882,7 @@ fn what_cannot_be_a_ledger_is_named() {
                 error,
                 LedgerError::OlderVersion {
                     found,
-                    supported: 3,
+                    supported: 4,
                     ..
                 } if found == older
             ),
