@@ -55,6 +55,6 @@ pub use feeding::{FeedBoard, FeedFault, FeedHealth, FeedState, Feeding};
 pub use issuer::{Issuer, Issuers};
 pub(crate) use lineage::{agreed as agreed_with_catalog, remembered as remembered_by_catalog};
 pub use observer::{AuthorityStats, CrlStats, EvidenceStats, IssuerStats, SignerState};
-pub use publishing::{PlainTime, PublishedCrlStats, Publishing};
+pub use publishing::{PlainTime, PublishedCrlStats, Publishing, judge_crl_key};
 pub use push::PushOffice;
 pub use runtime::{Authority, AuthorityError};

@@ -372,7 +372,7 @@ impl Publisher {
             as_of,
         };
         shelf
-            .place(vec![(Some(file), edition)], |_| true, |_| Ok(Vec::new()))
+            .place(0, vec![(Some(file), edition)], |_| true, |_| Ok(Vec::new()))
             .unwrap();
     }
 

@@ -2,15 +2,16 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{Common, Exit, Failure, output};
-use crate::authority::{Issuer, Issuers, with_causes};
+use crate::authority::{Issuer, Issuers, judge_crl_key, with_causes};
 use crate::catalog::NotIssued;
 use crate::clock::{Clock, SystemClock};
 use crate::config::feed::SqlAddress;
-use crate::config::{Config, Evidence, Feed};
+use crate::config::{self, Config, Evidence, Feed, duration_text};
 use crate::feed::live::FeedError;
 use crate::signer::Role;
 
@@ -29,6 +30,8 @@ struct Verdict {
     crl_signers: Vec<String>,
     /// Where the status of its certificates comes from.
     feeds: Vec<String>,
+    /// The CRLs that are made of it here.
+    crls: Option<String>,
     problems: Vec<String>,
     warnings: Vec<String>,
 }
@@ -195,6 +198,10 @@ fn judge(issuer: &Issuer) -> Verdict {
             None
         }
     };
+    match judge_crl_key(issuer) {
+        Ok(found) => warnings.extend(found),
+        Err(why) => problems.push(why),
+    }
     Verdict {
         issuer: issuer.name.clone(),
         id: issuer.id.to_string(),
@@ -210,9 +217,37 @@ fn judge(issuer: &Issuer) -> Verdict {
             .map(|signer| signer.issuer_id().to_string())
             .collect(),
         feeds: Vec::new(),
+        crls: issuer.crl.as_ref().map(crls),
         problems,
         warnings,
     }
+}
+
+/// Which CRLs are made, how often and where they are.
+fn crls(settings: &config::Crl) -> String {
+    let one = |kind: &str, interval, after: Option<Duration>, url: &str| {
+        let after = after.map_or_else(
+            || "not after a revocation before its time".to_owned(),
+            |after| format!("{} after a revocation", duration_text(after)),
+        );
+        format!("{kind} every {}, {after}, {url}", duration_text(interval))
+    };
+    let full = one(
+        "full",
+        settings.interval,
+        settings.after_revocation,
+        &settings.url,
+    );
+    let delta = settings
+        .delta
+        .iter()
+        .map(|delta| one("delta", delta.interval, delta.after_revocation, &delta.url));
+    let shards = settings.shards.iter().map(|shards| {
+        let kind = format!("{} shards", shards.count);
+        one(&kind, shards.interval, shards.after_revocation, &shards.url)
+    });
+    let all: Vec<String> = std::iter::once(full).chain(delta).chain(shards).collect();
+    all.join("; ")
 }
 
 fn text(common: &Common, config: &Config, verdicts: &[Verdict]) -> String {
@@ -241,7 +276,11 @@ fn text(common: &Common, config: &Config, verdicts: &[Verdict]) -> String {
             .iter()
             .map(|id| format!("its CRLs may also be signed by: {id}"));
         let feeds = verdict.feeds.iter().map(|feed| format!("feed: {feed}"));
-        let facts = std::iter::once(evidence).chain(crl_signers).chain(feeds);
+        let crls = verdict.crls.iter().map(|crls| format!("CRLs: {crls}"));
+        let facts = std::iter::once(evidence)
+            .chain(crl_signers)
+            .chain(feeds)
+            .chain(crls);
         for line in signer
             .chain(ca_key)
             .chain(facts)

@@ -54,7 +54,7 @@ pub(super) fn parse_at_least(text: &str) -> Option<Duration> {
 }
 
 /// A duration in the words in which it could have been written: `95h 59m 59s`.
-pub(super) fn text(duration: Duration) -> String {
+pub(crate) fn text(duration: Duration) -> String {
     SignedDuration::try_from(duration).map_or_else(
         |_| format!("{} s", duration.as_secs()),
         |duration| format!("{duration:#}"),

@@ -26,6 +26,7 @@ mod settings;
 pub use ca::Ca;
 pub(crate) use crl::SHARD;
 pub use crl::{Crl, CrlShards, DeltaCrl};
+pub(crate) use duration::text as duration_text;
 pub use error::{ConfigError, Finding, Problem};
 pub use feed::{Feed, FeedKind};
 pub(crate) use file::read;

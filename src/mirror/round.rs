@@ -5,7 +5,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::BufReader,
     os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -261,7 +261,7 @@ impl Errand<'_> {
     fn place(&mut self, editions: &[&CrlEdition], wholes: Vec<Whole<'_>>) -> Result<(), Lack> {
         let mut first = None;
         let issuer_der = wholes.first().map(|whole| whole.issuer_der.clone());
-        for whole in wholes {
+        for (number, whole) in wholes.iter().enumerate() {
             let edition = whole.edition;
             if Some(&whole.issuer_der) != issuer_der.as_ref() {
                 let message = format!(
@@ -276,10 +276,19 @@ impl Errand<'_> {
                 first = first.or(Some(Lack::Failure(error)));
                 continue;
             }
-            let number = Some(edition.number);
+            // A base may be the full CRL itself: one file for two places.
+            let later = wholes.iter().skip(number.saturating_add(1));
+            let is_last = !later.into_iter().any(|later| later.file == whole.file);
+            let file = match is_last {
+                true => whole.file.clone(),
+                false => another(&whole.file)?,
+            };
+            let crl_number = Some(edition.number);
             let tree = &mut self.mirror.tree;
-            tree.place(&whole.file, &whole.path, &edition.sha256, number)?;
-            forget(&whole.file);
+            tree.place(&file, &whole.path, &edition.sha256, crl_number)?;
+            if is_last {
+                forget(&whole.file);
+            }
             self.changed = self.changed.saturating_add(1);
             (self.tell)(&changed(edition, &whole.path, whole.resumed));
         }
@@ -391,6 +400,17 @@ impl Errand<'_> {
 }
 
 /// The place of a CRL in the folder.
+/// A copy beside a file.
+fn another(file: &Path) -> Result<PathBuf, TreeError> {
+    let copy = file.with_extension("copy.part");
+    let copied = fs::copy(file, &copy).and_then(|_| File::open(&copy)?.sync_all());
+    copied.map_err(|source| TreeError {
+        path: copy.clone(),
+        source,
+    })?;
+    Ok(copy)
+}
+
 fn place(edition: &CrlEdition) -> Result<ServedPath, MirrorError> {
     ServedPath::parse(edition.path()).map_err(|error| {
         let message = format!("{}: {error}", edition.url);

@@ -61,6 +61,18 @@ pub enum PublishError {
         /// The first.
         serial: SerialNumber,
     },
+    /// Certificates name other shards.
+    #[error(
+        "it has {was} shards by now, and [issuer.crl.shards] has count = {is}: certificates that name the \
+         others would be looked for in vain. Put the count back; `estelam crl publish --accept-losses` goes \
+         on with the new one"
+    )]
+    ShardCount {
+        /// How many there are.
+        was: usize,
+        /// How many are configured.
+        is: u32,
+    },
     /// Where CRLs lie.
     #[error(transparent)]
     Shelf(#[from] ShelfError),

@@ -13,9 +13,10 @@ use std::{
 use aws_lc_rs::digest;
 
 use super::{
-    CrlOrder, PublishError, WrittenCrl,
+    PublishError,
     loss::Comparison,
     sorted::{EntryHasher, Sum},
+    write::{CrlOrder, WrittenCrl},
 };
 use crate::{
     asn1::{CrlReason, KeyUsage},

@@ -2,6 +2,8 @@
 
 use std::{fs::File, io::BufReader, path::Path};
 
+use aws_lc_rs::digest;
+
 use super::{CrlIssuer, PublishError, ShardRule};
 use crate::{
     asn1::UnixTime,
@@ -9,6 +11,7 @@ use crate::{
     crl::{CrlReader, Limits, Tap, writer::order},
     identity::SerialNumber,
     ledger::{LedgerError, StatusRecord},
+    segment::names::hexadecimal,
 };
 
 /// Says whether an entry may leave.
@@ -28,6 +31,8 @@ struct Previous {
     reader: CrlReader<BufReader<File>>,
     next: Option<SerialNumber>,
     told: String,
+    digest: Whole,
+    sha256: String,
 }
 
 impl<'a> Comparison<'a> {
@@ -35,7 +40,7 @@ impl<'a> Comparison<'a> {
     pub(super) fn new(previous: Option<(&Path, &CrlEdition)>, may_leave: &'a MayLeave<'a>) -> Self {
         let previous = previous.and_then(|(path, edition)| {
             let told = format!("{:?}, {}", edition.issuer, edition.kind);
-            match Previous::open(path, told.clone()) {
+            match Previous::open(path, told.clone(), edition.sha256.clone()) {
                 Ok(previous) => Some(previous),
                 Err(why) => {
                     warn(&told, &why);
@@ -71,6 +76,13 @@ impl<'a> Comparison<'a> {
             self.lacks(&next)?;
             self.advance();
         }
+        // What is not what was published judges nothing either.
+        if let Some(previous) = self.previous.take()
+            && let Err((told, why)) = previous.finish()
+        {
+            warn(&told, &why);
+            return Ok(());
+        }
         match self.first {
             None => Ok(()),
             Some(serial) => Err(PublishError::Lost {
@@ -103,7 +115,7 @@ impl<'a> Comparison<'a> {
 }
 
 impl Previous {
-    fn open(path: &Path, told: String) -> Result<Self, String> {
+    fn open(path: &Path, told: String, sha256: String) -> Result<Self, String> {
         let file = File::open(path).map_err(|error| error.to_string())?;
         let input = BufReader::with_capacity(READ_OCTETS, file);
         let reader = CrlReader::open(input, Limits::MOST).map_err(|error| error.to_string())?;
@@ -111,13 +123,15 @@ impl Previous {
             reader,
             next: None,
             told,
+            digest: Whole(digest::Context::new(&digest::SHA256)),
+            sha256,
         };
         previous.advance()?;
         Ok(previous)
     }
 
     fn advance(&mut self) -> Result<(), String> {
-        let raw = self.reader.next_entry(&mut Deaf);
+        let raw = self.reader.next_entry(&mut self.digest);
         let raw = raw.map_err(|error| error.to_string())?;
         let serial = raw.map(|raw| {
             let content = raw.serial_number().map_err(|error| error.to_string())?;
@@ -125,6 +139,27 @@ impl Previous {
         });
         self.next = serial.transpose()?;
         Ok(())
+    }
+}
+
+impl Previous {
+    /// At its end: whether it is what was published.
+    fn finish(self) -> Result<(), (String, String)> {
+        let Self {
+            reader,
+            told,
+            mut digest,
+            sha256,
+            ..
+        } = self;
+        if let Err(error) = reader.finish(&mut digest) {
+            return Err((told, error.to_string()));
+        }
+        let found = hexadecimal(digest.0.finish().as_ref());
+        match found == sha256 {
+            true => Ok(()),
+            false => Err((told, "it is not what was published".to_owned())),
+        }
     }
 }
 
@@ -162,11 +197,13 @@ pub(super) fn may_leave(
     }
 }
 
-/// Nothing is computed over the octets.
-struct Deaf;
+/// The digest of the whole.
+struct Whole(digest::Context);
 
-impl Tap for Deaf {
-    fn whole(&mut self, _: &[u8]) {}
+impl Tap for Whole {
+    fn whole(&mut self, octets: &[u8]) {
+        self.0.update(octets);
+    }
 
     fn tbs(&mut self, _: &[u8]) {}
 }

@@ -26,7 +26,5 @@ pub use manifest::{Manifest, ManifestError};
 pub use publisher::{CrlIssuer, Publisher, Time, Wanted};
 pub use selection::ShardRule;
 pub use served_path::{ServedPath, ServedPathError};
-pub use sorted::{Merge, SortedEntries};
 pub use target::{Delivery, Target, TargetError};
 pub use tree::{GoesBack, TreeError};
-pub use write::{CrlOrder, WrittenCrl};

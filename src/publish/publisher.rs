@@ -3,16 +3,20 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
 use super::{
-    CrlOrder, Merge, PublishError, ShardRule, SortedEntries, WrittenCrl,
+    PublishError, ShardRule,
     guard::Due,
     loss::{self, Comparison},
     selection::{self, Listed, SelectionError},
-    write,
+    sorted::{Merge, SortedEntries},
+    write::{self, CrlOrder, WrittenCrl},
 };
 use crate::{
     asn1::{Certificate, CrlNumber, UnixTime},
@@ -77,6 +81,8 @@ pub struct Publisher {
     documents: Box<Documents>,
     /// In order.
     placed: Vec<Box<Placed>>,
+    /// Whether somebody may not know of the current listing.
+    is_untold: AtomicBool,
     /// Held while CRLs are made: a higher number must not be given to an older list.
     alone: Mutex<()>,
 }
@@ -91,6 +97,8 @@ impl Publisher {
             time,
             documents: Box::new(|_| Ok(Vec::new())),
             placed: Vec::new(),
+            // Whoever was told before this process is not known.
+            is_untold: AtomicBool::new(true),
             alone: Mutex::default(),
         }
     }
@@ -130,6 +138,25 @@ impl Publisher {
         time.map_err(|why| PublishError::ClockNotTrusted { why })
     }
 
+    /// Whether the ledger knows any certificate of an issuer.
+    ///
+    /// # Errors
+    /// [`PublishError::Ledger`].
+    pub fn knows_any(&self, issuer: &IssuerId) -> Result<bool, PublishError> {
+        let snapshot = self.ledger.snapshot()?;
+        Ok(snapshot.record_count(issuer)? > 0)
+    }
+
+    /// Whether a certificate of an issuer was revoked, corrected or released after an entry.
+    ///
+    /// # Errors
+    /// [`PublishError::Ledger`].
+    pub fn has_changed_since(&self, issuer: &IssuerId, as_of: u64) -> Result<bool, PublishError> {
+        let snapshot = self.ledger.snapshot()?;
+        let first = selection::delta(&snapshot, issuer, as_of)?.next();
+        Ok(first.transpose()?.is_some())
+    }
+
     /// Takes what no issuer has any more out of service: `keep` says what stays.
     ///
     /// # Errors
@@ -139,15 +166,32 @@ impl Publisher {
         if self.shelf.listing().editions.iter().all(&keep) {
             return Ok(());
         }
-        let listing = self.shelf.place(Vec::new(), keep, &*self.documents)?;
+        let floor = self.time.millis();
+        let listing = self
+            .shelf
+            .place(floor, Vec::new(), keep, &*self.documents)?;
         self.tell(&listing)
     }
 
     fn tell(&self, listing: &Arc<CrlListing>) -> Result<(), PublishError> {
+        self.is_untold.store(true, SeqCst);
         for told in &self.placed {
             told(listing).map_err(|why| PublishError::Service { why })?;
         }
+        self.is_untold.store(false, SeqCst);
         Ok(())
+    }
+
+    /// Tells of the current listing once more, where telling failed the last time.
+    ///
+    /// # Errors
+    /// [`PublishError::Service`].
+    pub fn tell_again(&self) -> Result<(), PublishError> {
+        let _alone = self.alone();
+        match self.is_untold.load(SeqCst) {
+            true => self.tell(&self.shelf.listing()),
+            false => Ok(()),
+        }
     }
 
     /// Makes CRLs from the ledger as it is now, and puts them into their places together. With
@@ -197,18 +241,23 @@ impl Publisher {
             .map(|(_, edition)| edition.clone())
             .collect();
         let is_last = *wanted == Wanted::Last;
+        let made_shards = matches!(wanted, Wanted::Shards(_) | Wanted::Last);
         // With the last one there is nothing more to add to or to build on.
         let keep = |edition: &CrlEdition| {
             !(is_last
                 && edition.issuer == issuer.name
                 && matches!(edition.kind, CrlKind::Delta | CrlKind::Base))
+                && !(made_shards && is_beyond(edition, issuer))
         };
-        let listing = self.shelf.place(finished, keep, &*self.documents)?;
+        let floor = self.time.millis();
+        let listing = self.shelf.place(floor, finished, keep, &*self.documents)?;
         // What is remembered of them comes after them: otherwise an entry could leave that was on none.
-        for (sequence, made) in notes {
-            self.ledger.note_crl(issuer.id, sequence, made)?;
-        }
+        let noted = notes
+            .into_iter()
+            .try_for_each(|(sequence, made)| self.ledger.note_crl(issuer.id, sequence, made));
+        // They are current, whatever else fails.
         self.tell(&listing)?;
+        noted?;
         Ok(editions)
     }
 
@@ -332,6 +381,8 @@ impl Making<'_> {
         let before = before.and_then(|delta| Some((delta.base?, delta.base_as_of?)));
         let base = match before {
             Some((number, as_of)) if !full.scheduled => Base { number, as_of },
+            // What changed since is not known from before the epoch.
+            _ if !self.is_of_this_epoch(full.as_of) => return None,
             _ => {
                 if let Some(url) = &delta.base_url {
                     let base = CrlEdition {
@@ -347,7 +398,6 @@ impl Making<'_> {
                 }
             }
         };
-        // What changed since is not known from before the epoch.
         self.is_of_this_epoch(base.as_of).then_some(base)
     }
 
@@ -388,6 +438,14 @@ impl Making<'_> {
                 table: ".shards",
             });
         };
+        let kinds = self.before.editions.iter();
+        let was = kinds
+            .filter(|it| it.issuer == self.issuer.name && matches!(it.kind, CrlKind::Shard(_)))
+            .count();
+        if was != 0 && u64::try_from(was) != Ok(settings.count.into()) && !self.accept_losses {
+            let is = settings.count;
+            return Err(PublishError::ShardCount { was, is });
+        }
         let mut lasts = HashMap::new();
         for shard in wanted {
             lasts.insert(*shard, self.last(CrlSequence::Shard(*shard), is_last)?);
@@ -455,16 +513,30 @@ impl Making<'_> {
         Ok(())
     }
 
+    /// The CRLs of a sequence that are current.
+    fn current(&self, sequence: CrlSequence) -> impl Iterator<Item = &CrlEdition> {
+        let editions = self.before.editions.iter();
+        let own = editions.filter(|edition| edition.issuer == self.issuer.name);
+        own.filter(move |edition| match (edition.kind, sequence) {
+            (CrlKind::Full | CrlKind::Delta, CrlSequence::Full) => true,
+            (CrlKind::Shard(one), CrlSequence::Shard(other)) => one == other,
+            _ => false,
+        })
+    }
+
     /// What is remembered of a sequence, if another CRL may follow.
     fn last(&self, sequence: CrlSequence, is_last: bool) -> Result<LastCrl, PublishError> {
         let last = self.publisher.ledger.last_crl(self.issuer.id, sequence)?;
         if last.is_final && !is_last {
             return Err(PublishError::Ended);
         }
-        if self.now < last.this_update {
+        // A ledger that was restored may not know of the newest.
+        let current = self.current(sequence).map(|edition| edition.this_update);
+        let newest = current.fold(last.this_update, UnixTime::max);
+        if self.now < newest {
             return Err(PublishError::ClockBehind {
                 now: self.now,
-                last: last.this_update,
+                last: newest,
             });
         }
         Ok(last)
@@ -472,7 +544,9 @@ impl Making<'_> {
 
     /// Rising with time as well, so that a restored ledger does not fall behind what was published.
     fn reserve(&self, sequence: CrlSequence) -> Result<u64, PublishError> {
-        let at_least = self.publisher.time.millis();
+        let current = self.current(sequence);
+        let above = current.map(|edition| edition.number.saturating_add(1));
+        let at_least = above.fold(self.publisher.time.millis(), u64::max);
         let ledger = &self.publisher.ledger;
         Ok(ledger.reserve_crl_number(self.issuer.id, sequence, at_least)?)
     }
@@ -595,6 +669,17 @@ impl Making<'_> {
 
     fn finish(&mut self, file: Unfinished, edition: CrlEdition) {
         self.finished.push((Some(file), edition));
+    }
+}
+
+/// Whether it is a shard that there is no more.
+fn is_beyond(edition: &CrlEdition, issuer: &CrlIssuer<'_>) -> bool {
+    let count = issuer.settings.shards.as_ref().map(|shards| shards.count);
+    match edition.kind {
+        CrlKind::Shard(shard) => {
+            edition.issuer == issuer.name && count.is_some_and(|count| shard >= count)
+        }
+        _ => false,
     }
 }
 

@@ -73,7 +73,7 @@ const NO_DATE: [u8; 5] = [0xff; 5];
 
 /// Entries, collected.
 #[derive(Debug)]
-pub struct SortedEntries {
+pub(super) struct SortedEntries {
     file: File,
     /// How many records each run has; all but the last have [`RUN_RECORDS`].
     runs: Vec<usize>,
@@ -119,7 +119,7 @@ impl SortedEntries {
     ///
     /// # Errors
     /// What the entries give, or the file.
-    pub fn collect<E: From<io::Error>>(
+    pub(super) fn collect<E: From<io::Error>>(
         folder: &Path,
         shards: u32,
         entries: impl Iterator<Item = Result<(u32, RevokedEntry), E>>,
@@ -168,7 +168,7 @@ impl SortedEntries {
 
     /// How many entries each shard has, and how many octets they take in its CRL.
     #[must_use]
-    pub fn listings(&self) -> &[Listing] {
+    pub(super) fn listings(&self) -> &[Listing] {
         &self.listings
     }
 
@@ -186,7 +186,7 @@ impl SortedEntries {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn iter(&self) -> io::Result<Merge<'_>> {
+    pub(super) fn iter(&self) -> io::Result<Merge<'_>> {
         let mut merge = Merge {
             runs: Vec::with_capacity(self.runs.len()),
             heads: BinaryHeap::with_capacity(self.runs.len()),
@@ -214,7 +214,7 @@ impl SortedEntries {
 
 /// Sorted runs, read as one.
 #[derive(Debug)]
-pub struct Merge<'a> {
+pub(super) struct Merge<'a> {
     runs: Vec<BufReader<Part<'a>>>,
     /// The next record of each run, the least on top.
     heads: BinaryHeap<Reverse<(Record, usize)>>,

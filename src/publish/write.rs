@@ -25,25 +25,25 @@ use crate::{
 
 /// What a CRL is to say beside its entries.
 #[derive(Clone, Copy)]
-pub struct CrlOrder<'a> {
+pub(super) struct CrlOrder<'a> {
     /// The CA.
-    pub issuer: &'a Certificate,
+    pub(super) issuer: &'a Certificate,
     /// Its key.
-    pub signer: &'a dyn Signer,
+    pub(super) signer: &'a dyn Signer,
     /// CRLNumber; reserved for this CRL, and the delta that is made with it.
-    pub number: CrlNumber,
+    pub(super) number: CrlNumber,
     /// BaseCRLNumber, of a delta.
-    pub base: Option<CrlNumber>,
+    pub(super) base: Option<CrlNumber>,
     /// thisUpdate
-    pub this_update: UnixTime,
+    pub(super) this_update: UnixTime,
     /// nextUpdate
-    pub next_update: UnixTime,
+    pub(super) next_update: UnixTime,
     /// The distribution point that it is limited to.
-    pub point: Option<&'a str>,
+    pub(super) point: Option<&'a str>,
     /// Where its deltas are.
-    pub freshest: Option<&'a str>,
+    pub(super) freshest: Option<&'a str>,
     /// Since when certificates must have expired to be left out.
-    pub expired_since: Option<UnixTime>,
+    pub(super) expired_since: Option<UnixTime>,
 }
 
 impl CrlOrder<'_> {
@@ -74,13 +74,13 @@ impl CrlOrder<'_> {
 
 /// A CRL that was written and checked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct WrittenCrl {
+pub(super) struct WrittenCrl {
     /// How many entries it has.
-    pub entry_count: u64,
+    pub(super) entry_count: u64,
     /// How many octets.
-    pub octets: u64,
+    pub(super) octets: u64,
     /// SHA-256 of them.
-    pub sha256: [u8; 32],
+    pub(super) sha256: [u8; 32],
 }
 
 /// Entries as they are read.

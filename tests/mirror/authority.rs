@@ -110,6 +110,7 @@ impl Authority {
             )
         });
         let placed = self.shelf.place(
+            0,
             finished.collect(),
             |_| true,
             |listing| Ok(self.documents(listing)),

@@ -149,6 +149,7 @@ fn what_is_not_named_any_more_stays_unless_it_is_pruned() {
     authority.deliver(&listing, vec![]);
     once(&web.base(), folder.path(), &authority, &[]).expect(0);
     let listing = authority.shelf.place(
+        0,
         vec![],
         |edition| edition.kind != estelam::catalog::crls::CrlKind::Delta,
         |listing| Ok(authority.documents(listing)),

@@ -25,7 +25,12 @@ impl Clerk {
             ));
         };
         let wanted = match request.which {
-            WhichCrls::Due => publishing.due(issuer, self.clock.now()),
+            WhichCrls::Due => {
+                if let Some(why) = publishing.waits_for_entries(issuer)? {
+                    return Err(OperationError::new(ErrorClass::Refused, why));
+                }
+                publishing.due(issuer, self.clock.now(), false)
+            }
             WhichCrls::All => Publishing::all_of(issuer),
             WhichCrls::Delta => vec![Wanted::Delta],
             WhichCrls::Last => vec![Wanted::Last],
@@ -36,14 +41,26 @@ impl Clerk {
             _ => wanted,
         };
         let mut crls = Vec::new();
+        let mut failed = None;
         for wanted in wanted {
-            let made = publishing.make(issuer, &wanted, request.accept_losses)?;
+            let made = match publishing.make(issuer, &wanted, request.accept_losses) {
+                Ok(made) => made,
+                // One that fails keeps no other from being made.
+                Err(error) => {
+                    failed = failed.or(Some(error));
+                    continue;
+                }
+            };
             let folder = publishing.shelf().folder();
             crls.extend(made.into_iter().map(|edition| PublishedCrl {
                 file: Shelf::file(folder, &edition).display().to_string(),
                 edition,
             }));
         }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        publishing.tell_again()?;
         let listing = publishing.shelf().listing();
         let editions = listing.editions.iter();
         let own = editions

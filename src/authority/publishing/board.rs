@@ -81,6 +81,22 @@ impl Board {
         }
     }
 
+    /// Puts changes back that no CRL came to have.
+    pub(super) fn put_back(&self, issuer: &IssuerId, line: Line, waiting: (Duration, Vec<u32>)) {
+        let mut states = self.states();
+        let state = states.entry((*issuer, line)).or_default();
+        let (changed_at, shards) = waiting;
+        let earlier = state.changed_at.map_or(changed_at, |at| at.min(changed_at));
+        state.changed_at = Some(earlier);
+        state.shards.extend(shards);
+    }
+
+    /// None can be made for a reason that is no failure.
+    pub(super) fn waits(&self, issuer: &IssuerId, why: String) {
+        let mut states = self.states();
+        states.entry((*issuer, Line::Full)).or_default().problem = Some(why);
+    }
+
     /// A CRL was made.
     pub(super) fn made(&self, issuer: &IssuerId, line: Line) {
         if let Some(state) = self.states().get_mut(&(*issuer, line)) {
@@ -219,8 +235,13 @@ mod tests {
         assert_eq!(waiting, Some((secs(10), vec![])));
         let waiting = board.waiting(&issuer, Line::Shards);
         assert_eq!(waiting, Some((secs(10), vec![0, 2])));
+        let taken = board.waiting(&issuer, Line::Shards).unwrap();
         board.take(&issuer, Line::Shards);
         assert_eq!(board.waiting(&issuer, Line::Shards), None);
+        board.changed(&issuer, &settings, Some(1), secs(20));
+        board.put_back(&issuer, Line::Shards, taken);
+        let waiting = board.waiting(&issuer, Line::Shards);
+        assert_eq!(waiting, Some((secs(10), vec![0, 1, 2])));
         assert!(board.waiting(&issuer, Line::Delta).is_some());
     }
 

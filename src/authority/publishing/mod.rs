@@ -23,7 +23,7 @@ use crate::ledger::{AppliedEntry, Ledger};
 use crate::publish::{
     Couriers, CrlIssuer, PublishError, Publisher, ShardRule, TargetHealth, Time, Wanted,
 };
-use crate::signer::{LoadError, Signer as _, SoftwareSigner, open_key};
+use crate::signer::{LoadError, Signer as _, SoftwareSigner, Warning, open_key};
 
 pub(super) use schedule::run;
 
@@ -148,7 +148,7 @@ impl Publishing {
         );
         match made {
             Ok(editions) => {
-                for edition in &editions {
+                for edition in editions.iter().filter(|it| it.kind != CrlKind::Base) {
                     self.board.made(&issuer.id, line_of(edition.kind));
                     tracing::info!(
                         issuer = issuer.name,
@@ -182,35 +182,73 @@ impl Publishing {
         std::iter::once(Wanted::Full).chain(shards).collect()
     }
 
-    /// What of an issuer is due by its schedule.
-    pub(super) fn due(&self, issuer: &Issuer, now: UnixTime) -> Vec<Wanted> {
+    /// Why the first CRLs of an issuer are not made by themselves: as long as the ledger knows nothing of it,
+    /// an empty list would take the place of whatever its CA had before.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub(super) fn waits_for_entries(
+        &self,
+        issuer: &Issuer,
+    ) -> Result<Option<String>, OperationError> {
+        let listing = self.shelf().listing();
+        let has_some = listing.edition(&issuer.name, CrlKind::Full).is_some();
+        let knows_any = || {
+            self.publisher
+                .knows_any(&issuer.id)
+                .map_err(|error| OperationError::new(class(&error), with_causes(&error)))
+        };
+        if issuer.crl.is_none() || has_some || knows_any()? {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "issuer {:?}: no CRL is made as long as nothing of it is in the ledger: import what its CA has, \
+             or have an empty one made with `estelam crl publish --now`",
+            issuer.name
+        )))
+    }
+
+    /// What of an issuer is due by its schedule; no full CRL if that one waits for its next attempt.
+    pub(super) fn due(&self, issuer: &Issuer, now: UnixTime, full_waits: bool) -> Vec<Wanted> {
         let Some(settings) = &issuer.crl else {
             return Vec::new();
         };
         let listing = self.shelf().listing();
-        let is_due = |kind, url: &str| {
+        let folder = self.shelf().folder();
+        let is_due = |kind, url: &str, interval| {
             let edition = listing.edition(&issuer.name, kind);
-            edition.is_none_or(|edition| edition.next_due <= now || edition.url != url)
+            edition.is_none_or(|edition| {
+                // The interval may have become shorter, and its file may be gone.
+                let due = edition
+                    .next_due
+                    .min(edition.this_update.saturating_add(interval));
+                let file = std::fs::metadata(Shelf::file(folder, edition));
+                due <= now
+                    || edition.url != url
+                    || file.map_or(true, |file| file.len() != edition.octets)
+            })
         };
         let mut due = Vec::new();
         let full = listing.edition(&issuer.name, CrlKind::Full);
-        if full.is_some_and(|full| full.next_due == UnixTime::MAX) {
-            // That was the last.
+        if self.has_ended(issuer) {
             return due;
         }
-        if is_due(CrlKind::Full, &settings.url) {
+        if !full_waits && is_due(CrlKind::Full, &settings.url, settings.interval) {
             due.push(Wanted::Full);
         }
         let delta = settings.delta.as_ref();
         // The first delta can only come after the first full one; later ones come with it.
-        if delta.is_some_and(|delta| is_due(CrlKind::Delta, &delta.url))
+        if delta.is_some_and(|delta| is_due(CrlKind::Delta, &delta.url, delta.interval))
             && !(full.is_some() && due.contains(&Wanted::Full))
         {
             due.push(Wanted::Delta);
         }
         if let Some(shards) = &settings.shards {
             let due_shards: Vec<u32> = (0..shards.count)
-                .filter(|shard| is_due(CrlKind::Shard(*shard), &shards.url_of(*shard)))
+                .filter(|shard| {
+                    let url = shards.url_of(*shard);
+                    is_due(CrlKind::Shard(*shard), &url, shards.interval)
+                })
                 .collect();
             if !due_shards.is_empty() {
                 due.push(Wanted::Shards(due_shards));
@@ -257,6 +295,22 @@ impl Publishing {
         }
     }
 
+    /// Whether the last CRL of an issuer was published.
+    pub(super) fn has_ended(&self, issuer: &Issuer) -> bool {
+        let listing = self.shelf().listing();
+        let full = listing.edition(&issuer.name, CrlKind::Full);
+        full.is_some_and(|full| full.next_due == UnixTime::MAX)
+    }
+
+    /// Tells of the current listing once more, where telling failed.
+    ///
+    /// # Errors
+    /// [`OperationError`].
+    pub fn tell_again(&self) -> Result<(), OperationError> {
+        let told = self.publisher.tell_again();
+        told.map_err(|error| OperationError::new(class(&error), with_causes(&error)))
+    }
+
     /// How the CRLs of an issuer stand.
     #[must_use]
     pub fn stats(&self, issuer: &Issuer) -> Vec<PublishedCrlStats> {
@@ -270,17 +324,16 @@ impl Publishing {
             let mut issuers = self.issuers.iter();
             let issuer = issuers.find(|issuer| issuer.name == edition.issuer);
             let settings = issuer.and_then(|issuer| issuer.crl.as_ref());
-            settings.is_some_and(|settings| match edition.kind {
-                CrlKind::Full => true,
-                CrlKind::Delta => settings.delta.is_some(),
-                CrlKind::Base => settings
-                    .delta
-                    .as_ref()
-                    .is_some_and(|delta| delta.base_url.as_ref() == Some(&edition.url)),
-                CrlKind::Shard(shard) => settings
-                    .shards
-                    .as_ref()
-                    .is_some_and(|shards| shard < shards.count),
+            settings.is_some_and(|settings| {
+                let (delta, shards) = (settings.delta.as_ref(), settings.shards.as_ref());
+                let url = match edition.kind {
+                    CrlKind::Full => Some(settings.url.clone()),
+                    CrlKind::Delta => delta.map(|delta| delta.url.clone()),
+                    CrlKind::Base => delta.and_then(|delta| delta.base_url.clone()),
+                    // Also those beyond the count: certificates name them.
+                    CrlKind::Shard(shard) => shards.map(|shards| shards.url_of(shard)),
+                };
+                url.as_ref() == Some(&edition.url)
             })
         })
     }
@@ -309,21 +362,43 @@ impl Publishing {
         if let Some(key) = self.keys().get(&issuer.id) {
             return Ok(Arc::clone(key));
         }
-        let opened = open_key(&settings.key, settings.passphrase().as_ref());
-        let (signer, warnings) = opened.map_err(|error: LoadError| with_causes(&error))?;
+        let (signer, warnings) = open_own(issuer, settings)?;
         for warning in warnings {
             tracing::warn!(issuer = issuer.name, "{warning}");
-        }
-        if signer.public_key_octets() != issuer.certificate.public_key_octets() {
-            return Err(format!(
-                "the key in {} is not that of its certificate",
-                settings.key.display()
-            ));
         }
         let signer = Arc::new(signer);
         self.keys().insert(issuer.id, Arc::clone(&signer));
         Ok(signer)
     }
+}
+
+/// Opens the key that an issuer's CRLs are made with, and judges whether it may. Nothing for an issuer whose
+/// CRLs are not made here.
+///
+/// # Errors
+/// What stands in the way, in words.
+pub fn judge_crl_key(issuer: &Issuer) -> Result<Vec<String>, String> {
+    if issuer.crl.is_none() {
+        return Ok(Vec::new());
+    }
+    let settings = may_publish(issuer).map_err(|(_, why)| why)?;
+    let (_, warnings) = open_own(issuer, settings)?;
+    Ok(warnings.iter().map(ToString::to_string).collect())
+}
+
+fn open_own(
+    issuer: &Issuer,
+    settings: &config::Crl,
+) -> Result<(SoftwareSigner, Vec<Warning>), String> {
+    let opened = open_key(&settings.key, settings.passphrase().as_ref());
+    let (signer, warnings) = opened.map_err(|error: LoadError| with_causes(&error))?;
+    if signer.public_key_octets() != issuer.certificate.public_key_octets() {
+        return Err(format!(
+            "the key of its CRLs in {} is not that of its certificate",
+            settings.key.display()
+        ));
+    }
+    Ok((signer, warnings))
 }
 
 /// How an issuer's CRLs are made, or why they are not.
@@ -373,26 +448,42 @@ fn class(error: &PublishError) -> ErrorClass {
         PublishError::Sorting { .. }
         | PublishError::Write { .. }
         | PublishError::Io { .. }
-        | PublishError::Shelf(_) => ErrorClass::Storage,
+        | PublishError::Shelf(_)
+        | PublishError::Service { .. } => ErrorClass::Storage,
         PublishError::Sign(_) => ErrorClass::Key,
         PublishError::ClockBehind { .. }
         | PublishError::ClockNotTrusted { .. }
         | PublishError::Ended
         | PublishError::Lost { .. } => ErrorClass::Refused,
+        PublishError::ShardCount { .. } => ErrorClass::Config,
         PublishError::NotConfigured { .. } => ErrorClass::Config,
         _ => ErrorClass::Internal,
     }
 }
 
-/// The machine's clock, where no server watches over it.
-pub struct PlainTime(pub Arc<dyn Clock>);
+/// The machine's clock, where no server watches over it: not before what was signed last.
+pub struct PlainTime {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// What remembers the last signing.
+    pub ledger: Arc<Ledger>,
+}
 
 impl Time for PlainTime {
     fn signing_time(&self) -> Result<UnixTime, String> {
-        Ok(self.0.now())
+        let now = self.clock.now();
+        let last = self.ledger.signing_high_water();
+        let last = last.map_err(|error| with_causes(&error))?;
+        if now < last {
+            return Err(format!(
+                "it is {now} by this machine's clock, and something was signed at {last}: set the clock, \
+                 or wait"
+            ));
+        }
+        Ok(now)
     }
 
     fn millis(&self) -> u64 {
-        self.0.now_millis()
+        self.clock.now_millis()
     }
 }

@@ -7,6 +7,7 @@ use super::{Publishing, may_publish};
 use crate::asn1::UnixTime;
 use crate::authority::Issuer;
 use crate::authority::runtime::{Shared, Wake};
+use crate::catalog::crls::CrlKind;
 use crate::publish::Wanted;
 
 /// Runs until told to stop.
@@ -22,6 +23,10 @@ pub(in crate::authority) fn run(shared: &Shared, wake: &Wake) {
     publishing.note_what_came_meanwhile(shared);
     while !shared.stopping() {
         let mut pause = LOOK;
+        if let Err(error) = publishing.tell_again() {
+            tracing::error!("CRLs could not be brought into service: {error}");
+            pause = RETELL;
+        }
         for issuer in shared.issuers.iter() {
             pause = pause.min(publishing.make_what_is_due(shared, issuer));
         }
@@ -31,20 +36,27 @@ pub(in crate::authority) fn run(shared: &Shared, wake: &Wake) {
 
 /// The longest pause: a clock that was set is noticed.
 const LOOK: Duration = Duration::from_secs(15);
+/// The pause after a listing could not be told of.
+const RETELL: Duration = Duration::from_secs(1);
+/// Where something is about to end.
+const LOOK_SOON: Duration = Duration::from_millis(200);
 /// The shortest.
 const LOOK_MIN: Duration = Duration::from_millis(5);
 
 impl Publishing {
     /// What changed after the last CRLs and before this start.
     fn note_what_came_meanwhile(&self, shared: &Shared) {
-        let Ok(last) = shared.ledger.last_sequence() else {
-            return;
-        };
         let listing = self.shelf().listing();
         for issuer in shared.issuers.iter() {
             let editions = listing.editions.iter();
-            let mut own = editions.filter(|edition| edition.issuer == issuer.name);
-            if own.any(|edition| edition.as_of < last) {
+            let own = editions
+                .filter(|edition| edition.issuer == issuer.name && edition.kind != CrlKind::Base);
+            let Some(oldest) = own.map(|edition| edition.as_of).min() else {
+                continue;
+            };
+            let changed = self.publisher.has_changed_since(&issuer.id, oldest);
+            // What cannot be told is made anew.
+            if changed.unwrap_or(true) {
                 self.changed_as_a_whole(&issuer.id);
             }
         }
@@ -59,13 +71,26 @@ impl Publishing {
             // The clock is not trusted, which is told elsewhere.
             return LOOK;
         };
-        if may_publish(issuer).is_err() && !issuer.is_held_back() {
-            // Told by `check` and at the start; nothing here can change it.
+        if self.has_ended(issuer) {
+            for line in [Line::Full, Line::Delta, Line::Shards] {
+                self.board.take(&issuer.id, line);
+            }
             return LOOK;
         }
-        let mut pause = LOOK;
         let monotonic = self.clock.monotonic();
-        let mut due = self.due(issuer, now);
+        if let Some(pause) = self.waits(shared, issuer, monotonic) {
+            return pause;
+        }
+        let mut pause = LOOK;
+        let full_waits = self
+            .board
+            .retry_at(&issuer.id, Line::Full)
+            .saturating_sub(monotonic);
+        if !full_waits.is_zero() {
+            // Deltas are made meanwhile.
+            pause = pause.min(full_waits);
+        }
+        let mut due = self.due(issuer, now, !full_waits.is_zero());
         let delta = settings.delta.as_ref();
         let shards = settings.shards.as_ref();
         let changes = [
@@ -83,6 +108,9 @@ impl Publishing {
                 continue;
             };
             let left = changed_at.saturating_add(after).saturating_sub(monotonic);
+            if line == Line::Full && !full_waits.is_zero() {
+                continue;
+            }
             if left.is_zero() {
                 add(&mut due, line, shards);
             } else {
@@ -107,30 +135,55 @@ impl Publishing {
         pause.min(self.until_next(issuer, now)).max(LOOK_MIN)
     }
 
+    /// How long until the next look, where nothing can be made now.
+    fn waits(&self, shared: &Shared, issuer: &Issuer, monotonic: Duration) -> Option<Duration> {
+        if let Err((_, why)) = may_publish(issuer) {
+            self.board
+                .waits(&issuer.id, format!("issuer {:?}: {why}", issuer.name));
+            return Some(LOOK);
+        }
+        match self.waits_for_entries(issuer) {
+            Ok(Some(why)) => {
+                self.board.waits(&issuer.id, why);
+                return Some(LOOK_SOON);
+            }
+            Ok(None) => {}
+            // Told where the CRL is to be made.
+            Err(_) => return None,
+        }
+        let listing = self.shelf().listing();
+        let is_first = listing.edition(&issuer.name, CrlKind::Full).is_none();
+        // Half an import is no list of all that is revoked.
+        (is_first && !shared.bustle.is_settled(monotonic)).then_some(LOOK_SOON)
+    }
+
     fn make_one(&self, issuer: &Issuer, wanted: &Wanted, line: Line) -> Duration {
+        // A full one comes with a delta.
+        let lines = match line {
+            Line::Full => &[Line::Full, Line::Delta][..],
+            Line::Delta => &[Line::Delta],
+            Line::Shards => &[Line::Shards],
+        };
         // Before the snapshot: what comes from now on waits for the next.
-        let waiting = self.board.waiting(&issuer.id, line);
-        self.board.take(&issuer.id, line);
-        if line == Line::Full {
-            self.board.take(&issuer.id, Line::Delta);
+        let mut waiting = Vec::new();
+        for line in lines {
+            waiting.extend(
+                self.board
+                    .waiting(&issuer.id, *line)
+                    .map(|found| (*line, found)),
+            );
+            self.board.take(&issuer.id, *line);
         }
         match self.make(issuer, wanted, false) {
             Ok(_) => LOOK,
             Err(error) => {
-                if waiting.is_some()
-                    && let Some(settings) = &issuer.crl
-                {
-                    let now = self.clock.monotonic();
-                    self.board.changed(&issuer.id, settings, None, now);
-                    for shard in waiting.into_iter().flat_map(|(_, shards)| shards) {
-                        self.board.changed(&issuer.id, settings, Some(shard), now);
-                    }
+                for (line, found) in waiting {
+                    self.board.put_back(&issuer.id, line, found);
                 }
                 let now = self.clock.monotonic();
                 let pause = self.board.failed(&issuer.id, line, error.to_string(), now);
                 tracing::error!(
-                    "no CRL was made, and the one before is served on: {error}; the next attempt is in \
-                     {} s",
+                    "no CRL was made, and what was there before stays: {error}; the next attempt is in {} s",
                     pause.as_secs()
                 );
                 pause

@@ -176,12 +176,14 @@ impl Shelf {
     /// Gives finished, synced files their names, and makes them current together, also those that are not
     /// new but come under another kind. Each takes the place of the one before of its issuer and kind; of
     /// what was current else, that stays which is to `keep`. `documents` makes the documents from the
-    /// listing as it will be.
+    /// listing as it will be. `generation_floor` is a number that no generation has reached before, or 0:
+    /// milliseconds since 1970 will do, and keep generations rising when the listing is lost.
     ///
     /// # Errors
     /// [`ShelfError`]; what was current is current still.
     pub fn place(
         &self,
+        generation_floor: u64,
         finished: Vec<(Option<Unfinished>, CrlEdition)>,
         keep: impl Fn(&CrlEdition) -> bool,
         documents: impl FnOnce(&CrlListing) -> Result<Vec<SignedDocument>, String>,
@@ -200,6 +202,7 @@ impl Shelf {
         }
         // In the order of issuers and kinds.
         listing.editions = editions.into_values().collect();
+        listing.generation = listing.generation.max(generation_floor.saturating_sub(1));
         self.replace(listing, documents)
     }
 
@@ -310,7 +313,9 @@ mod tests {
             (Some(file), edition.clone())
         });
         let finished = finished.collect();
-        shelf.place(finished, |_| true, |_| Ok(Vec::new())).unwrap()
+        shelf
+            .place(0, finished, |_| true, |_| Ok(Vec::new()))
+            .unwrap()
     }
 
     #[test]
@@ -346,7 +351,7 @@ mod tests {
         assert_eq!(names, [&b, &c, LISTING, "notes.txt"]);
         let base = edition(CrlKind::Base, 2, 'b');
         let keep = |edition: &CrlEdition| edition.kind != CrlKind::Delta;
-        let left = shelf.place(vec![(None, base)], keep, |_| Ok(Vec::new()));
+        let left = shelf.place(0, vec![(None, base)], keep, |_| Ok(Vec::new()));
         assert_eq!(left.unwrap().editions.len(), 2);
         assert!(path.join(b).exists() && !path.join(c).exists());
     }

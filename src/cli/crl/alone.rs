@@ -24,7 +24,10 @@ pub(in crate::cli) fn alone(
         issuers.clone(),
         Arc::clone(ledger),
         Arc::clone(clock),
-        Box::new(PlainTime(Arc::clone(clock))),
+        Box::new(PlainTime {
+            clock: Arc::clone(clock),
+            ledger: Arc::clone(ledger),
+        }),
         &config.state_dir,
     )?;
     let base_path = config.publish.manifest.clone();

@@ -47,20 +47,22 @@ pub(in crate::cli) fn problems(issuer: &str, crls: &[PublishedCrlStats]) -> Vec<
     let mut problems: Vec<String> = Vec::new();
     for crl in crls {
         if let Some(problem) = &crl.problem {
-            let until = crl
-                .next_update
-                .as_ref()
-                .map_or_else(String::new, |until| format!(", until {until}"));
-            let problem = format!(
-                "no CRL could be made the last time, and the one before is served on{until}: {problem}"
-            );
+            let served = match &crl.next_update {
+                None => "none is served yet".to_owned(),
+                Some(until) if crl.ended => {
+                    format!("the one before ended at {until}, and clients get 503")
+                }
+                Some(until) => format!("the one before is served until {until}"),
+            };
+            let problem = format!("no CRL could be made the last time; {served}: {problem}");
             // Shards fail together.
             if !problems.contains(&problem) {
                 problems.push(problem);
             }
         } else if crl.ended {
             problems.push(format!(
-                "issuer {issuer:?}: its {} CRL has ended, and the next is not made: see the log",
+                "issuer {issuer:?}: its {} CRL has ended, clients get 503, and the next is not made: see \
+                 the log",
                 crl.kind
             ));
         }

@@ -12,7 +12,8 @@ use crate::cli::{Common, Exit, Failure, output};
 /// written beside its place, signed, read again, compared with the ledger and with the CRL before, and only
 /// then put into its place: whoever reads it sees the old one or the new one. Its number was never used
 /// before. Entries of expired certificates leave after they were on one CRL that was made on schedule after
-/// their end.
+/// their end. A running server brings them to every [[publish.target]] afterwards (`estelam stats` tells how
+/// far that is); without a server this command waits until they are there.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  estelam crl publish --issuer ca\n  \
                         estelam crl publish --issuer ca --now")]
@@ -26,9 +27,13 @@ pub(super) struct PublishArguments {
     /// The delta alone, whether it is due or not
     #[arg(long, conflicts_with = "last")]
     delta: bool,
-    /// The last CRL of a CA that ends, valid until 9999; no other follows
-    #[arg(long)]
+    /// The last CRL of a CA that ends, valid until 9999: no other follows, and what is revoked later is on
+    /// none. Needs --yes
+    #[arg(long, requires = "yes")]
     last: bool,
+    /// It is meant
+    #[arg(long, requires = "last")]
+    yes: bool,
     /// Publish although certificates are missing that the CRL before has
     #[arg(long)]
     accept_losses: bool,
@@ -52,7 +57,16 @@ pub(super) fn run(common: &Common, arguments: &PublishArguments) -> Result<Exit,
 
 fn text(reply: &PublishCrlReply) -> String {
     if reply.crls.is_empty() {
-        let next = reply.next_due.as_deref().unwrap_or("never");
+        let Some(next) = reply
+            .next_due
+            .as_deref()
+            .filter(|next| !next.starts_with("9999"))
+        else {
+            return format!(
+                "The last CRL of {:?} was published: only --last replaces it.",
+                reply.issuer
+            );
+        };
         return format!(
             "Nothing of {:?} is due before {next}; --now makes all anyway.",
             reply.issuer
