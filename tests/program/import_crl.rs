@@ -11,7 +11,7 @@ use crate::common::{OpensslCa, Plan, Settings, Site};
 const KEY: u8 = 1;
 const HOLD: u8 = 6;
 
-fn new_ca(bulk: usize) -> Arc<OpensslCa> {
+pub fn new_ca(bulk: usize) -> Arc<OpensslCa> {
     Arc::new(OpensslCa::new(Plan {
         every_form: false,
         bulk,
@@ -19,7 +19,7 @@ fn new_ca(bulk: usize) -> Arc<OpensslCa> {
 }
 
 /// `openssl ca -gencrl`: gives the CRL in PEM.
-fn crl_by_openssl(ca: &OpensslCa, options: &str) -> Vec<u8> {
+pub fn crl_by_openssl(ca: &OpensslCa, options: &str) -> Vec<u8> {
     let config = include_str!("../common/openssl.cnf").replace(
         "[ca_default]\n",
         "[crl]\nauthorityKeyIdentifier = keyid\n[ca_default]\ncrlnumber = crlnumber\n",

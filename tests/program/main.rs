@@ -25,6 +25,7 @@ mod crash;
 mod crl_feed;
 mod crl_publish;
 mod crl_show;
+mod crl_verify;
 mod custom_vectors;
 mod demo;
 mod evidence;

@@ -31,6 +31,7 @@
 
 mod cause;
 mod compare;
+mod coverage;
 mod evidence_sink;
 mod import;
 mod kept;
@@ -39,6 +40,7 @@ mod refusal;
 mod scope;
 mod signature;
 mod table;
+mod verify;
 
 use std::sync::Arc;
 
@@ -57,10 +59,15 @@ use kept::Kept;
 use table::Table;
 
 pub use cause::{CrlCause, Digits, SerialFault};
+pub use coverage::{NotCovered, reasons_covered};
 pub use evidence_sink::{EvidenceOutcome, EvidenceSink, KnownRevocation, KnownStatus};
 pub use import::{CrlImportError, CrlImportOptions, import_crl};
 pub use read::UnjudgedCrl;
 pub use refusal::CrlRefusal;
+pub use verify::{
+    CertificateVerdict, CrlInput, CrlJudgement, CrlVerdict, Finding, Severity, Succession,
+    VerifyError, Which, verify,
+};
 
 /// The name of this source in the ledger's entries.
 pub const SOURCE: &str = "crl";

@@ -354,21 +354,26 @@ enum Judged {
 }
 
 fn serial_number(content: &[u8]) -> Result<SerialNumber, CrlCause> {
-    let fault = match content {
-        [0x80..=0xff, ..] => SerialFault::Negative,
-        [0] => SerialFault::Zero,
-        _ => match SerialNumber::from_content(content) {
-            Ok(serial) => return Ok(serial),
-            // The reader takes INTEGERs in minimal form alone.
-            Err(_) => SerialFault::TooLong {
-                octets: content.len(),
-            },
-        },
-    };
-    Err(CrlCause::Serial {
+    checked_serial(content).map_err(|fault| CrlCause::Serial {
         serial: Digits::new(content),
         fault,
     })
+}
+
+fn checked_serial(content: &[u8]) -> Result<SerialNumber, SerialFault> {
+    match content {
+        [0x80..=0xff, ..] => Err(SerialFault::Negative),
+        [0] => Err(SerialFault::Zero),
+        // The reader takes INTEGERs in minimal form alone.
+        _ => SerialNumber::from_content(content).map_err(|_| SerialFault::TooLong {
+            octets: content.len(),
+        }),
+    }
+}
+
+/// What is wrong with a serial number, by its content octets.
+pub(super) fn serial_fault(content: &[u8]) -> Option<SerialFault> {
+    checked_serial(content).err()
 }
 
 /// Reads revocation dates; many entries in a row have the same.

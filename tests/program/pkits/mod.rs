@@ -8,6 +8,7 @@
 //! takes the rest.
 
 mod table;
+mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
