@@ -3,7 +3,12 @@
 mod crl;
 mod feeds;
 
-use std::{collections::HashMap, net::SocketAddr, os::unix::ffi::OsStrExt as _, time::Duration};
+use std::{
+    collections::HashMap, net::SocketAddr, os::unix::ffi::OsStrExt as _, path::PathBuf,
+    time::Duration,
+};
+
+use crate::{asn1::CrlReason, change::ExpectedScope};
 
 use super::{
     ca::Ca,
@@ -191,10 +196,18 @@ impl Judge<'_> {
         self.key("certificate", |judge| {
             judge.not_empty(issuer.certificate.as_os_str().is_empty());
         });
-        self.key("crl_signers", |judge| judge.crl_signers(issuer));
+        self.key("crl_signers", |judge| judge.files(&issuer.crl_signers));
+        self.key("crl_issuers", |judge| judge.files(&issuer.crl_issuers));
         self.key("crl_scopes", |judge| {
             if !issuer.crl_scopes.is_empty() {
                 judge.distinct(&issuer.crl_scopes);
+            }
+            if let Some((scope, reasons)) = ExpectedScope::reasons_missing(&issuer.crl_scopes) {
+                let names: Vec<&str> = reasons.reasons().map(CrlReason::name).collect();
+                judge.report(Problem::ReasonsMissing {
+                    scope: scope.to_string(),
+                    reasons: names.join(", "),
+                });
             }
         });
         self.key("not_issued", |judge| {
@@ -229,11 +242,11 @@ impl Judge<'_> {
         self.key("feed", |judge| judge.feeds(&issuer.feeds));
     }
 
-    fn crl_signers(&mut self, issuer: &Issuer) {
-        if !issuer.crl_signers.is_empty() {
-            self.distinct(&issuer.crl_signers);
+    fn files(&mut self, paths: &[PathBuf]) {
+        if !paths.is_empty() {
+            self.distinct(paths);
         }
-        for (index, path) in issuer.crl_signers.iter().enumerate() {
+        for (index, path) in paths.iter().enumerate() {
             self.index(index, |judge| {
                 judge.not_empty(path.as_os_str().is_empty());
             });

@@ -1,7 +1,7 @@
 //! issuingDistributionPoint: which certificates and reasons a CRL speaks of (RFC 5280 §5.2.5).
 
 use super::directory_name;
-use crate::asn1::{DerError, Elements, put_tlv, tag};
+use crate::asn1::{CrlReason, DerError, Elements, put_tlv, tag};
 
 /// ```text
 /// IssuingDistributionPoint ::= SEQUENCE { distributionPoint [0] DistributionPointName OPTIONAL,
@@ -74,7 +74,7 @@ impl DistributionPointName {
 }
 
 /// `ReasonFlags ::= BIT STRING`, as 16 bits from the left.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ReasonFlags(u16);
 
 impl ReasonFlags {
@@ -109,6 +109,45 @@ impl ReasonFlags {
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// The bits 1 to 8, from the left.
+    #[must_use]
+    pub const fn bits(self) -> u16 {
+        self.and(Self::ALL).0
+    }
+
+    /// Those with these bits; `None` where one is no reason.
+    #[must_use]
+    pub const fn from_bits(bits: u16) -> Option<Self> {
+        if bits & !Self::ALL.0 == 0 {
+            Some(Self(bits))
+        } else {
+            None
+        }
+    }
+
+    /// This reason alone. The bits 7 and 8 are the codes 9 and 10 (RFC 5280 §4.2.1.13, §5.3.1).
+    #[must_use]
+    pub const fn of(reason: CrlReason) -> Self {
+        let number = match reason.code() {
+            code @ 0..=6 => code,
+            code => code.saturating_sub(2),
+        };
+        Self(0x8000 >> number)
+    }
+
+    /// Whether a reason is among them.
+    #[must_use]
+    pub const fn includes(self, reason: CrlReason) -> bool {
+        self.0 & Self::of(reason).0 != 0
+    }
+
+    /// The reasons, in the order of their codes.
+    pub fn reasons(self) -> impl Iterator<Item = CrlReason> {
+        (1..=10)
+            .filter_map(CrlReason::from_code)
+            .filter(move |reason| self.includes(*reason))
     }
 
     /// Whether all reasons that exist are in it.

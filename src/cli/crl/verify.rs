@@ -71,6 +71,7 @@ pub(super) fn run(common: &Common, arguments: &VerifyArguments) -> Result<Exit, 
             id: issuer.issuer_id(),
             certificate: &issuer,
             crl_signers: &signers,
+            crl_issuers: &[],
         },
         base: base.is_some().then_some(CrlInput {
             open: &mut open_base,

@@ -184,25 +184,19 @@ fn judge_reason(code: Option<u8>, kind: &Kind, place: &str, findings: &mut Findi
                 ),
             ),
             Some(8) => {}
-            Some(code) if !in_flags(reasons, code) => findings.fault(
-                clause,
-                format!(
-                    "{place}: {} is not among the onlySomeReasons",
-                    reason_name(Some(code))
-                ),
-            ),
+            Some(code)
+                if CrlReason::from_code(code).is_none_or(|reason| !reasons.includes(reason)) =>
+            {
+                findings.fault(
+                    clause,
+                    format!(
+                        "{place}: {} is not among the onlySomeReasons",
+                        reason_name(Some(code))
+                    ),
+                )
+            }
             Some(_) => {}
         }
-    }
-}
-
-/// Whether a reasonCode is among ReasonFlags, whose bits 7 and 8 are the codes 9 and 10
-/// (RFC 5280 §4.2.1.13, §5.3.1).
-pub(super) const fn in_flags(reasons: ReasonFlags, code: u8) -> bool {
-    match code {
-        1..=6 => reasons.contains(code),
-        9 | 10 => reasons.contains(code.saturating_sub(2)),
-        _ => false,
     }
 }
 

@@ -14,7 +14,7 @@ mod repetition;
 
 use std::io::{self, BufRead};
 
-use entries::{Entries, GENERALIZED, Kind, in_flags, tell_repetition};
+use entries::{Entries, GENERALIZED, Kind, tell_repetition};
 use finding::Findings;
 use previous::Comparison;
 use reading::{CertificateIssuer, Read, Reading};
@@ -348,9 +348,9 @@ impl CertificateVerdict {
     #[must_use]
     pub fn reasons_missing(&self) -> Vec<&'static str> {
         let covered = self.covered.as_ref().copied().unwrap_or(ReasonFlags::NONE);
-        (1..=10)
-            .filter(|code| !in_flags(covered, *code))
-            .filter_map(CrlReason::from_code)
+        ReasonFlags::ALL
+            .reasons()
+            .filter(|reason| !covered.includes(*reason))
             .map(CrlReason::name)
             .collect()
     }

@@ -70,7 +70,11 @@ impl<R: BufRead> Reading<R> {
             .ok()
             .and_then(|known| known.authority_key_id.as_deref());
         let signature = match (digests.tbs, algorithm) {
-            (Some(tbs), _) => signature::check(authority, key_id, &tbs.finish(), &tail.signature),
+            (Some(tbs), _) => {
+                // Names are judged apart: with another one the keys are still tried.
+                let name = authority.certificate.subject_der();
+                signature::check(authority, name, key_id, &tbs.finish(), &tail.signature)
+            }
             (None, Some(error)) => Err(error.into()),
             (None, None) => Ok(()),
         };
