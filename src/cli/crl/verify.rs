@@ -64,8 +64,15 @@ pub(super) fn run(common: &Common, arguments: &VerifyArguments) -> Result<Exit, 
     let base = arguments.base.as_deref().map(name).transpose()?;
     let previous = arguments.previous.as_deref().map(name).transpose()?;
     let mut open_judged = || open(&arguments.file);
-    let mut open_base = || open(arguments.base.as_deref().unwrap_or(Path::new("")));
-    let mut open_previous = || open(arguments.previous.as_deref().unwrap_or(Path::new("")));
+    let mut open_base = || open(arguments.base.as_deref().unwrap_or_else(|| Path::new("")));
+    let mut open_previous = || {
+        open(
+            arguments
+                .previous
+                .as_deref()
+                .unwrap_or_else(|| Path::new("")),
+        )
+    };
     let judgement = CrlJudgement {
         authority: Authority {
             id: issuer.issuer_id(),

@@ -418,11 +418,7 @@ fn crl_of(issuer: &str) -> &'static str {
         return oldest.crl;
     }
     let taken = |row: &&Row| matches!(row.verdict, Verdict::Imported(_) | Verdict::Added(_));
-    rows.iter()
-        .filter(taken)
-        .next_back()
-        .expect("it is in the table")
-        .crl
+    rows.iter().rfind(taken).expect("it is in the table").crl
 }
 
 fn certificates_of(issuer: &str) -> impl Iterator<Item = &'static PkitsCertificate> {

@@ -24,8 +24,11 @@ pub(super) struct Entries<'a> {
     crl_issuer: Vec<u8>,
     wanted: &'a [Certificate],
     /// Of each wanted certificate the entry, and what it says.
-    pub(super) found: Vec<Option<(u32, Option<u8>)>>,
+    pub(super) found: Vec<Option<Listed>>,
 }
+
+/// The number of an entry, and its reasonCode.
+pub(super) type Listed = (u32, Option<u8>);
 
 /// What the CRL as a whole says of its entries, known when they are over.
 pub(super) struct Kind {
@@ -113,7 +116,7 @@ impl<'a> Entries<'a> {
         self,
         kind: &Kind,
         findings: &mut Findings,
-    ) -> (bool, Vec<Option<(u32, Option<u8>)>>) {
+    ) -> (bool, Vec<Option<Listed>>) {
         self.tally.tell(findings);
         for (code, (first, count)) in &self.reasons {
             judge_reason(*code, kind, &place(*first, *count), findings);
