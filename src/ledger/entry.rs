@@ -1237,7 +1237,7 @@ mod tests {
             (times(), times()),
             prop::option::of(crl_number),
             any::<([u8; 32], u32, Option<[u8; 32]>)>(),
-            (prop::option::of("\\PC{0,60}"), 0..3),
+            (prop::option::of("\\PC{0,60}"), 0..5),
         )
             .prop_map(
                 |(
