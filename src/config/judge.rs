@@ -202,7 +202,9 @@ impl Judge<'_> {
             if !issuer.crl_scopes.is_empty() {
                 judge.distinct(&issuer.crl_scopes);
             }
-            if let Some((scope, reasons)) = ExpectedScope::reasons_missing(&issuer.crl_scopes) {
+            // Those of its feeds too, where none are written here.
+            let scopes = issuer.crl_scopes();
+            if let Some((scope, reasons)) = ExpectedScope::reasons_missing(&scopes) {
                 let names: Vec<&str> = reasons.reasons().map(CrlReason::name).collect();
                 judge.report(Problem::ReasonsMissing {
                     scope: scope.to_string(),
@@ -652,6 +654,20 @@ mod tests {
         assert!(matches!(
             found("", "crl_signers = [\"a.pem\", \"a.pem\"]", "")[..],
             [Problem::Twice { .. }]
+        ));
+    }
+
+    #[test]
+    fn scopes_of_some_reasons_name_every_reason_together() {
+        let some = "\"full reasons=keyCompromise,cACompromise\"";
+        let rest = "\"full reasons=affiliationChanged,superseded,cessationOfOperation,\
+                    certificateHold,privilegeWithdrawn,aACompromise\"";
+        let both = format!("crl_scopes = [{some}, {rest}]");
+        assert_eq!(found("", &both, ""), []);
+        assert!(matches!(
+            &found("", &format!("crl_scopes = [{rest}]"), "")[..],
+            [Problem::ReasonsMissing { scope, reasons }]
+                if scope == "full" && reasons == "keyCompromise, cACompromise"
         ));
     }
 
