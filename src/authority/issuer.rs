@@ -31,6 +31,8 @@ pub struct Issuer {
     /// Certificates of its name, not its own, that may sign its CRLs as well. Their keys' right to do
     /// so is judged with the CRL.
     pub crl_signers: Vec<Arc<Certificate>>,
+    /// Certificates of other names whose indirect CRLs count for it.
+    pub crl_issuers: Vec<Arc<Certificate>>,
     /// Whether its answers are as fresh as the ledger, or as the newest CRL taken for it.
     pub evidence: config::Evidence,
     /// The scopes of its CRLs that together list all its certificates. At least one.
@@ -81,11 +83,23 @@ impl Issuer {
             if signer.subject_der() != certificate.subject_der() {
                 return Err(refused(&format_args!(
                     "the certificate {} may not sign its CRLs: its subject is not the CA's, octet for \
-                     octet (CRLs of another name are indirect, which is not supported)",
+                     octet (who makes indirect CRLs belongs under crl_issuers)",
                     path.display()
                 )));
             }
             crl_signers.push(Arc::new(signer));
+        }
+        let mut crl_issuers = Vec::new();
+        for path in &config.crl_issuers {
+            let other = read(path)?;
+            if other.subject_der() == certificate.subject_der() {
+                return Err(refused(&format_args!(
+                    "the certificate {} of crl_issuers bears the CA's own name: another key that signs its \
+                     CRLs belongs under crl_signers",
+                    path.display()
+                )));
+            }
+            crl_issuers.push(Arc::new(other));
         }
         let presigned: Vec<HashAlgorithm> = (config.cert_id_hashes.iter())
             .map(|hash| algorithm(*hash))
@@ -113,6 +127,7 @@ impl Issuer {
             feeds: config.feeds.clone(),
             when_stale: config.when_stale,
             crl_signers,
+            crl_issuers,
             evidence: config.evidence,
             crl_scopes: config.crl_scopes(),
             responder_id: config.responder_id,

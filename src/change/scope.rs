@@ -5,17 +5,22 @@ use std::{fmt, str::FromStr};
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-use crate::asn1::Certificate;
+use crate::{
+    asn1::{Certificate, CrlReason},
+    crl::ReasonFlags,
+};
 
 /// What a CRL lists: all certificates of its issuer, or part of them. CRLs of one scope follow one
 /// another by number and time; those of another say nothing about its certificates.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CrlScope {
-    /// A URI of the distribution point that it is limited to, octet for octet as its
-    /// issuingDistributionPoint has it.
+    /// A name of the distribution point that it is limited to, octet for octet as its
+    /// issuingDistributionPoint has it: a URI, or `directoryName:` and the Name's DER in hexadecimal.
     pub point: Option<String>,
     /// Which kind of certificates it is limited to.
     pub certificates: CertificateKind,
+    /// onlySomeReasons: the reasons that it is limited to; `None` for all.
+    pub reasons: Option<ReasonFlags>,
 }
 
 /// onlyContainsUserCerts and onlyContainsCACerts, of which at most one is set.
@@ -35,7 +40,10 @@ impl CrlScope {
     pub const FULL: Self = Self {
         point: None,
         certificates: CertificateKind::All,
+        reasons: None,
     };
+    /// What a name begins with that is no URI.
+    pub const DIRECTORY_NAME: &str = "directoryName:";
     /// The longest URI of a distribution point.
     pub const POINT_OCTETS_MAX: usize = 2048;
 
@@ -58,6 +66,10 @@ impl CrlScope {
         };
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(&[kind]);
+        if let Some(reasons) = self.reasons {
+            context.update(b"r");
+            context.update(&reasons.bits().to_be_bytes());
+        }
         // No point and an empty one differ.
         if let Some(point) = &self.point {
             context.update(b" ");
@@ -80,16 +92,25 @@ impl fmt::Display for CrlScope {
             CertificateKind::User => "the end-entity certificates",
             CertificateKind::Ca => "the CA certificates",
         })?;
-        match &self.point {
-            Some(point) => write!(f, " of {point}"),
+        if let Some(point) = &self.point {
+            write!(f, " of {point}")?;
+        }
+        match self.reasons {
+            Some(reasons) => write!(f, ", for {} alone", reason_names(reasons)),
             None => Ok(()),
         }
     }
 }
 
+/// The names of reasons, with commas.
+fn reason_names(reasons: ReasonFlags) -> String {
+    let names: Vec<&str> = reasons.reasons().map(CrlReason::name).collect();
+    names.join(",")
+}
+
 /// A scope in few octets: nothing for that of a full CRL, else the first 8 octets of SHA-256 over an
-/// octet (0, 1 for onlyContainsUserCerts, 2 for onlyContainsCACerts) and, for a distribution point, a
-/// space and its URI.
+/// octet (0, 1 for onlyContainsUserCerts, 2 for onlyContainsCACerts), for onlySomeReasons `r` and two octets,
+/// and, for a distribution point, a space and its name.
 ///
 /// The scopes of an issuer are few and named by its operator, so no two have the same.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -156,7 +177,8 @@ impl PointTag {
 }
 
 /// The scope that an operator expects: in the configuration and on the command line a word, `full`,
-/// `user` or `ca`, or the URI of a distribution point.
+/// `user` or `ca`, or the name of a distribution point; behind it, for a CRL of some reasons alone, a
+/// blank and `reasons=keyCompromise,cACompromise`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ExpectedScope {
@@ -166,15 +188,24 @@ pub enum ExpectedScope {
     User,
     /// All CA certificates.
     Ca,
-    /// Those of the distribution point with this URI, of whichever kind the CRL says.
+    /// Those of the distribution point with this name, of whichever kind the CRL says.
     Point(String),
+    /// One of these, for these reasons alone.
+    SomeReasons(Box<Self>, ReasonFlags),
 }
 
 impl ExpectedScope {
     /// Whether CRLs of this scope are meant.
     #[must_use]
     pub fn includes(&self, scope: &CrlScope) -> bool {
-        match (self, scope.point.as_deref()) {
+        let (this, reasons) = match self {
+            Self::SomeReasons(this, reasons) => (&**this, Some(*reasons)),
+            this => (this, None),
+        };
+        if scope.reasons != reasons {
+            return false;
+        }
+        match (this, scope.point.as_deref()) {
             (Self::Full, None) => scope.certificates == CertificateKind::All,
             (Self::User, None) => scope.certificates == CertificateKind::User,
             (Self::Ca, None) => scope.certificates == CertificateKind::Ca,
@@ -184,10 +215,50 @@ impl ExpectedScope {
     }
 }
 
+impl ExpectedScope {
+    /// Of scopes that together have to cover everything: the first that is there for some reasons alone,
+    /// and the reasons that neither it nor any other covers (RFC 5280 §6.3.3 (d)).
+    ///
+    /// A certificate may name one distribution point for some reasons and another for the rest, so that
+    /// all scopes of some reasons are taken together.
+    #[must_use]
+    pub fn reasons_missing(all: &[Self]) -> Option<(&Self, ReasonFlags)> {
+        all.iter().find_map(|one| {
+            let Self::SomeReasons(of, _) = one else {
+                return None;
+            };
+            let covered = all
+                .iter()
+                .fold(ReasonFlags::NONE, |covered, other| match other {
+                    Self::SomeReasons(_, reasons) => covered.or(*reasons),
+                    other if *other == **of || *other == Self::Full => ReasonFlags::ALL,
+                    _ => covered,
+                });
+            let missing = ReasonFlags::from_bits(ReasonFlags::ALL.bits() & !covered.bits())?;
+            (missing != ReasonFlags::NONE).then_some((&**of, missing))
+        })
+    }
+}
+
 impl FromStr for ExpectedScope {
     type Err = ExpectedScopeError;
 
     fn from_str(text: &str) -> Result<Self, ExpectedScopeError> {
+        if let Some((scope, names)) = text.split_once(" reasons=") {
+            let mut reasons = ReasonFlags::NONE;
+            for name in names.split(',') {
+                let reason = CrlReason::from_name(name)
+                    .ok_or_else(|| ExpectedScopeError::Reason(name.to_owned()))?;
+                reasons = reasons.or(ReasonFlags::of(reason));
+            }
+            let scope = Box::new(scope.parse()?);
+            return match (reasons.is_all(), *scope) {
+                (_, Self::SomeReasons(..)) => Err(ExpectedScopeError::Word(text.to_owned())),
+                // A limit that is none.
+                (true, scope) => Ok(scope),
+                (false, scope) => Ok(Self::SomeReasons(Box::new(scope), reasons)),
+            };
+        }
         match text {
             "full" => Ok(Self::Full),
             "user" => Ok(Self::User),
@@ -237,6 +308,9 @@ impl fmt::Display for ExpectedScope {
             Self::User => "user",
             Self::Ca => "ca",
             Self::Point(uri) => uri,
+            Self::SomeReasons(scope, reasons) => {
+                return write!(f, "{scope} reasons={}", reason_names(*reasons));
+            }
         })
     }
 }
@@ -252,6 +326,12 @@ pub enum ExpectedScopeError {
          issuingDistributionPoint has it"
     )]
     Word(String),
+    /// No reason for which certificates are revoked.
+    #[error(
+        "{0:?} is no reason for which certificates are revoked: write for instance \
+         \"full reasons=keyCompromise,cACompromise\", with the names of RFC 5280 §5.3.1"
+    )]
+    Reason(String),
     /// A URI that no CRL is taken with.
     #[error("the URI of a distribution point has {octets} octets; at most {octets_max} are taken")]
     TooLong {
@@ -277,6 +357,7 @@ mod tests {
             points.iter().map(|point| CrlScope {
                 point: point.map(str::to_owned),
                 certificates: *certificates,
+                reasons: None,
             })
         });
         all.collect()
@@ -298,6 +379,7 @@ mod tests {
         let one = CrlScope {
             point: Some("http://x/1".to_owned()),
             certificates: CertificateKind::User,
+            reasons: None,
         };
         assert_eq!(one.tag().as_bytes(), hex_literal::hex!("4d8aed0c8e90c448"));
     }
@@ -343,5 +425,46 @@ mod tests {
         }
         let long = format!("http://{}", "x".repeat(CrlScope::POINT_OCTETS_MAX));
         assert!(long.parse::<ExpectedScope>().is_err());
+    }
+
+    #[test]
+    fn scopes_of_some_reasons_are_whole_only_together() {
+        let parse = |text: &str| text.parse::<ExpectedScope>().unwrap();
+        let some = parse("http://x/1 reasons=keyCompromise,cACompromise");
+        assert_eq!(
+            some.to_string(),
+            "http://x/1 reasons=keyCompromise,cACompromise"
+        );
+        let rest = parse(
+            "http://x/1 reasons=affiliationChanged,superseded,cessationOfOperation,certificateHold,\
+             privilegeWithdrawn,aACompromise",
+        );
+        let scope = |reasons| CrlScope {
+            point: Some("http://x/1".to_owned()),
+            reasons,
+            ..CrlScope::FULL
+        };
+        let compromise =
+            ReasonFlags::of(CrlReason::KeyCompromise).or(ReasonFlags::of(CrlReason::CaCompromise));
+        assert!(some.includes(&scope(Some(compromise))));
+        assert!(!some.includes(&scope(None)) && !rest.includes(&scope(Some(compromise))));
+        assert!(!parse("http://x/1").includes(&scope(Some(compromise))));
+        assert_ne!(scope(None).tag(), scope(Some(compromise)).tag());
+        let missing = |all: &[&ExpectedScope]| {
+            let all: Vec<ExpectedScope> = all.iter().map(|one| (*one).clone()).collect();
+            ExpectedScope::reasons_missing(&all).map(|(_, reasons)| reasons.reasons().count())
+        };
+        assert_eq!(missing(&[&some, &rest]), None);
+        assert_eq!(missing(&[&some, &parse("http://x/1")]), None);
+        assert_eq!(missing(&[&rest]), Some(2));
+        assert_eq!(missing(&[&some, &parse("full")]), None);
+        assert_eq!(missing(&[&some, &parse("http://x/2")]), Some(6));
+        for bad in [
+            "full reasons=",
+            "full reasons=hold",
+            "x reasons=keyCompromise",
+        ] {
+            assert!(bad.parse::<ExpectedScope>().is_err(), "{bad}");
+        }
     }
 }

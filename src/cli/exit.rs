@@ -34,6 +34,10 @@ pub enum Exit {
     Storage,
     /// 12: no server answers.
     Unreachable,
+    /// 13: what was to be verified is not valid.
+    NotValid,
+    /// 14: what was to be verified is valid, but does not hold now.
+    NotInDate,
 }
 
 impl Exit {
@@ -54,6 +58,8 @@ impl Exit {
             Self::Busy => 10,
             Self::Storage => 11,
             Self::Unreachable => 12,
+            Self::NotValid => 13,
+            Self::NotInDate => 14,
         }
     }
 }

@@ -151,4 +151,4 @@ or, for your own CA:
 
 Exit codes: 0 done, 1 internal error, 2 usage, 3 configuration, 4 key, 5 input refused,
 6 bad input skipped as asked, 7 change refused, 8 state damaged, 9 state of another version,
-10 busy, 11 storage, 12 no server answers.";
+10 busy, 11 storage, 12 no server answers, 13 not valid, 14 not in date.";

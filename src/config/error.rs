@@ -84,6 +84,17 @@ pub enum Problem {
          can tell what was issued; elsewhere take \"unauthorized\", \"unknown\" or \"extended_revoked\""
     )]
     GoodWithoutFeed,
+    /// Reasons that no CRL speaks of.
+    #[error(
+        "no scope lists what of {scope} is revoked for {reasons}: a certificate is known as good only when \
+         the CRLs together cover every reason (RFC 5280 §6.3.3 (d)); add the scopes of the others"
+    )]
+    ReasonsMissing {
+        /// The scope, without reasons.
+        scope: String,
+        /// What is missing.
+        reasons: String,
+    },
     /// Nobody who may push.
     #[error(
         "nobody may push: add a [[push.client]] table with a name, issuers and the token_sha256 that \

@@ -4,7 +4,12 @@ mod crl;
 mod feeds;
 mod paths;
 
-use std::{collections::HashMap, net::SocketAddr, os::unix::ffi::OsStrExt as _, time::Duration};
+use std::{
+    collections::HashMap, net::SocketAddr, os::unix::ffi::OsStrExt as _, path::PathBuf,
+    time::Duration,
+};
+
+use crate::{asn1::CrlReason, change::ExpectedScope};
 
 use super::{
     ca::Ca,
@@ -195,10 +200,20 @@ impl Judge<'_> {
         self.key("certificate", |judge| {
             judge.not_empty(issuer.certificate.as_os_str().is_empty());
         });
-        self.key("crl_signers", |judge| judge.crl_signers(issuer));
+        self.key("crl_signers", |judge| judge.files(&issuer.crl_signers));
+        self.key("crl_issuers", |judge| judge.files(&issuer.crl_issuers));
         self.key("crl_scopes", |judge| {
             if !issuer.crl_scopes.is_empty() {
                 judge.distinct(&issuer.crl_scopes);
+            }
+            // Those of its feeds too, where none are written here.
+            let scopes = issuer.crl_scopes();
+            if let Some((scope, reasons)) = ExpectedScope::reasons_missing(&scopes) {
+                let names: Vec<&str> = reasons.reasons().map(CrlReason::name).collect();
+                judge.report(Problem::ReasonsMissing {
+                    scope: scope.to_string(),
+                    reasons: names.join(", "),
+                });
             }
         });
         self.key("not_issued", |judge| {
@@ -233,11 +248,11 @@ impl Judge<'_> {
         self.key("feed", |judge| judge.feeds(&issuer.feeds));
     }
 
-    fn crl_signers(&mut self, issuer: &Issuer) {
-        if !issuer.crl_signers.is_empty() {
-            self.distinct(&issuer.crl_signers);
+    fn files(&mut self, paths: &[PathBuf]) {
+        if !paths.is_empty() {
+            self.distinct(paths);
         }
-        for (index, path) in issuer.crl_signers.iter().enumerate() {
+        for (index, path) in paths.iter().enumerate() {
             self.index(index, |judge| {
                 judge.not_empty(path.as_os_str().is_empty());
             });
@@ -643,6 +658,20 @@ mod tests {
         assert!(matches!(
             found("", "crl_signers = [\"a.pem\", \"a.pem\"]", "")[..],
             [Problem::Twice { .. }]
+        ));
+    }
+
+    #[test]
+    fn scopes_of_some_reasons_name_every_reason_together() {
+        let some = "\"full reasons=keyCompromise,cACompromise\"";
+        let rest = "\"full reasons=affiliationChanged,superseded,cessationOfOperation,\
+                    certificateHold,privilegeWithdrawn,aACompromise\"";
+        let both = format!("crl_scopes = [{some}, {rest}]");
+        assert_eq!(found("", &both, ""), []);
+        assert!(matches!(
+            &found("", &format!("crl_scopes = [{rest}]"), "")[..],
+            [Problem::ReasonsMissing { scope, reasons }]
+                if scope == "full" && reasons == "keyCompromise, cACompromise"
         ));
     }
 

@@ -70,6 +70,7 @@ impl Config {
         for issuer in &mut self.issuers {
             under(&mut issuer.certificate);
             issuer.crl_signers.iter_mut().for_each(under);
+            issuer.crl_issuers.iter_mut().for_each(under);
             for signer in &mut issuer.signers {
                 under(&mut signer.certificate);
                 under(&mut signer.key);

@@ -200,9 +200,17 @@ pub struct Issuer {
     /// as its subject. Default none. Who can write them chooses whose CRLs are believed.
     #[serde(default)]
     pub crl_signers: Vec<PathBuf>,
+    /// Certificates of other CAs whose indirect CRLs list this CA's certificates (RFC 5280 §5.3.3), PEM or
+    /// DER: those that this CA's certificates name as cRLIssuer. Default none. Who can write them chooses
+    /// whose CRLs are believed.
+    #[serde(default)]
+    pub crl_issuers: Vec<PathBuf>,
     /// The scopes of this CA's CRLs that together list all of its certificates: `full`, `user` and `ca`
-    /// (CRLs of end-entity and CA certificates alone), or the URI of a distribution point, octet for octet
-    /// as the CRL's issuingDistributionPoint has it. No CRL of another scope is taken unasked, and with
+    /// (CRLs of end-entity and CA certificates alone), or the name of a distribution point, octet for octet
+    /// as the CRL's issuingDistributionPoint has it: a URI, or `directoryName:` and DER in hexadecimal, as
+    /// the refusal of such a CRL prints it. A CRL of some reasons alone (onlySomeReasons) is such a scope with
+    /// ` reasons=keyCompromise,cACompromise` behind it, and all of these together have to name every reason. A
+    /// CRL of one of the `crl_issuers` without a distribution point is that of its issuer's name. No CRL of another scope is taken unasked, and with
     /// `evidence = "feed"` nothing is signed without one in date of each. Default: those of its
     /// `crl_url` feeds, or without such a feed the full CRL. Who can write here can have certificates
     /// answered good that are on a CRL which is not listed.
@@ -268,6 +276,7 @@ impl Issuer {
             certificate_url: None,
             evidence: Evidence::default(),
             crl_signers: Vec::new(),
+            crl_issuers: Vec::new(),
             crl_scopes: Vec::new(),
             responder_id: ResponderId::default(),
             not_issued: NotIssued::default(),

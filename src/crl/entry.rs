@@ -43,6 +43,26 @@ pub struct EntryExtensions<'a> {
     /// The first critical extension beside these: nothing of the CRL can be used by whoever does
     /// not know it (RFC 5280 §5.3).
     pub unknown_critical: Option<ObjectIdentifier>,
+    /// What is wrong with how they are encoded, though their meaning is plain.
+    pub oddity: Option<EntryOddity>,
+}
+
+/// What RFC 5280 §5.3 asks of issuers beyond what is needed to understand an entry.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryOddity {
+    /// crlEntryExtensions is there and empty (§5.1.2.6 and the ASN.1 of Extensions).
+    #[error("its crlEntryExtensions are empty; the field should be absent")]
+    Empty,
+    /// §5.3.1
+    #[error("its reasonCode is critical")]
+    CriticalReasonCode,
+    /// §5.3.2
+    #[error("its invalidityDate is critical")]
+    CriticalInvalidityDate,
+    /// §5.3.3
+    #[error("its certificateIssuer is not critical")]
+    CertificateIssuerNotCritical,
 }
 
 impl<'a> RawEntry<'a> {
@@ -78,14 +98,27 @@ impl<'a> RawEntry<'a> {
 
 impl<'a> EntryExtensions<'a> {
     fn decode(list: &'a [u8]) -> Result<Self, EntryError> {
-        let mut known = Self::default();
+        let mut known = Self {
+            oddity: list.is_empty().then_some(EntryOddity::Empty),
+            ..Self::default()
+        };
         distinct_extensions(list, |extension| {
             let is = |oid: &ObjectIdentifier| extension.oid == oid.as_bytes();
+            let oddity = |is_odd: bool, oddity| is_odd.then_some(oddity);
             if is(&ID_CE_CRL_REASONS) {
+                let odd = oddity(extension.critical, EntryOddity::CriticalReasonCode);
+                known.oddity = known.oddity.or(odd);
                 known.reason_code = Some(reason_code(extension.value)?);
             } else if is(&ID_CE_INVALIDITY_DATE) {
+                let odd = oddity(extension.critical, EntryOddity::CriticalInvalidityDate);
+                known.oddity = known.oddity.or(odd);
                 known.invalidity_date = Some(invalidity_date(extension.value)?);
             } else if is(&ID_CE_CERTIFICATE_ISSUER) {
+                let odd = oddity(
+                    !extension.critical,
+                    EntryOddity::CertificateIssuerNotCritical,
+                );
+                known.oddity = known.oddity.or(odd);
                 let names = Elements::only(extension.value, tag::SEQUENCE)
                     .map_err(EntryError::CertificateIssuer)?;
                 known.certificate_issuer = Some(names.der);

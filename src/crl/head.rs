@@ -18,6 +18,10 @@ pub struct Head {
     pub this_update: UnixTime,
     /// nextUpdate; RFC 5280 §5.1.2.5 asks issuers for it.
     pub next_update: Option<UnixTime>,
+    /// Whether both have the form that RFC 5280 §5.1.2.4 asks for ([`Time::has_due_form`]).
+    pub times_have_due_form: bool,
+    /// Whether revokedCertificates is there, which should be absent when nothing is in it (§5.1.2.6).
+    pub has_revoked_certificates: bool,
 }
 
 /// `Version ::= INTEGER { v1(0), v2(1) }`
@@ -63,33 +67,40 @@ impl Layout {
         let tbs_start = octets.at;
         let tbs = octets.enter("tbsCertList", outer.end)?;
         octets.end_at(tbs.end);
+        let version = match octets.field("version", |fields| fields.optional(tag::INTEGER))? {
+            None => Version::V1,
+            Some(version) if version.content == [1] => Version::V2,
+            Some(_) => return Err(CrlError::Version),
+        };
+        let signature_algorithm_der = octets
+            .field("signature", |fields| fields.required(tag::SEQUENCE))?
+            .der
+            .to_vec();
+        let issuer_der = octets
+            .field("issuer", |fields| fields.required(tag::SEQUENCE))?
+            .der
+            .to_vec();
+        let this_update = octets.field("thisUpdate", Time::decode)?;
+        let next_update = octets.field("nextUpdate", |fields| {
+            let is_time = matches!(
+                fields.rest().first(),
+                Some(&tag::UTC_TIME | &tag::GENERALIZED_TIME)
+            );
+            is_time.then(|| Time::decode(fields)).transpose()
+        })?;
         let head = Head {
-            version: match octets.field("version", |fields| fields.optional(tag::INTEGER))? {
-                None => Version::V1,
-                Some(version) if version.content == [1] => Version::V2,
-                Some(_) => return Err(CrlError::Version),
-            },
-            signature_algorithm_der: octets
-                .field("signature", |fields| fields.required(tag::SEQUENCE))?
-                .der
-                .to_vec(),
-            issuer_der: octets
-                .field("issuer", |fields| fields.required(tag::SEQUENCE))?
-                .der
-                .to_vec(),
-            this_update: unix("thisUpdate", octets.field("thisUpdate", Time::decode)?)?,
-            next_update: octets
-                .field("nextUpdate", |fields| {
-                    let is_time = matches!(
-                        fields.rest().first(),
-                        Some(&tag::UTC_TIME | &tag::GENERALIZED_TIME)
-                    );
-                    is_time.then(|| Time::decode(fields)).transpose()
-                })?
+            version,
+            signature_algorithm_der,
+            issuer_der,
+            this_update: unix("thisUpdate", this_update)?,
+            next_update: next_update
                 .map(|time| unix("nextUpdate", time))
                 .transpose()?,
+            times_have_due_form: this_update.has_due_form()
+                && next_update.is_none_or(Time::has_due_form),
+            has_revoked_certificates: octets.rest.first() == Some(&tag::SEQUENCE),
         };
-        let entries = if octets.rest.first() == Some(&tag::SEQUENCE) {
+        let entries = if head.has_revoked_certificates {
             octets.enter("revokedCertificates", tbs.end)?
         } else {
             octets.at..octets.at

@@ -1,6 +1,7 @@
 //! issuingDistributionPoint: which certificates and reasons a CRL speaks of (RFC 5280 §5.2.5).
 
-use crate::asn1::{DerError, Elements, tag};
+use super::directory_name;
+use crate::asn1::{CrlReason, DerError, Elements, put_tlv, tag};
 
 /// ```text
 /// IssuingDistributionPoint ::= SEQUENCE { distributionPoint [0] DistributionPointName OPTIONAL,
@@ -35,6 +36,29 @@ pub enum DistributionPointName {
 }
 
 impl DistributionPointName {
+    /// Every name as a whole GeneralName in DER, so that names of another kind never compare equal
+    /// (CVE-2023-0286). A relative one is made whole with `issuer_der`, the Name of the CRL's issuer
+    /// (RFC 5280 §4.2.1.13).
+    #[must_use]
+    pub fn general_names(&self, issuer_der: &[u8]) -> Vec<Vec<u8>> {
+        match self {
+            Self::FullName(names) => {
+                let mut names = Elements::new(names);
+                std::iter::from_fn(|| names.any().ok())
+                    .map(|name| name.der.to_vec())
+                    .collect()
+            }
+            Self::NameRelativeToCrlIssuer(attributes) => {
+                let issuer = Elements::only(issuer_der, tag::SEQUENCE);
+                let mut names = issuer.map_or_else(|_| Vec::new(), |name| name.content.to_vec());
+                put_tlv(&mut names, SET, attributes);
+                let mut whole = Vec::new();
+                put_tlv(&mut whole, tag::SEQUENCE, &names);
+                vec![directory_name(&whole)]
+            }
+        }
+    }
+
     /// All names that are URIs in ASCII (IA5String), in the order of the CRL. Names of another kind are
     /// never taken for one (CVE-2023-0286).
     pub fn uris(&self) -> impl Iterator<Item = &str> {
@@ -50,13 +74,13 @@ impl DistributionPointName {
 }
 
 /// `ReasonFlags ::= BIT STRING`, as 16 bits from the left.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ReasonFlags(u16);
 
 impl ReasonFlags {
     /// An empty BIT STRING has made a parser panic (RUSTSEC-2026-0104); one octet of content, the
     /// count of unused bits, is the least.
-    fn decode(content: &[u8]) -> Result<Self, DerError> {
+    pub(super) fn decode(content: &[u8]) -> Result<Self, DerError> {
         let (unused, high, low) = match content {
             [0] => (0, 0, 0),
             [unused @ 0..8, high] => (*unused, *high, 0),
@@ -68,6 +92,68 @@ impl ReasonFlags {
             return Err(DerError::BitString);
         }
         Ok(Self(u16::from_be_bytes([high, low])))
+    }
+
+    /// All reasons that exist: bits 1 to 8.
+    pub const ALL: Self = Self(0x7f80);
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// What is in both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The bits 1 to 8, from the left.
+    #[must_use]
+    pub const fn bits(self) -> u16 {
+        self.and(Self::ALL).0
+    }
+
+    /// Those with these bits; `None` where one is no reason.
+    #[must_use]
+    pub const fn from_bits(bits: u16) -> Option<Self> {
+        if bits & !Self::ALL.0 == 0 {
+            Some(Self(bits))
+        } else {
+            None
+        }
+    }
+
+    /// This reason alone. The bits 7 and 8 are the codes 9 and 10 (RFC 5280 §4.2.1.13, §5.3.1).
+    #[must_use]
+    pub const fn of(reason: CrlReason) -> Self {
+        let number = match reason.code() {
+            code @ 0..=6 => code,
+            code => code.saturating_sub(2),
+        };
+        Self(0x8000 >> number)
+    }
+
+    /// Whether a reason is among them.
+    #[must_use]
+    pub const fn includes(self, reason: CrlReason) -> bool {
+        self.0 & Self::of(reason).0 != 0
+    }
+
+    /// The reasons, in the order of their codes.
+    pub fn reasons(self) -> impl Iterator<Item = CrlReason> {
+        (1..=10)
+            .filter_map(CrlReason::from_code)
+            .filter(move |reason| self.includes(*reason))
+    }
+
+    /// Whether all reasons that exist are in it.
+    #[must_use]
+    pub const fn is_all(self) -> bool {
+        self.0 & Self::ALL.0 == Self::ALL.0
     }
 
     /// Whether bit `number` is set: 1 keyCompromise, 2 cACompromise, … 8 aACompromise.
@@ -105,8 +191,11 @@ impl IssuingDistributionPoint {
     }
 }
 
+/// Of a RelativeDistinguishedName.
+const SET: u8 = 0x31;
+
 /// The CHOICE inside `[0]`, which is explicit because a CHOICE cannot be tagged otherwise.
-fn distribution_point_name(content: &[u8]) -> Result<DistributionPointName, DerError> {
+pub(super) fn distribution_point_name(content: &[u8]) -> Result<DistributionPointName, DerError> {
     let mut inside = Elements::new(content);
     let name = inside.any()?;
     inside.finish()?;

@@ -22,6 +22,7 @@
 //! refusing them would keep revocations from being known: an empty list of entries where the field
 //! should be absent (§5.1.2.6), and GeneralizedTime before 2050 (§5.1.2.4).
 
+mod distribution_point;
 mod entry;
 mod error;
 mod extensions;
@@ -36,7 +37,8 @@ mod time;
 mod window;
 pub mod writer;
 
-pub use entry::{Entry, EntryError, EntryExtensions, RawEntry};
+pub use distribution_point::{DistributionPoint, directory_name};
+pub use entry::{Entry, EntryError, EntryExtensions, EntryOddity, RawEntry};
 pub use error::CrlError;
 pub use extensions::{CrlExtensions, CrlExtensionsError, NumberError};
 pub use head::{Head, Version};

@@ -14,6 +14,12 @@ pub struct Tail {
 }
 
 impl Tail {
+    /// The content of crlExtensions, a list as it is encoded; `None` when the field is absent.
+    #[must_use]
+    pub fn extension_list(&self) -> Option<&[u8]> {
+        self.extensions.as_deref()
+    }
+
     /// What the extensions say.
     ///
     /// # Errors

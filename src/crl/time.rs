@@ -26,6 +26,18 @@ impl<'a> Time<'a> {
         }
     }
 
+    /// Whether it has the form that RFC 5280 §5.1.2.4 asks for: UTCTime through 2049, GeneralizedTime from
+    /// 2050.
+    #[must_use]
+    pub fn has_due_form(self) -> bool {
+        match self {
+            Self::Utc(_) => true,
+            Self::Generalized(content) => content
+                .get(..4)
+                .is_some_and(|year| year >= b"2050".as_slice()),
+        }
+    }
+
     /// The moment.
     ///
     /// # Errors

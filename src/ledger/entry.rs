@@ -44,8 +44,9 @@
 //! evidence (6): the newest CRL taken for an issuer and a scope of its CRLs, then
 //!      4  issuer number
 //!      1  flags: 0x01 onlyContainsUserCerts, 0x02 onlyContainsCACerts, 0x04 a distribution point,
-//!         0x08 a delta
-//!    2+n  the distribution point's URI: length, then text   if flagged
+//!         0x08 a delta, 0x10 some reasons alone
+//!    2+n  the distribution point's name: length, then text   if flagged
+//!      2  onlySomeReasons: bits 1 to 8 from the left, neither none nor all   if flagged
 //!      5  thisUpdate
 //!      5  nextUpdate
 //!    1+n  CRLNumber: length 0 for none, to 20, then content octets
@@ -80,6 +81,7 @@
 //! another length, a time past 9999, and text that is not UTF-8.
 
 use crate::change::PointTag;
+use crate::crl::ReasonFlags;
 use crate::{
     asn1::{CrlNumber, CrlNumberError, CrlReason, UnixTime},
     change::{CertificateKind, CrlScope, Evidence, Inventory, RevocationClaim, ScopeTag, Source},
@@ -214,6 +216,7 @@ const USER_CERTS: u8 = 0x01;
 const CA_CERTS: u8 = 0x02;
 const POINT: u8 = 0x04;
 const DELTA: u8 = 0x08;
+const REASONS: u8 = 0x10;
 
 /// Appends the canonical form of a certificate's entry, without building an [`Entry`] first: an
 /// import writes millions.
@@ -526,11 +529,18 @@ fn put_evidence(out: &mut Vec<u8>, evidence: &Evidence) -> Result<(), EntryError
         CertificateKind::User => USER_CERTS,
         CertificateKind::Ca => CA_CERTS,
     };
-    out.push(kind | flag(scope.point.is_some(), POINT) | flag(complete_sha256.is_some(), DELTA));
+    out.push(
+        kind | flag(scope.point.is_some(), POINT)
+            | flag(complete_sha256.is_some(), DELTA)
+            | flag(scope.reasons.is_some(), REASONS),
+    );
     if let Some(point) = &scope.point {
         let len = u16::try_from(point.len()).map_err(|_| EntryError::TooLong)?;
         out.extend_from_slice(&len.to_be_bytes());
         out.extend_from_slice(point.as_bytes());
+    }
+    if let Some(reasons) = scope.reasons {
+        out.extend_from_slice(&reasons.bits().to_be_bytes());
     }
     put_time(out, evidence.this_update);
     put_time(out, evidence.next_update);
@@ -550,16 +560,21 @@ fn evidence(octets: &mut Octets<'_>) -> Result<Evidence, EntryError> {
         CA_CERTS => CertificateKind::Ca,
         _ => return Err(EntryError::Flags(flags)),
     };
-    if flags & !(USER_CERTS | CA_CERTS | POINT | DELTA) != 0 {
+    if flags & !(USER_CERTS | CA_CERTS | POINT | DELTA | REASONS) != 0 {
         return Err(EntryError::Flags(flags));
     }
     let point = match flags & POINT {
         0 => None,
         _ => Some(text(octets.counted_u16())?.to_owned()),
     };
+    let reasons = match flags & REASONS {
+        0 => None,
+        _ => Some(reasons(octets)?),
+    };
     let scope = CrlScope {
         point,
         certificates,
+        reasons,
     };
     let this_update = time(octets)?;
     let next_update = time(octets)?;
@@ -582,6 +597,13 @@ fn evidence(octets: &mut Octets<'_>) -> Result<Evidence, EntryError> {
         entry_count: octets.u32().ok_or(EntryError::Truncated)?,
         complete_sha256,
     })
+}
+
+fn reasons(octets: &mut Octets<'_>) -> Result<ReasonFlags, EntryError> {
+    let bits = u16::from_be_bytes(octets.array().ok_or(EntryError::Truncated)?);
+    ReasonFlags::from_bits(bits)
+        .filter(|reasons| *reasons != ReasonFlags::NONE && !reasons.is_all())
+        .ok_or(EntryError::Reasons(bits))
 }
 
 fn issuer_revoked(octets: &mut Octets<'_>) -> Result<EntryKind, EntryError> {
@@ -718,6 +740,9 @@ pub enum EntryError {
     /// Not a CRLNumber.
     #[error("in an entry: {0}")]
     CrlNumber(#[from] CrlNumberError),
+    /// Reasons of a CRL's scope that are none, or all.
+    #[error("in an entry: {0:#06x} are no reasons that a CRL is limited to")]
+    Reasons(u16),
     /// The tag of a CRL's scope has a length that none has.
     #[error("in an entry: no tag of a CRL's scope")]
     ScopeTag,
@@ -790,6 +815,7 @@ mod tests {
                 scope: CrlScope {
                     point: Some("http:x".to_owned()),
                     certificates: CertificateKind::User,
+                    reasons: None,
                 },
                 complete_sha256: Some([0xcc; 32]),
                 ..evidence
@@ -1097,7 +1123,9 @@ mod tests {
         let head = octets.len() - (4 + 1 + 5 + 5 + 1 + 2 + 32 + 4);
         for (at, octet, error) in [
             (head + 3, 0, EntryError::IssuerNumber),
-            (head + 4, 0x10, EntryError::Flags(0x10)),
+            (head + 4, 0x20, EntryError::Flags(0x20)),
+            // Octets of thisUpdate in the place of reasons.
+            (head + 4, 0x10, EntryError::Reasons(0)),
             (head + 4, 0x03, EntryError::Flags(0x03)),
             // A URI is missing.
             (head + 4, 0x04, EntryError::Truncated),
@@ -1212,7 +1240,7 @@ mod tests {
             (times(), times()),
             prop::option::of(crl_number),
             any::<([u8; 32], u32, Option<[u8; 32]>)>(),
-            (prop::option::of("\\PC{0,60}"), 0..3),
+            (prop::option::of("\\PC{0,60}"), 0..5),
         )
             .prop_map(
                 |(
@@ -1231,6 +1259,7 @@ mod tests {
                         scope: CrlScope {
                             point,
                             certificates,
+                            reasons: (kind > 2).then_some(ReasonFlags::of(CrlReason::Superseded)),
                         },
                         this_update,
                         next_update,

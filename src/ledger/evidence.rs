@@ -331,6 +331,7 @@ mod tests {
         let scope = |point: &str, certificates| CrlScope {
             point: (!point.is_empty()).then(|| point.to_owned()),
             certificates,
+            ..CrlScope::FULL
         };
         let scopes = [
             CrlScope::FULL,

@@ -419,7 +419,7 @@ fn place(edition: &CrlEdition) -> Result<ServedPath, MirrorError> {
 }
 
 /// A file of our own, empty.
-fn create(path: &std::path::Path) -> Result<File, TreeError> {
+fn create(path: &Path) -> Result<File, TreeError> {
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(true);
     options.mode(0o600).open(path).map_err(|source| TreeError {

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -167,6 +168,10 @@ fn every_reader_accepts(ca: &Arc<OpensslCa>) {
         openssl_verifies(ca, &crl.file);
         gnutls_verifies(ca, &crl.file);
         pkilint_finds_nothing(&crl.file);
+        let mut verify = Command::new(env!("CARGO_BIN_EXE_estelam"));
+        verify.args(["crl", "verify", text(&crl.file), "--json", "--issuer"]);
+        let told = run(verify.arg(ca.path("ca.pem"))).expect(0).json();
+        assert_eq!(told["findings"], serde_json::json!([]), "{crl:?}");
         let read = read(ca, &crl.file);
         assert!(
             read.signed && read.issuer && read.key_id && read.sorted,

@@ -11,7 +11,7 @@ use crate::common::{OpensslCa, Plan, Settings, Site};
 const KEY: u8 = 1;
 const HOLD: u8 = 6;
 
-fn new_ca(bulk: usize) -> Arc<OpensslCa> {
+pub fn new_ca(bulk: usize) -> Arc<OpensslCa> {
     Arc::new(OpensslCa::new(Plan {
         every_form: false,
         bulk,
@@ -19,7 +19,7 @@ fn new_ca(bulk: usize) -> Arc<OpensslCa> {
 }
 
 /// `openssl ca -gencrl`: gives the CRL in PEM.
-fn crl_by_openssl(ca: &OpensslCa, options: &str) -> Vec<u8> {
+pub fn crl_by_openssl(ca: &OpensslCa, options: &str) -> Vec<u8> {
     let config = include_str!("../common/openssl.cnf").replace(
         "[ca_default]\n",
         "[crl]\nauthorityKeyIdentifier = keyid\n[ca_default]\ncrlnumber = crlnumber\n",
@@ -279,6 +279,13 @@ fn crls_of_another_scope_are_refused_by_name() {
     names_issuer
         .entries
         .push(entry(&serial(2), &tlv(0x30, &extension(29, true, &names))));
+    let indirect = point(&tlv(0x84, &[0xff]));
+    let mut malformed = good.clone().and(indirect.clone());
+    malformed.entries.push(entry(&serial(2), &tlv(2, &[1])));
+    let mut critical_other = names_issuer.clone().and(indirect.clone());
+    critical_other
+        .entries
+        .push(entry(&serial(3), &tlv(0x30, &extension(99, true, &[]))));
     let mut critical_entry = good.clone();
     critical_entry
         .entries
@@ -288,11 +295,12 @@ fn crls_of_another_scope_are_refused_by_name() {
             good.clone().and(extension(27, true, &tlv(2, &[7]))),
             &["delta", "0x07", "§5.2.4"][..],
         ),
+        (names_issuer.clone(), &["indirect", "entry 2"]),
+        (malformed, &["indirect", "entry 2", "cannot be read"]),
         (
-            good.clone().and(point(&tlv(0x84, &[0xff]))),
-            &["indirect", "§5.2.5"],
+            critical_other,
+            &["entry 3", "critical extension 2.5.29.99", "§5.3"],
         ),
-        (names_issuer, &["indirect", "entry 2"]),
         (
             good.clone().and(point(&uri)),
             &["partitioned", "http://x.test/7.crl"],
@@ -311,7 +319,7 @@ fn crls_of_another_scope_are_refused_by_name() {
         ),
         (
             good.clone().and(point(&tlv(0x83, &[6, 0x40]))),
-            &["onlySomeReasons"],
+            &["onlySomeReasons", "full reasons=keyCompromise"],
         ),
         (
             good.clone().and(point(&tlv(0x83, &[]))),
@@ -344,11 +352,26 @@ fn crls_of_another_scope_are_refused_by_name() {
             .says(words);
     }
     assert_eq!(status(&site, &digits(1)).0, "not_issued");
+    // Of an indirect one of its own the entries of others are passed over.
+    let others = CrlParts {
+        entries: names_issuer.entries,
+        ..CrlParts::new(1)
+    };
+    let others = others.and(indirect).sign(&ca, "ca.key");
+    let report = import(&site, &others, &["--json"]).expect(0).json();
+    assert_eq!(
+        (&report["lines"], &report["applied"]),
+        (&1.into(), &1.into()),
+        "{report}"
+    );
+    assert_eq!(status(&site, &digits(1)).0, "revoked");
+    assert_eq!(status(&site, &digits(2)).0, "not_issued");
     // What says no more than a full CRL, and what is not critical, is no obstacle.
     let odd = good
         .and(point(&tlv(0x81, &[0])))
         .and(extension(60, false, &tlv(0x18, b"20200101000000Z")))
         .and(extension(97, false, &[]));
+    let site = Site::new(&ca);
     import(&site, &odd.sign(&ca, "ca.key"), &[]).expect(0);
     assert_eq!(status(&site, &digits(1)).0, "revoked");
 }

@@ -27,6 +27,7 @@ mod crl_mirror;
 mod crl_publish;
 mod crl_serving;
 mod crl_show;
+mod crl_verify;
 mod custom_vectors;
 mod demo;
 mod evidence;

@@ -47,6 +47,7 @@ impl Clerk {
             id: issuer.id,
             certificate: &issuer.certificate,
             crl_signers: &issuer.crl_signers,
+            crl_issuers: &issuer.crl_issuers,
         };
         let now = self.clock.now();
         let expected = match wishes.scope {

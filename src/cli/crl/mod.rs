@@ -6,6 +6,7 @@ mod entry;
 pub(super) mod health;
 mod publish;
 mod show;
+mod verify;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -27,6 +28,7 @@ pub(super) struct CrlArguments {
 #[derive(Debug, Subcommand)]
 enum CrlAct {
     Show(show::ShowArguments),
+    Verify(Box<verify::VerifyArguments>),
     Diff(diff::DiffArguments),
     Publish(publish::PublishArguments),
 }
@@ -34,6 +36,7 @@ enum CrlAct {
 pub(super) fn run(common: &Common, arguments: &CrlArguments) -> Result<Exit, Failure> {
     match &arguments.act {
         CrlAct::Show(arguments) => show::run(common, arguments),
+        CrlAct::Verify(arguments) => verify::run(common, arguments),
         CrlAct::Diff(arguments) => diff::run(common, arguments),
         CrlAct::Publish(arguments) => publish::run(common, arguments),
     }

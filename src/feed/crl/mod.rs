@@ -7,8 +7,7 @@
 //! 1. Can it be read to its end, and is its algorithm known?
 //! 2. Is it this issuer's, by its name octet for octet?
 //! 3. Does it list the certificates that it is expected to list ([`ExpectedScope`](crate::change::ExpectedScope)), and nothing that is
-//!    not understood? Indirect and reason-scoped CRLs are refused by name, and so is every unknown
-//!    critical extension.
+//!    not understood? Every unknown critical extension is a refusal.
 //! 4. Did a key sign it that may?
 //! 5. Does it hold now?
 //! 6. Is it at least as new as the one before of its scope, and not much shorter? Of a delta: can it be
@@ -27,10 +26,13 @@
 //! | the same | revoked by a CRL of this scope; by a full CRL also one made otherwise | stays revoked; counted as `missing` unless it expired |
 //! | the same | revoked or on hold by a CRL of another scope | nothing: of those certificates this one does not speak |
 //!
-//! What a delta does not list is as it was.
+//! What a delta does not list is as it was. Of an indirect CRL the entries of other issuers are passed
+//! over (RFC 5280 §5.3.3); the CRL of another issuer counts where the operator named that one among the
+//! issuer's `crl_issuers`.
 
 mod cause;
 mod compare;
+mod coverage;
 mod evidence_sink;
 mod import;
 mod kept;
@@ -39,6 +41,7 @@ mod refusal;
 mod scope;
 mod signature;
 mod table;
+mod verify;
 
 use std::sync::Arc;
 
@@ -57,10 +60,16 @@ use kept::Kept;
 use table::Table;
 
 pub use cause::{CrlCause, Digits, SerialFault};
+pub use coverage::{NotCovered, reasons_covered};
 pub use evidence_sink::{EvidenceOutcome, EvidenceSink, KnownRevocation, KnownStatus};
 pub use import::{CrlImportError, CrlImportOptions, import_crl};
 pub use read::UnjudgedCrl;
 pub use refusal::CrlRefusal;
+pub(super) use scope::scopes;
+pub use verify::{
+    CertificateVerdict, CrlInput, CrlJudgement, CrlVerdict, Finding, Severity, Succession,
+    VerifyError, Which, verify,
+};
 
 /// The name of this source in the ledger's entries.
 pub const SOURCE: &str = "crl";
@@ -74,6 +83,8 @@ pub struct Authority<'a> {
     pub certificate: &'a Certificate,
     /// Other certificates of its name whose keys sign its CRLs.
     pub crl_signers: &'a [Arc<Certificate>],
+    /// Certificates of other names, whose indirect CRLs count for it.
+    pub crl_issuers: &'a [Arc<Certificate>],
 }
 
 /// A CRL that was read and judged, as far as it can be without the ledger.

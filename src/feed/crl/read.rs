@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 use crate::{
     asn1::{CrlNumber, CrlReason, TimeError, UnixTime},
     change::{Evidence, ExpectedScope, REVOCATION_AHEAD_MAX, RevocationClaim},
-    crl::{CrlError, CrlReader, Entry, Head, Limits, RawEntry, Tap, Time},
+    crl::{CrlError, CrlReader, Entry, EntryError, Head, Limits, Tap, Time},
     feed::problems::{self, Problem, Problems, Unit},
     identity::{IssuerId, SerialNumber},
     signer::{Name, SignedOctets},
@@ -18,6 +18,7 @@ use super::{
     kept::{Full, Kept, KeptEntry},
     scope, signature,
     table::{Place, Table},
+    verify::reading::CertificateIssuer,
 };
 
 /// What an import takes: entries are kept in memory before the signature is checked, some 30 octets each.
@@ -69,19 +70,28 @@ impl<R: BufRead> UnjudgedCrl<R> {
             mut digests,
         } = self;
         let head = reader.head().clone();
-        if head.issuer_der != authority.certificate.subject_der() {
+        if !authority.admits(&head.issuer_der) {
             return Err(CrlRefusal::WrongIssuer {
                 found: Box::new(Name::new(&head.issuer_der)),
                 expected: Box::new(Name::new(authority.certificate.subject_der())),
             });
         }
+        let is_own = authority.is_own(&head.issuer_der);
         let mut collected = Collected::new();
-        while let Some(entry) = reader.next_entry(&mut digests)? {
-            collected.add(&entry)?;
+        let mut sieve = Sieve::new(&head.issuer_der, authority.certificate.subject_der());
+        while let Some(raw) = reader.next_entry(&mut digests)? {
+            let (number, entry) = (raw.number, raw.decode());
+            if sieve.is_ours(number, entry.as_ref()) {
+                collected.take(number, entry)?;
+            } else {
+                collected.pass_over(number, entry)?;
+            }
         }
         let tail = reader.finish(&mut digests)?;
         let extensions = tail.extensions()?;
-        let scope = scope::of(&extensions, expected)?;
+        let scope = scope::of(&extensions, &head.issuer_der, is_own, expected)?;
+        let point = extensions.issuing_distribution_point.as_ref();
+        sieve.finish(point.is_some_and(|point| point.indirect_crl))?;
         if extensions.base_crl_number.is_some() && extensions.crl_number.is_none() {
             return Err(CrlRefusal::DeltaWithoutNumber);
         }
@@ -90,6 +100,7 @@ impl<R: BufRead> UnjudgedCrl<R> {
         }
         signature::check(
             authority,
+            &head.issuer_der,
             extensions.authority_key_id.as_deref(),
             &digests.tbs.finish(),
             &tail.signature,
@@ -105,7 +116,63 @@ impl<R: BufRead> UnjudgedCrl<R> {
             complete_sha256: None,
         };
         let base = extensions.base_crl_number;
-        Ok(collected.settle(authority.id, tail.entry_count, evidence, base))
+        let ours = tail.entry_count.saturating_sub(sieve.others);
+        Ok(collected.settle(authority.id, ours, evidence, base))
+    }
+}
+
+/// Tells which entries are of the issuer's certificates (RFC 5280 §5.3.3).
+struct Sieve<'a> {
+    crl_issuer: &'a [u8],
+    subject: &'a [u8],
+    issuer: CertificateIssuer,
+    is_ours: bool,
+    /// Entries of other issuers.
+    others: u32,
+    /// The first entry that names an issuer, and the first that cannot be read.
+    first_named: Option<u32>,
+    first_malformed: Option<u32>,
+}
+
+impl<'a> Sieve<'a> {
+    fn new(crl_issuer: &'a [u8], subject: &'a [u8]) -> Self {
+        Self {
+            crl_issuer,
+            subject,
+            issuer: CertificateIssuer::default(),
+            is_ours: crl_issuer == subject,
+            others: 0,
+            first_named: None,
+            first_malformed: None,
+        }
+    }
+
+    #[inline]
+    fn is_ours(&mut self, number: u32, entry: Result<&Entry<'_>, &EntryError>) -> bool {
+        match entry {
+            Ok(entry) if entry.extensions.certificate_issuer.is_some() => {
+                self.first_named.get_or_insert(number);
+                self.issuer.follow(entry.extensions.certificate_issuer);
+                self.is_ours = self.issuer.is(self.subject, self.crl_issuer);
+            }
+            Ok(_) => {}
+            Err(_) => {
+                self.first_malformed.get_or_insert(number);
+            }
+        }
+        if !self.is_ours {
+            self.others = self.others.saturating_add(1);
+        }
+        self.is_ours
+    }
+
+    /// Whether what was told can be relied on, now that it is known whether the CRL is indirect.
+    fn finish(&self, is_indirect: bool) -> Result<(), CrlRefusal> {
+        match (is_indirect, self.first_named, self.first_malformed) {
+            (false, Some(entry), _) => Err(CrlRefusal::Indirect { entry }),
+            (true, _, Some(entry)) => Err(CrlRefusal::IndirectAndMalformed { entry }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -176,9 +243,14 @@ impl Collected {
         }
     }
 
-    pub(super) fn add(&mut self, raw: &RawEntry<'_>) -> Result<(), CrlError> {
-        let number = raw.number;
-        let judged = raw.decode().map_err(CrlCause::from).and_then(|entry| {
+    #[cfg(test)]
+    pub(super) fn add(&mut self, raw: &crate::crl::RawEntry<'_>) -> Result<(), CrlError> {
+        self.take(raw.number, raw.decode())
+    }
+
+    /// An entry of one of the issuer's certificates.
+    fn take(&mut self, number: u32, entry: Result<Entry<'_>, EntryError>) -> Result<(), CrlError> {
+        let judged = entry.map_err(CrlCause::from).and_then(|entry| {
             if self.refusal.is_none() {
                 self.refusal = refusal(number, &entry);
             }
@@ -204,6 +276,19 @@ impl Collected {
         added.map_err(|Full| CrlError::TooManyEntries {
             entries_max: number,
         })
+    }
+
+    /// An entry of another issuer: it holds its place, and what it says of the whole CRL counts.
+    fn pass_over(
+        &mut self,
+        number: u32,
+        entry: Result<Entry<'_>, EntryError>,
+    ) -> Result<(), CrlError> {
+        if let (None, Ok(entry)) = (&self.refusal, entry) {
+            self.refusal = refusal(number, &entry);
+        }
+        let entries_max = number;
+        (self.kept.push_bad()).map_err(|Full| CrlError::TooManyEntries { entries_max })
     }
 
     /// Leaves each serial number once, or not at all where its entries contradict each other. `base` is
@@ -314,12 +399,7 @@ fn problem(number: u64, cause: CrlCause) -> Problem<CrlCause> {
 
 /// What an entry says that forbids to use any of the CRL.
 fn refusal(number: u32, entry: &Entry<'_>) -> Option<CrlRefusal> {
-    let extensions = entry.extensions;
-    if extensions.certificate_issuer.is_some() {
-        let entry = Some(number);
-        return Some(CrlRefusal::Indirect { entry });
-    }
-    let oid = extensions.unknown_critical?;
+    let oid = entry.extensions.unknown_critical?;
     Some(CrlRefusal::CriticalEntryExtension { entry: number, oid })
 }
 
@@ -354,21 +434,26 @@ enum Judged {
 }
 
 fn serial_number(content: &[u8]) -> Result<SerialNumber, CrlCause> {
-    let fault = match content {
-        [0x80..=0xff, ..] => SerialFault::Negative,
-        [0] => SerialFault::Zero,
-        _ => match SerialNumber::from_content(content) {
-            Ok(serial) => return Ok(serial),
-            // The reader takes INTEGERs in minimal form alone.
-            Err(_) => SerialFault::TooLong {
-                octets: content.len(),
-            },
-        },
-    };
-    Err(CrlCause::Serial {
+    checked_serial(content).map_err(|fault| CrlCause::Serial {
         serial: Digits::new(content),
         fault,
     })
+}
+
+fn checked_serial(content: &[u8]) -> Result<SerialNumber, SerialFault> {
+    match content {
+        [0x80..=0xff, ..] => Err(SerialFault::Negative),
+        [0] => Err(SerialFault::Zero),
+        // The reader takes INTEGERs in minimal form alone.
+        _ => SerialNumber::from_content(content).map_err(|_| SerialFault::TooLong {
+            octets: content.len(),
+        }),
+    }
+}
+
+/// What is wrong with a serial number, by its content octets.
+pub(super) fn serial_fault(content: &[u8]) -> Option<SerialFault> {
+    checked_serial(content).err()
 }
 
 /// Reads revocation dates; many entries in a row have the same.

@@ -7,7 +7,7 @@ use const_oid::ObjectIdentifier;
 use crate::{
     asn1::{CrlNumber, UnixTime},
     change::{CertificateKind, CrlScope, ExpectedScope},
-    crl::{CrlError, CrlExtensionsError},
+    crl::{CrlError, CrlExtensionsError, ReasonFlags},
     signer::{Name, SignatureAlgorithmError, SignatureFault},
 };
 
@@ -27,7 +27,8 @@ pub enum CrlRefusal {
     /// Of another CA.
     #[error(
         "it was issued by {found}, not by {expected}: names must be the same octet for octet \
-         (RFC 5280 §6.3.3 (b)(1); CRLs of other names are indirect, which is not supported)"
+         (RFC 5280 §6.3.3 (b)(1)). If it is an indirect CRL, whose issuer speaks for this one, name that \
+         issuer's certificate under crl_issuers"
     )]
     WrongIssuer {
         /// issuer of the CRL.
@@ -63,16 +64,32 @@ pub enum CrlRefusal {
          follows: import the full CRL"
     )]
     DeltaWithoutNumber,
-    /// Indirect by its IDP or by an entry.
+    /// Entries of other issuers, in a CRL that does not say so.
     #[error(
-        "it is an indirect CRL{} (RFC 5280 §5.2.5, §5.3.3), which is not supported: import the CRL \
-         of the issuer itself",
-        ByEntry(*entry)
+        "entry {entry} names another issuer than the CRL's (certificateIssuer, RFC 5280 §5.3.3), and the \
+         CRL does not say that it is indirect (§5.2.5): nothing tells whose entries these are. Have the \
+         CA make it anew"
     )]
     Indirect {
-        /// The entry that names another issuer; `None` where the IDP says so.
-        entry: Option<u32>,
+        /// The entry that names another issuer.
+        entry: u32,
     },
+    /// Of an indirect CRL, an entry that cannot be read.
+    #[error(
+        "entry {entry} cannot be read, and the CRL is indirect: it may say whose certificates those \
+         after it are (RFC 5280 §5.3.3). Have the CA make it anew"
+    )]
+    IndirectAndMalformed {
+        /// The first such entry.
+        entry: u32,
+    },
+    /// By one of the crl_issuers, and not indirect.
+    #[error(
+        "it was issued by another CA, which is among the crl_issuers, and its issuingDistributionPoint \
+         does not say indirectCRL (RFC 5280 §5.2.5, §6.3.3 (b)(1)): it lists that CA's own certificates \
+         alone"
+    )]
+    NotIndirect,
     /// Of no public key certificates.
     #[error(
         "it lists attribute certificates alone (issuingDistributionPoint, RFC 5280 §5.2.5), of which \
@@ -88,15 +105,17 @@ pub enum CrlRefusal {
     /// Of a scope that is not expected.
     #[error(
         "{} (RFC 5280 §5.2.5), and {} expected. {}",
-        Lists(*certificates, points.as_deref()),
+        Lists(*certificates, *reasons, points.as_deref()),
         Expected(expected),
-        Remedy(*certificates, points.as_deref())
+        Remedy(*certificates, *reasons, points.as_deref())
     )]
     OtherScope {
         /// What it lists.
         certificates: CertificateKind,
-        /// The URIs of its distribution point, if it has one; none where that has names of other kinds
-        /// alone.
+        /// For which reasons, if not for all.
+        reasons: Option<ReasonFlags>,
+        /// The names of its distribution point, if it has one; none where it has names alone that are
+        /// neither URIs nor directory names.
         points: Option<Vec<String>>,
         /// What is expected.
         expected: Vec<ExpectedScope>,
@@ -111,12 +130,12 @@ pub enum CrlRefusal {
         /// Those scopes.
         named: Vec<CrlScope>,
     },
-    /// Only some reasons.
+    /// onlySomeReasons without a reason.
     #[error(
-        "it lists revocations for some reasons alone (onlySomeReasons, RFC 5280 §5.2.5): import the \
-         full CRL of the issuer"
+        "its onlySomeReasons (RFC 5280 §5.2.5) names no reason, so it says nothing: import the full CRL \
+         of the issuer"
     )]
-    SomeReasons,
+    NoReasons,
     /// A critical extension that is not understood.
     #[error(
         "it has the critical extension {oid}, which is not understood: nothing of it may be used \
@@ -252,18 +271,6 @@ pub enum CrlRefusal {
     },
 }
 
-/// ` (entry 3)`, or nothing.
-struct ByEntry(Option<u32>);
-
-impl fmt::Display for ByEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(entry) => write!(f, " (entry {entry} names the certificate's issuer)"),
-            None => Ok(()),
-        }
-    }
-}
-
 /// `has the number 0x07 (7)`, or that it has none.
 struct HasNumber(Option<CrlNumber>);
 
@@ -277,11 +284,14 @@ impl fmt::Display for HasNumber {
 }
 
 /// What a CRL lists, as its issuingDistributionPoint says.
-struct Lists<'a>(CertificateKind, Option<&'a [String]>);
+struct Lists<'a>(CertificateKind, Option<ReasonFlags>, Option<&'a [String]>);
 
 impl fmt::Display for Lists<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(certificates, points) = self;
+        let Self(certificates, reasons, points) = self;
+        if reasons.is_some() {
+            f.write_str("it is for some reasons alone (onlySomeReasons, §6.3.3 (d)), and ")?;
+        }
         let kind = match certificates {
             CertificateKind::All if points.is_none() => return f.write_str("it is a full CRL"),
             CertificateKind::All => "certificates",
@@ -292,7 +302,8 @@ impl fmt::Display for Lists<'_> {
             None => write!(f, "it lists {kind} alone"),
             Some([]) => write!(
                 f,
-                "it is partitioned: it lists the {kind} of a distribution point alone that is no URI"
+                "it is partitioned: it lists the {kind} of a distribution point alone that is \
+                 neither a URI nor a directory name"
             ),
             Some(points) => write!(
                 f,
@@ -313,6 +324,7 @@ impl fmt::Display for Expected<'_> {
             ExpectedScope::User => "that of end-entity certificates".to_owned(),
             ExpectedScope::Ca => "that of CA certificates".to_owned(),
             ExpectedScope::Point(uri) => format!("that of {uri}, octet for octet,"),
+            ExpectedScope::SomeReasons(..) => format!("that of {scope}"),
         };
         match self.0 {
             [] => f.write_str("none is"),
@@ -325,22 +337,33 @@ impl fmt::Display for Expected<'_> {
 }
 
 /// What to do about it.
-struct Remedy<'a>(CertificateKind, Option<&'a [String]>);
+struct Remedy<'a>(CertificateKind, Option<ReasonFlags>, Option<&'a [String]>);
 
 impl fmt::Display for Remedy<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scope = match self {
-            Self(CertificateKind::All, None) => "full",
-            Self(CertificateKind::User, None) => "user",
-            Self(CertificateKind::Ca, None) => "ca",
-            Self(_, Some([])) => return f.write_str("Import the full CRL of the issuer"),
-            Self(_, Some([first, ..])) => first,
+            Self(CertificateKind::All, _, None) => ExpectedScope::Full,
+            Self(CertificateKind::User, _, None) => ExpectedScope::User,
+            Self(CertificateKind::Ca, _, None) => ExpectedScope::Ca,
+            Self(_, _, Some([])) => return f.write_str("Import the full CRL of the issuer"),
+            Self(_, _, Some([first, ..])) => ExpectedScope::Point(first.clone()),
         };
         write!(
             f,
             "Import the full CRL of the issuer, or, if this is one of several that together list every \
-             certificate of it, say so: --scope {scope}, or this scope in the configuration"
-        )
+             certificate of it"
+        )?;
+        match self.1 {
+            None => write!(
+                f,
+                ", say so: --scope {scope}, or this scope in the configuration"
+            ),
+            Some(reasons) => write!(
+                f,
+                " for every reason, say so: --scope {:?}, or this scope in the configuration",
+                ExpectedScope::SomeReasons(Box::new(scope), reasons).to_string()
+            ),
+        }
     }
 }
 

@@ -16,9 +16,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::asn1::UnixTime;
-use crate::change::{CertificateKind, CrlScope};
+use crate::change::CrlScope;
 use crate::config::feed::CrlFolderFeed;
-use crate::crl::{CrlExtensions, CrlReader, Limits, Tap};
+use crate::crl::{CrlReader, Limits, Tap};
 use crate::feed::{ImportReport, ImportRequest};
 
 use super::stamp::{Stamp, UNSETTLED_SECS};
@@ -360,21 +360,18 @@ fn scope_of<R: std::io::BufRead>(mut reader: CrlReader<R>) -> Option<String> {
         fn tbs(&mut self, _: &[u8]) {}
     }
     while reader.next_entry(&mut Deaf).ok()?.is_some() {}
-    let CrlExtensions {
-        issuing_distribution_point: point,
-        ..
-    } = reader.finish(&mut Deaf).ok()?.extensions().ok()?;
-    let point = point.unwrap_or_default();
-    let name = point.distribution_point.as_ref();
-    let scope = CrlScope {
-        // Of one without a URI nothing is taken.
-        point: name.map(|name| name.uris().next().unwrap_or_default().to_owned()),
-        certificates: match (point.only_contains_user_certs, point.only_contains_ca_certs) {
-            (true, false) => CertificateKind::User,
-            (false, true) => CertificateKind::Ca,
-            _ => CertificateKind::All,
-        },
+    let crl_issuer = reader.head().issuer_der.clone();
+    let extensions = reader.finish(&mut Deaf).ok()?.extensions().ok()?;
+    let point = extensions.issuing_distribution_point.unwrap_or_default();
+    // An indirect one may be of another CA, and is called by its issuer's name.
+    let scopes = crate::feed::crl::scopes(&point, &crl_issuer, !point.indirect_crl);
+    // Of one without a name that is taken, nothing is.
+    let none = CrlScope {
+        point: point.distribution_point.as_ref().map(|_| String::new()),
+        ..CrlScope::FULL
     };
+    let scope = scopes.unwrap_or_default().into_iter().next();
+    let scope = scope.unwrap_or(none);
     Some(scope.to_string())
 }
 

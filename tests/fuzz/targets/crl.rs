@@ -2,9 +2,15 @@
 //! x509-cert reads the same.
 #![no_main]
 
+use std::io::{self, BufRead, Cursor};
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use estelam::asn1::{Certificate, UnixTime};
 use estelam::crl::{CrlExtensions, CrlReader, Entry, Head, Limits, Tail, Tap};
+use estelam::feed::Authority;
+use estelam::feed::crl::{CrlInput, CrlJudgement, verify};
 use estelam_fuzz::budget;
 use libfuzzer_sys::fuzz_target;
 use x509_cert::certificate::Raw;
@@ -19,6 +25,7 @@ fuzz_target!(|input: &[u8]| {
     let Some(ours) = budget::within(budget, || read(input)) else {
         return;
     };
+    verify_it(input, &ours);
     let der = &ours.heard.whole;
     if input[0] == 0x30 {
         assert_eq!(der, input);
@@ -40,6 +47,45 @@ fuzz_target!(|input: &[u8]| {
         compare(&ours, &theirs);
     }
 });
+
+static ISSUER: LazyLock<Certificate> = LazyLock::new(|| {
+    let pem = include_bytes!("../../../fixtures/ocsp/ca.pem");
+    Certificate::from_pem(pem).expect("the fixture")
+});
+
+/// What can be read to its end is judged to its end, also against itself, from which nothing came or left.
+fn verify_it(input: &[u8], ours: &Whole) {
+    let open = || -> io::Result<Box<dyn BufRead>> { Ok(Box::new(Cursor::new(input.to_vec()))) };
+    let (mut judged, mut base, mut previous) = (open, open, open);
+    let judgement = CrlJudgement {
+        authority: Authority {
+            id: ISSUER.issuer_id(),
+            certificate: &ISSUER,
+            crl_signers: &[],
+            crl_issuers: &[],
+        },
+        base: Some(CrlInput {
+            open: &mut base,
+            again: true,
+        }),
+        previous: Some(CrlInput {
+            open: &mut previous,
+            again: true,
+        }),
+        certificates: &[Certificate::clone(&ISSUER)],
+        now: UnixTime::from_secs(1_800_000_000).expect("a time"),
+    };
+    let input = CrlInput {
+        open: &mut judged,
+        again: true,
+    };
+    let verdict = verify(input, judgement).expect("it was read before");
+    let (_, entries) = verdict.size.expect("it was read to its end");
+    assert_eq!(entries, ours.tail.entry_count);
+    if let Some(succession) = verdict.succession {
+        assert_eq!((succession.came, succession.left), (0, 0));
+    }
+}
 
 struct Whole {
     head: Head,

@@ -8,13 +8,14 @@
 //! takes the rest.
 
 mod table;
+mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
-use table::{OTHERS, PLAIN, Revoked, Row, Verdict, WITHOUT_CRL};
+use table::{CRL_ISSUERS, OTHERS, PLAIN, Revoked, Row, SCOPES, Verdict, WITHOUT_CRL};
 
 use crate::common::ask::get_paths;
 use crate::common::clock::{generalized_time, now};
@@ -47,6 +48,8 @@ struct PkitsCertificate {
 struct PkitsCrl {
     this_update: String,
     next_update: String,
+    /// The names of its distribution point, in DER.
+    points: Vec<String>,
     entries: Vec<Entry>,
 }
 
@@ -120,7 +123,10 @@ fn every_crl_is_taken_or_refused_as_its_clause_asks_and_every_certificate_answer
     for row in rows() {
         let said = || import(&site, row, &[]);
         match row.verdict {
-            Verdict::Imported(_) | Verdict::Added(_) | Verdict::ImportedAndUnserved => {
+            Verdict::Imported(_)
+            | Verdict::Part(_)
+            | Verdict::Added(_)
+            | Verdict::ImportedAndUnserved => {
                 drop(said().expect(0));
             }
             Verdict::Refused(words) => drop(said().expect(5).says(words)),
@@ -133,7 +139,7 @@ fn every_crl_is_taken_or_refused_as_its_clause_asks_and_every_certificate_answer
     let cases = ask_about_all(&server);
 
     let known: BTreeSet<&str> = cases.keys().copied().collect();
-    let due = rows().filter(|row| matches!(row.verdict, Verdict::Imported(_)));
+    let due = rows().filter(|row| matches!(row.verdict, Verdict::Imported(_) | Verdict::Part(_)));
     let due: BTreeSet<&str> = due.map(|row| row.issuer).collect();
     let due = due
         .into_iter()
@@ -158,7 +164,10 @@ fn every_crl_is_taken_or_refused_as_its_clause_asks_and_every_certificate_answer
     // A client does not accept the CA itself where it is not valid yet or may not issue certificates.
     let is_accepted = |all: &&(PathBuf, PathBuf, &[Case])| {
         let name = text(&all.0);
-        !name.contains("BadnotBefore") && !name.contains("keyCertSignFalse")
+        // Nor a delegate whose name is outside what the CA may name.
+        !["BadnotBefore", "keyCertSignFalse", "nameConstraintsDN"]
+            .iter()
+            .any(|odd| name.contains(odd))
     };
     for (certificate, _, cases) in all.iter().filter(is_accepted).step_by(9) {
         judge_with_openssl(certificate, &cases[0]);
@@ -262,17 +271,59 @@ fn site(issuers: BTreeSet<&str>, with_crl_signers: bool) -> Site {
             .copied()
             .collect();
         let signers: Vec<String> = signers.iter().map(|name| file(name, ".pem")).collect();
+        let others = CRL_ISSUERS.iter();
+        let others: Vec<String> = others
+            .filter(|(of, _)| *of == issuer && with_crl_signers)
+            .map(|(_, name)| file(name, ".pem"))
+            .collect();
+        let scopes = SCOPES.iter().filter(|(of, _)| *of == issuer);
+        let scopes: Vec<String> = scopes
+            .flat_map(|(_, all)| *all)
+            .map(|one| scope(one))
+            .collect();
         config.push_str(&format!(
             "[[issuer]]\nname = {issuer:?}\nevidence = \"feed\"\nnot_issued = \"good\"\n\
-             certificate = {}\ncrl_signers = [{}]\n[[issuer.signer]]\ncertificate = {}\nkey = {}\n",
+             certificate = {}\ncrl_signers = [{}]\ncrl_issuers = [{}]\ncrl_scopes = {scopes:?}\n\
+             [[issuer.signer]]\ncertificate = {}\nkey = {}\n",
             file(issuer, ".pem"),
             signers.join(", "),
+            others.join(", "),
             file(issuer, ".ocsp.pem"),
             file("ocsp", ".key"),
         ));
     }
     std::fs::write(site.path("estelam.toml"), config).unwrap();
     site
+}
+
+/// A scope of the table as the configuration has it.
+fn scope(written: &str) -> String {
+    let Some((crl, rest)) = written.split_once('/') else {
+        return written.to_owned();
+    };
+    let (place, reasons) = rest.split_at(1);
+    let point = &PKITS.1.crls[crl].points[place.parse::<usize>().expect("a number")];
+    format!("directoryName:{point}{reasons}")
+}
+
+#[test]
+fn nobody_speaks_for_another_issuer_unless_the_operator_says_so() {
+    let speaks = |row: &Row| {
+        CRL_ISSUERS.iter().any(|(of, _)| *of == row.issuer) && row.crl != "indirectCRLCA3CRL"
+    };
+    let rows: Vec<Row> = rows().filter(speaks).collect();
+    assert_eq!(rows.len(), CRL_ISSUERS.len());
+    let site = site(rows.iter().map(|row| row.issuer).collect(), false);
+    let server = site.serve();
+    for row in rows {
+        import(&site, row, &[]).expect(5).says(&["crl_issuers"]);
+        assert_eq!(
+            answers_about(&server, row.issuer),
+            [Answer::TRY_LATER],
+            "{}",
+            row.issuer
+        );
+    }
 }
 
 #[track_caller]
@@ -336,8 +387,19 @@ fn due(certificate: &PkitsCertificate) -> Result<Status, Answer> {
         _ => None,
     });
     let imported = imported.last();
+    let parts = rows().filter(|row| row.issuer == issuer);
+    let parts: Vec<&[Revoked]> = parts
+        .filter_map(|row| match row.verdict {
+            Verdict::Part(revoked) => Some(revoked),
+            _ => None,
+        })
+        .collect();
     // Without evidence nothing is said of any certificate.
-    let revoked: &[Revoked] = imported.ok_or(Answer::TRY_LATER)?;
+    let revoked = match (imported, &parts[..]) {
+        (Some(revoked), []) => revoked.to_vec(),
+        (None, [_, ..]) => parts.concat(),
+        _ => return Err(Answer::TRY_LATER),
+    };
     let listed = revoked.iter().find(|entry| entry.0 == certificate.serial);
     Ok(
         listed.map_or(Status::Good, |(_, time, reason)| Status::Revoked {
@@ -347,12 +409,16 @@ fn due(certificate: &PkitsCertificate) -> Result<Status, Answer> {
     )
 }
 
-/// The CRL that an issuer's answers stand on.
+/// The CRL that an issuer's answers stand on: of several that are parts, the oldest.
 fn crl_of(issuer: &str) -> &'static str {
-    let taken = |row: &Row| {
-        row.issuer == issuer && matches!(row.verdict, Verdict::Imported(_) | Verdict::Added(_))
-    };
-    rows().filter(taken).last().expect("it is in the table").crl
+    let rows: Vec<Row> = rows().filter(|row| row.issuer == issuer).collect();
+    let parts = rows.iter();
+    let parts = parts.filter(|row| matches!(row.verdict, Verdict::Part(_)));
+    if let Some(oldest) = parts.min_by_key(|row| &PKITS.1.crls[row.crl].this_update) {
+        return oldest.crl;
+    }
+    let taken = |row: &&Row| matches!(row.verdict, Verdict::Imported(_) | Verdict::Added(_));
+    rows.iter().rfind(taken).expect("it is in the table").crl
 }
 
 fn certificates_of(issuer: &str) -> impl Iterator<Item = &'static PkitsCertificate> {

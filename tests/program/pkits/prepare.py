@@ -150,6 +150,7 @@ def crl(path):
     return {
         "this_update": time(found.last_update_utc),
         "next_update": time(found.next_update_utc),
+        "points": points(found),
         "entries": [
             {
                 "serial": octets(entry.serial_number),
@@ -159,6 +160,18 @@ def crl(path):
             for entry in found
         ],
     }
+
+
+def points(found):
+    """The names of its distribution point, each a Name in DER; a relative one made whole."""
+    for extension in found.extensions:
+        if extension.oid == x509.IssuingDistributionPoint.oid:
+            if extension.value.relative_name:
+                rdns = [*found.issuer.rdns, extension.value.relative_name]
+                return [x509.Name(rdns).public_bytes().hex()]
+            names = extension.value.full_name or []
+            return [name.value.public_bytes().hex() for name in names]
+    return []
 
 
 def octets(serial):

@@ -1,7 +1,7 @@
 //! What each CRL of PKITS is good for, and the clause that says so. Written from RFC 5280 and from an
 //! independent look at the files, not from what the program says.
 
-use Verdict::{Added, Imported, ImportedAndUnserved, NoIssuer, Refused};
+use Verdict::{Added, Imported, ImportedAndUnserved, NoIssuer, Part, Refused};
 
 /// A CRL offered to an issuer.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,8 @@ pub struct Row {
 pub enum Verdict {
     /// It is taken, with these entries.
     Imported(&'static [Revoked]),
+    /// It is taken as one of several that together list all certificates; of these it lists those.
+    Part(&'static [Revoked]),
     /// It is a delta and added to the CRL before it: then these are revoked.
     Added(&'static [Revoked]),
     /// It is taken, but no answer can be signed.
@@ -395,29 +397,43 @@ pub const OTHERS: &[Row] = &[
         "indirectCRLCA3CRL",
         "indirectCRLCA3Cert",
         &[],
-        Refused(&["distribution point"]),
-        "RFC 5280 §5.2.5, §6.3.3 (b)(2): one distribution point of several",
+        Part(&[]),
+        "RFC 5280 §5.2.5, §6.3.3 (b)(2): one distribution point of two",
     ),
     row(
         "indirectCRLCA1CRL",
         "indirectCRLCA1Cert",
         &[],
-        Refused(&["indirect"]),
-        "RFC 5280 §5.2.5, §5.3.3: an indirect CRL",
+        Imported(&[("02", THEN, 1)]),
+        "RFC 5280 §5.3.3: without certificateIssuer an entry is of the CRL's issuer",
     ),
     row(
         "indirectCRLCA5CRL",
         "indirectCRLCA5Cert",
         &[],
-        Refused(&["indirect"]),
-        "RFC 5280 §5.2.5, §5.3.3: an indirect CRL",
+        Refused(&["distribution point"]),
+        "RFC 5280 §6.3.3 (b)(2): 4.14.35 names a distribution point that this CRL is not of",
+    ),
+    row(
+        "indirectCRLCA5CRL",
+        "indirectCRLCA6Cert",
+        &[],
+        // 4.14.31 to 4.14.33: each certificateIssuer counts until the next.
+        Part(&[
+            ("02", THEN, 1),
+            ("03", THEN, 1),
+            ("04", THEN, 1),
+            ("08", THEN, 1),
+            ("09", THEN, 1),
+        ]),
+        "RFC 5280 §5.3.3, §6.3.3 (b)(1)",
     ),
     row(
         "indirectCRLCA3cRLIssuerCRL",
         "indirectCRLCA3Cert",
         &[],
-        Refused(&["indirectCRL CA3 cRLIssuer"]),
-        "RFC 5280 §6.3.3 (b)(1): another's name, which only an indirect CRL may have",
+        Part(&[]),
+        "RFC 5280 §6.3.3 (b)(1): indirect, of the cRLIssuer that certificates name",
     ),
     row(
         "indirectCRLCA3cRLIssuerCRL",
@@ -430,8 +446,8 @@ pub const OTHERS: &[Row] = &[
         "indirectCRLCA4cRLIssuerCRL",
         "indirectCRLCA4Cert",
         &[],
-        Refused(&["indirectCRL CA4 cRLIssuer"]),
-        "RFC 5280 §6.3.3 (b)(1): another's name, which only an indirect CRL may have",
+        Part(&[]),
+        "RFC 5280 §6.3.3 (b)(1): indirect, of the cRLIssuer that certificates name",
     ),
     row(
         "indirectCRLCA4cRLIssuerCRL",
@@ -465,15 +481,15 @@ pub const OTHERS: &[Row] = &[
         "onlySomeReasonsCA1compromiseCRL",
         "onlySomeReasonsCA1Cert",
         &[],
-        Refused(&["onlySomeReasons"]),
-        "RFC 5280 §5.2.5, §6.3.3 (d), (e)",
+        Part(&[("01", THEN, 1)]),
+        "RFC 5280 §5.2.5, §6.3.3 (d), (e): the other CRL has the other reasons",
     ),
     row(
         "onlySomeReasonsCA1otherreasonsCRL",
         "onlySomeReasonsCA1Cert",
         &[],
-        Refused(&["onlySomeReasons"]),
-        "RFC 5280 §5.2.5, §6.3.3 (d), (e)",
+        Part(&[("02", THEN, 6)]),
+        "RFC 5280 §5.2.5, §6.3.3 (d), (e): the other CRL has the other reasons",
     ),
     row(
         "onlySomeReasonsCA2CRL1",
@@ -493,29 +509,29 @@ pub const OTHERS: &[Row] = &[
         "onlySomeReasonsCA3compromiseCRL",
         "onlySomeReasonsCA3Cert",
         &[],
-        Refused(&["onlySomeReasons"]),
-        "RFC 5280 §5.2.5, §6.3.3 (d), (e)",
+        Part(&[]),
+        "RFC 5280 §5.2.5, §6.3.3 (d), (e): the other CRL has the other reasons",
     ),
     row(
         "onlySomeReasonsCA3otherreasonsCRL",
         "onlySomeReasonsCA3Cert",
         &[],
-        Refused(&["onlySomeReasons"]),
-        "RFC 5280 §5.2.5, §6.3.3 (d), (e)",
+        Part(&[]),
+        "RFC 5280 §5.2.5, §6.3.3 (d), (e): the other CRL has the other reasons",
     ),
     row(
         "onlySomeReasonsCA4compromiseCRL",
         "onlySomeReasonsCA4Cert",
         &[],
-        Refused(&["onlySomeReasons"]),
-        "RFC 5280 §5.2.5, §6.3.3 (d), (e)",
+        Part(&[("02", THEN, 1)]),
+        "RFC 5280 §5.2.5, §6.3.3 (d), (e): the other CRL has the other reasons",
     ),
     row(
         "onlySomeReasonsCA4otherreasonsCRL",
         "onlySomeReasonsCA4Cert",
         &[],
-        Refused(&["onlySomeReasons"]),
-        "RFC 5280 §5.2.5, §6.3.3 (d), (e)",
+        Part(&[("03", THEN, 3)]),
+        "RFC 5280 §5.2.5, §6.3.3 (d), (e): the other CRL has the other reasons",
     ),
     row(
         "SeparateCertificateandCRLKeysCRL",
@@ -701,8 +717,51 @@ pub const OTHERS: &[Row] = &[
     ),
 ];
 
+/// `crl_scopes` of issuers whose CRLs together list all of their certificates: what a certificate of another
+/// distribution point is, an answer about a serial number could not tell. `NAME/N` stands for the N-th name of
+/// the distribution point of a CRL.
+pub const SCOPES: &[(&str, &[&str])] = &[
+    (
+        "onlySomeReasonsCA1Cert",
+        &[
+            "full reasons=keyCompromise,cACompromise",
+            "full reasons=affiliationChanged,superseded,cessationOfOperation,certificateHold,\
+             privilegeWithdrawn,aACompromise",
+        ],
+    ),
+    (
+        "onlySomeReasonsCA3Cert",
+        &[
+            "onlySomeReasonsCA3compromiseCRL/0 reasons=keyCompromise,cACompromise",
+            "onlySomeReasonsCA3otherreasonsCRL/0 reasons=affiliationChanged,superseded,\
+             cessationOfOperation,certificateHold,privilegeWithdrawn,aACompromise",
+        ],
+    ),
+    (
+        "onlySomeReasonsCA4Cert",
+        &[
+            "onlySomeReasonsCA4compromiseCRL/0 reasons=keyCompromise,cACompromise",
+            "onlySomeReasonsCA4otherreasonsCRL/0 reasons=affiliationChanged,superseded,\
+             cessationOfOperation,certificateHold,privilegeWithdrawn,aACompromise",
+        ],
+    ),
+    (
+        "indirectCRLCA3Cert",
+        &["indirectCRLCA3CRL/0", "indirectCRLCA3cRLIssuerCRL/0"],
+    ),
+    ("indirectCRLCA4Cert", &["indirectCRLCA4cRLIssuerCRL/0"]),
+    ("indirectCRLCA6Cert", &["indirectCRLCA5CRL/0"]),
+];
+
+/// `crl_issuers`.
+pub const CRL_ISSUERS: &[(&str, &str)] = &[
+    ("indirectCRLCA3Cert", "indirectCRLCA3cRLIssuerCert"),
+    ("indirectCRLCA4Cert", "indirectCRLCA4cRLIssuerCert"),
+    ("indirectCRLCA6Cert", "indirectCRLCA5Cert"),
+];
+
 /// CAs of PKITS that have no CRL of their own: nothing is known of what they issued.
-pub const WITHOUT_CRL: &[&str] = &["NoCRLCACert", "indirectCRLCA2Cert", "indirectCRLCA6Cert"];
+pub const WITHOUT_CRL: &[&str] = &["NoCRLCACert", "indirectCRLCA2Cert"];
 
 /// thisUpdate of nearly every CRL, and the time of nearly every entry.
 const THEN: &str = "20100101083000Z";
