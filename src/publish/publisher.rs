@@ -244,10 +244,12 @@ impl Publisher {
         let made_shards = matches!(wanted, Wanted::Shards(_) | Wanted::Last);
         // With the last one there is nothing more to add to or to build on.
         let keep = |edition: &CrlEdition| {
-            !(is_last
-                && edition.issuer == issuer.name
-                && matches!(edition.kind, CrlKind::Delta | CrlKind::Base))
-                && !(made_shards && is_beyond(edition, issuer))
+            let goes = match edition.kind {
+                CrlKind::Delta | CrlKind::Base => is_last && edition.issuer == issuer.name,
+                CrlKind::Shard(_) => made_shards && is_beyond(edition, issuer),
+                CrlKind::Full => false,
+            };
+            !goes
         };
         let floor = self.time.millis();
         let listing = self.shelf.place(floor, finished, keep, &*self.documents)?;

@@ -524,3 +524,74 @@ fn after_the_last_crl_there_is_none() {
     // The revocation that came too late.
     publisher.publish(&issuer, &Wanted::Last, false).unwrap();
 }
+
+#[test]
+fn another_number_of_shards_is_not_taken_silently() {
+    let mut world = World::new(false);
+    for number in 0..12 {
+        run(&mut world, Step::Issue(number, 100 * HOUR));
+        run(&mut world, Step::Revoke(number, None));
+    }
+    world.publish(&Wanted::Shards(vec![0, 1, 2]));
+    world.clock.advance(Duration::from_secs(1));
+    let shards = world.settings.shards.as_mut().unwrap();
+    shards.count = 2;
+    let issuer = CrlIssuer {
+        name: "ca",
+        id: &world.id,
+        certificate: &world.certificate,
+        settings: &world.settings,
+        signer: &*world.signer,
+    };
+    let publisher = world.publisher.as_ref().unwrap();
+    let wanted = Wanted::Shards(vec![0, 1]);
+    let refused = publisher.publish(&issuer, &wanted, false);
+    let Err(PublishError::ShardCount { was: 3, is: 2 }) = refused else {
+        panic!("{refused:?}");
+    };
+    let made = publisher.publish(&issuer, &wanted, true).unwrap();
+    assert_eq!(made.iter().map(|made| made.entries).sum::<u64>(), 12);
+    assert_eq!(publisher.shelf().listing().editions.len(), 2);
+    world.clock.advance(Duration::from_secs(1));
+    publisher.publish(&issuer, &wanted, false).unwrap();
+}
+
+#[test]
+fn numbers_rise_above_what_is_listed_whatever_the_ledger_remembers() {
+    let mut world = World::new(false);
+    run(&mut world, Step::Issue(1, 100 * HOUR));
+    world.publish(&Wanted::Full);
+    let listing = world.publisher.as_ref().unwrap().shelf().listing();
+    let before = listing.edition("ca", CrlKind::Full).unwrap().clone();
+    // The ledger goes back to nothing, and the clock as well.
+    world.ledger = None;
+    world.publisher = None;
+    std::fs::remove_dir_all(world.folder.path().join("ledger")).unwrap();
+    world.restart();
+    let publish = |world: &World| {
+        let issuer = CrlIssuer {
+            name: "ca",
+            id: &world.id,
+            certificate: &world.certificate,
+            settings: &world.settings,
+            signer: &*world.signer,
+        };
+        let publisher = world.publisher.as_ref().unwrap();
+        publisher.publish(&issuer, &Wanted::Full, true)
+    };
+    world.clock.step_wall_millis(-60_000);
+    assert!(matches!(
+        publish(&world),
+        Err(PublishError::ClockBehind { .. })
+    ));
+    world.clock.step_wall_millis(60_000);
+    let made = publish(&world).unwrap();
+    assert!(
+        made[0].number > before.number,
+        "{} {}",
+        made[0].number,
+        before.number
+    );
+    let after = world.publisher.as_ref().unwrap().shelf().listing();
+    assert!(after.generation > listing.generation);
+}

@@ -14,7 +14,8 @@ fn settings(ca: &OpensslCa, target: &Path) -> Settings {
         ),
         signer_lines: format!(
             "[issuer.crl]\nurl = \"http://crl.invalid/pki/ca.crl\"\nkey = {:?}\nafter_revocation = \"0s\"\n\
-             [issuer.crl.delta]\nurl = \"http://crl.invalid/pki/ca-delta.crl\"\nafter_revocation = \"0s\"\n",
+             [issuer.crl.delta]\nurl = \"http://crl.invalid/pki/ca-delta.crl\"\nafter_revocation = \"0s\"\n\
+             base_url = \"http://crl.invalid/pki/ca-base.crl\"\n",
             ca.path("ca.key")
         ),
         ..Settings::default()
@@ -57,7 +58,12 @@ fn ten_revocations_reach_the_mirror_and_the_folder() {
         ];
         site.run(&[&mirror[..], arguments].concat())
     };
+    // At first the base is the full CRL itself.
+    server.wait_for("crl=delta");
+    follow(&[]).expect(0);
     let mirrored = folder.join("pki/ca.crl");
+    let same = |name: &str| std::fs::read(folder.join(name)).expect("a CRL");
+    assert_eq!(same("pki/ca.crl"), same("pki/ca-base.crl"));
     let brought = site.path("cdn/pki/ca.crl");
 
     let certificates = ca.certificates();
