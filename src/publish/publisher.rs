@@ -448,9 +448,12 @@ impl Making<'_> {
             let is = settings.count;
             return Err(PublishError::ShardCount { was, is });
         }
+        // One that there is not yet comes with the others: all of them are there from the first time on.
+        let all = 0..settings.count;
+        let missing = all.filter(|shard| self.edition(CrlKind::Shard(*shard)).is_none());
         let mut lasts = HashMap::new();
-        for shard in wanted {
-            lasts.insert(*shard, self.last(CrlSequence::Shard(*shard), is_last)?);
+        for shard in missing.chain(wanted.iter().copied()) {
+            lasts.insert(shard, self.last(CrlSequence::Shard(shard), is_last)?);
         }
         let keep_expired = self.issuer.settings.keep_expired;
         let listed = |shard: u32| {

@@ -174,13 +174,13 @@ impl World {
             Action::Issue(inventory) => {
                 known.not_after = inventory.not_after.map(UnixTime::as_secs);
             }
-            Action::Revoke { claim, .. } | Action::Correct(claim) => {
-                let code = claim.reason.map_or(0, CrlReason::code);
-                let at = claim
-                    .revocation_time
-                    .as_secs()
-                    .min(self.clock.now().as_secs());
-                known.revoked = Some((at, code));
+            // As OCSP tells it.
+            Action::Revoke { .. } | Action::Correct(_) => {
+                let status = ledger.status(&self.id, &serial(number)).unwrap().unwrap();
+                known.revoked = status.revocation.map(|revoked| {
+                    let code = revoked.claim.reason.map_or(0, CrlReason::code);
+                    (revoked.signing_time().as_secs(), code)
+                });
             }
             Action::Release => known.revoked = None,
         }
