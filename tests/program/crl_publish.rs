@@ -528,7 +528,10 @@ fn a_full_disk_leaves_the_crl_before_in_its_place() {
         "mount -t tmpfs -o size=16k tmpfs {}",
         text(&folder)
     ));
-    run(&mut site.command_among(&mounts, &["crl", "publish"])).expect(0);
+    run(&mut site.command_among(&mounts, &["crl", "publish"]))
+        .expect(7)
+        .says(&["nothing of it is in the ledger", "--now"]);
+    run(&mut site.command_among(&mounts, &["crl", "publish", "--now"])).expect(0);
     let listed = || {
         mounts
             .run(&format!("ls -A {}", text(&folder)))

@@ -332,12 +332,8 @@ fn ejbca(make: Make) {
     to(21, 40, 5, 0);
     let server = site.serve();
     wait_for_status(&server, &hex(21), is_revoked);
-    assert_eq!(health_field(&site, "applied"), 1);
+    wait_for_health(&site, |health| health["applied"] == 1);
     server.terminate().expect(0);
-}
-
-fn health_field(site: &Site, field: &str) -> u64 {
-    health(site)[field].as_u64().unwrap()
 }
 
 #[test]

@@ -4,7 +4,7 @@
 mod board;
 mod schedule;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -15,7 +15,7 @@ use super::error::with_causes;
 use super::runtime::Waker;
 use super::{ErrorClass, Issuer, Issuers, OperationError};
 use crate::asn1::{KeyUsage, UnixTime};
-use crate::catalog::crls::{CrlEdition, CrlKind, CrlListing, Shelf, SignedDocument};
+use crate::catalog::crls::{CrlEdition, CrlKind, CrlListing, Shelf, SignedDocument, url_path};
 use crate::clock::Clock;
 use crate::config;
 use crate::identity::IssuerId;
@@ -320,21 +320,29 @@ impl Publishing {
 
     /// Takes out of service what the configuration does not have any more.
     fn drop_what_is_not_configured(&self) -> Result<(), PublishError> {
+        let issuers = || self.issuers.iter();
+        let settings = issuers().filter_map(|issuer| issuer.crl.as_ref());
+        let made: HashSet<String> = settings
+            .flat_map(config::Crl::urls)
+            .map(|(_, url)| url_path(&url).to_owned())
+            .collect();
         self.publisher.retain(|edition| {
-            let mut issuers = self.issuers.iter();
-            let issuer = issuers.find(|issuer| issuer.name == edition.issuer);
-            let settings = issuer.and_then(|issuer| issuer.crl.as_ref());
-            settings.is_some_and(|settings| {
-                let (delta, shards) = (settings.delta.as_ref(), settings.shards.as_ref());
-                let url = match edition.kind {
-                    CrlKind::Full => Some(settings.url.clone()),
-                    CrlKind::Delta => delta.map(|delta| delta.url.clone()),
-                    CrlKind::Base => delta.and_then(|delta| delta.base_url.clone()),
-                    // Also those beyond the count: certificates name them.
-                    CrlKind::Shard(shard) => shards.map(|shards| shards.url_of(shard)),
-                };
-                url.as_ref() == Some(&edition.url)
-            })
+            let Some(issuer) = issuers().find(|issuer| issuer.name == edition.issuer) else {
+                return false;
+            };
+            let Some(settings) = &issuer.crl else {
+                // Until it ends, unless another CRL is to be found there.
+                return !made.contains(edition.path());
+            };
+            let (delta, shards) = (settings.delta.as_ref(), settings.shards.as_ref());
+            let url = match edition.kind {
+                CrlKind::Full => Some(settings.url.clone()),
+                CrlKind::Delta => delta.map(|delta| delta.url.clone()),
+                CrlKind::Base => delta.and_then(|delta| delta.base_url.clone()),
+                // Also those beyond the count: certificates name them.
+                CrlKind::Shard(shard) => shards.map(|shards| shards.url_of(shard)),
+            };
+            url.as_ref() == Some(&edition.url)
         })
     }
 

@@ -92,7 +92,7 @@ const CRLS: &[(&str, Verdict, &str)] = &[
     ("crl_idp_reasons_only", Refused(&["onlySomeReasons"]), SCOPE),
     (
         "crl_idp_relative_user_all_reasons",
-        Refused(&["onlySomeReasons"]),
+        Refused(&["partitioned", "directoryName:"]),
         SCOPE,
     ),
     (
