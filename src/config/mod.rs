@@ -24,8 +24,10 @@ mod retention;
 mod settings;
 
 pub use ca::Ca;
+#[cfg(feature = "rocksdb")]
 pub(crate) use crl::SHARD;
 pub use crl::{Crl, CrlShards, DeltaCrl};
+#[cfg(feature = "rocksdb")]
 pub(crate) use duration::text as duration_text;
 pub use error::{ConfigError, Finding, Problem};
 pub use feed::{Feed, FeedKind};

@@ -130,6 +130,7 @@ impl SerialNumber {
     }
 
     /// The content octets, and zeros behind them.
+    #[cfg(feature = "rocksdb")]
     pub(crate) const fn padded(&self) -> &[u8; Self::OCTETS_MAX] {
         &self.octets
     }

@@ -20,5 +20,6 @@ mod tests;
 
 pub use entry::{EntryReason, RevokedEntry};
 pub use extensions::{DistributionPoint, ExtensionsWriter, OnlyContains};
+#[cfg(any(test, feature = "rocksdb"))]
 pub(crate) use list::order;
 pub use list::{CertificateListWriter, CrlHead, Listing, Signed, UnsignedList, WriteError};
