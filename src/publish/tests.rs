@@ -186,14 +186,18 @@ impl World {
         }
     }
 
-    fn publish(&mut self, wanted: &Wanted) {
-        let issuer = CrlIssuer {
+    fn issuer(&self) -> CrlIssuer<'_> {
+        CrlIssuer {
             name: "ca",
             id: &self.id,
             certificate: &self.certificate,
             settings: &self.settings,
             signer: &*self.signer,
-        };
+        }
+    }
+
+    fn publish(&mut self, wanted: &Wanted) {
+        let issuer = self.issuer();
         let publisher = self.publisher.as_ref().unwrap();
         let before = publisher.shelf().listing();
         let made = match publisher.publish(&issuer, wanted, false) {
@@ -463,13 +467,7 @@ fn what_vanishes_without_a_reason_is_not_published_over() {
     std::fs::remove_dir_all(world.folder.path().join("ledger")).unwrap();
     world.restart();
     world.clock.advance(Duration::from_secs(1));
-    let issuer = CrlIssuer {
-        name: "ca",
-        id: &world.id,
-        certificate: &world.certificate,
-        settings: &world.settings,
-        signer: &*world.signer,
-    };
+    let issuer = world.issuer();
     let publisher = world.publisher.as_ref().unwrap();
     let before = publisher.shelf().listing();
     let refused = publisher.publish(&issuer, &Wanted::Full, false);
@@ -494,13 +492,7 @@ fn after_the_last_crl_there_is_none() {
     world.publish(&Wanted::Full);
     world.publish(&Wanted::Delta);
     world.clock.advance(Duration::from_secs(1));
-    let issuer = CrlIssuer {
-        name: "ca",
-        id: &world.id,
-        certificate: &world.certificate,
-        settings: &world.settings,
-        signer: &*world.signer,
-    };
+    let issuer = world.issuer();
     let publisher = world.publisher.as_ref().unwrap();
     let made = publisher.publish(&issuer, &Wanted::Last, false).unwrap();
     assert!(
@@ -536,13 +528,7 @@ fn another_number_of_shards_is_not_taken_silently() {
     world.clock.advance(Duration::from_secs(1));
     let shards = world.settings.shards.as_mut().unwrap();
     shards.count = 2;
-    let issuer = CrlIssuer {
-        name: "ca",
-        id: &world.id,
-        certificate: &world.certificate,
-        settings: &world.settings,
-        signer: &*world.signer,
-    };
+    let issuer = world.issuer();
     let publisher = world.publisher.as_ref().unwrap();
     let wanted = Wanted::Shards(vec![0, 1]);
     let refused = publisher.publish(&issuer, &wanted, false);
@@ -569,13 +555,7 @@ fn numbers_rise_above_what_is_listed_whatever_the_ledger_remembers() {
     std::fs::remove_dir_all(world.folder.path().join("ledger")).unwrap();
     world.restart();
     let publish = |world: &World| {
-        let issuer = CrlIssuer {
-            name: "ca",
-            id: &world.id,
-            certificate: &world.certificate,
-            settings: &world.settings,
-            signer: &*world.signer,
-        };
+        let issuer = world.issuer();
         let publisher = world.publisher.as_ref().unwrap();
         publisher.publish(&issuer, &Wanted::Full, true)
     };
