@@ -48,7 +48,7 @@ fn openssl_verifies_every_profile_under_every_kind_of_key() {
             ..root_request(key_type)
         };
         let below = RootRequest {
-            validity: Validity::days(now(), 1000),
+            validity: Validity::days(a_year().not_before, 1000),
             ..below
         };
         let issuing = root
