@@ -67,7 +67,7 @@ def one_round(folder, binary, with_openssl):
         )
     told["first"] = spend(folder, publish)
     told["full"] = spend(folder, publish)
-    with Server(folder, binary) as server:
+    with Server(folder, [binary]) as server:
         told["server"] = server.spend(publish, server.revoke())
         told["delta"] = server.spend([*publish[:3], "--delta", *publish[4:]], server.revoke())
     return told
@@ -76,12 +76,13 @@ def one_round(folder, binary, with_openssl):
 class Server:
     """A server over the same ledger, which signs no answers: its key is missing."""
 
-    def __init__(self, folder, binary):
-        self.folder, self.binary = folder, binary
+    def __init__(self, folder, command):
+        """`command` is the binary, with what it is started by before it."""
+        self.folder, self.command, self.binary = folder, command, command[-1]
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            [self.binary, "serve", "--config", "estelam.toml"],
+            [*self.command, "serve", "--config", "estelam.toml"],
             cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         while not (self.folder / "state" / "admin.sock").exists():

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::admin_audit;
 use super::auditor::Auditor;
+use super::background;
 use super::clerk::{
     BackupRequest, ChangeRequest, Clerk, HistoryRequest, PastBy, PastRequest, PublishCrlRequest,
     RevokeAllRequest, StatusRequest,
@@ -140,7 +141,7 @@ impl Admin {
                     issuer = request.issuer,
                     "CRL asked for"
                 );
-                blocking(move || clerk.publish_crl(&request)).await
+                blocking(move || background::run(|| clerk.publish_crl(&request))?).await
             }
             (&Method::POST, "/backup") => {
                 let clerk = self.clerk.clone();
@@ -150,7 +151,7 @@ impl Admin {
                     .map_err(|error| body_error(&error))?;
                 tracing::info!(uid = peer.uid, pid = peer.pid, ?request, "backup");
                 let (reply, lines) = AdminReply::lines();
-                tokio::task::spawn_blocking(move || backup(&clerk, &request, lines));
+                background::spawn(move || backup(&clerk, &request, lines));
                 Ok(reply)
             }
             (&Method::POST, "/ca/reserve") => {

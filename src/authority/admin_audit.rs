@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auditor::{Auditor, ExportRequest, ProveRequest, VerifyRequest};
 use super::error::with_causes;
-use super::{ErrorClass, OperationError};
+use super::{ErrorClass, OperationError, background};
 use crate::http::admin::{AdminReply, AdminRequest, LineSender};
 
 /// A piece of an exported log.
@@ -48,7 +48,7 @@ pub(super) async fn route(
             tracing::info!(uid = peer.uid, pid = peer.pid, "export of the log");
             let (reply, lines) = AdminReply::lines();
             let request = ExportRequest { from };
-            tokio::task::spawn_blocking(move || export(&auditor, &request, lines));
+            background::spawn(move || export(&auditor, &request, lines));
             Ok(reply)
         }
         (&Method::POST, "/audit/verify") => {
@@ -57,7 +57,7 @@ pub(super) async fn route(
                 .await
                 .map_err(|error| OperationError::new(ErrorClass::Usage, with_causes(&error)))?;
             let (reply, lines) = AdminReply::lines();
-            tokio::task::spawn_blocking(move || verify(&auditor, &request, lines));
+            background::spawn(move || verify(&auditor, &request, lines));
             Ok(reply)
         }
         _ => Ok(AdminReply::error(

@@ -12,6 +12,7 @@
 mod admin;
 mod admin_audit;
 mod auditor;
+mod background;
 mod bustle;
 mod catch_up;
 mod clerk;

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::AuthorityError;
+use super::background;
 use super::bustle::Bustle;
 use super::dating::{Basis, Undated};
 use super::issuer::Issuer;
@@ -27,10 +28,7 @@ use crate::signer::LoadedSigner;
 /// Runs until told to stop.
 pub(super) fn run(shared: &Shared, wake: &Wake) {
     shared.set_renewing(None);
-    // For this thread and those it starts to sign: nobody waits for them, and answers, changes and live
-    // signatures go first. Where all cores are taken, a tenth of one is still left for signing. Refused,
-    // it signs as it is.
-    let _result = rustix::process::nice(10);
+    background::enter();
     let mut keys_looked_at = Instant::now();
     while !shared.stopping() {
         if keys_looked_at.elapsed() >= KEY_RETRY {

@@ -6,14 +6,14 @@ use super::board::Line;
 use super::{Publishing, may_publish};
 use crate::asn1::UnixTime;
 use crate::authority::Issuer;
+use crate::authority::background;
 use crate::authority::runtime::{Shared, Wake};
 use crate::catalog::crls::CrlKind;
 use crate::publish::Wanted;
 
 /// Runs until told to stop.
 pub(in crate::authority) fn run(shared: &Shared, wake: &Wake) {
-    // Nobody waits for it: answers and changes go first. Refused, it works as it is.
-    let _result = rustix::process::nice(10);
+    background::enter();
     let Some(publishing) = shared.publishing.get() else {
         return;
     };
