@@ -45,13 +45,23 @@ pub(super) fn run(common: &Common, arguments: &InitArguments) -> Result<Exit, Fa
         &arguments.signer_key,
     ) {
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        text.push_str(&format!(
-            "\n[[issuer]]\nname = {}\ncertificate = {}\n\n[[issuer.signer]]\ncertificate = {}\nkey = {}\n",
-            quoted(&arguments.issuer_name),
-            quoted(&beside(folder, issuer)?),
-            quoted(&beside(folder, certificate)?),
-            quoted(&beside(folder, key)?),
-        ));
+        text = filled(
+            &text,
+            &[
+                ("#[[issuer]]", "[[issuer]]".to_owned()),
+                ("#name = ", assigned("name", &arguments.issuer_name)),
+                (
+                    "#certificate = ",
+                    assigned("certificate", &beside(folder, issuer)?),
+                ),
+                ("#[[issuer.signer]]", "[[issuer.signer]]".to_owned()),
+                (
+                    "#certificate = ",
+                    assigned("certificate", &beside(folder, certificate)?),
+                ),
+                ("#key = ", assigned("key", &beside(folder, key)?)),
+            ],
+        );
     }
     let mut options = OpenOptions::new();
     options
@@ -69,7 +79,7 @@ pub(super) fn run(common: &Common, arguments: &InitArguments) -> Result<Exit, Fa
     let next = if arguments.issuer_certificate.is_some() {
         "next: `estelam check`, then `estelam import index index.txt` and `estelam serve`"
     } else {
-        "next: fill in the [[issuer]] at its end, then `estelam check`"
+        "next: fill in an [[issuer]], then `estelam check`"
     };
     output::line(&format!("wrote {}\n{next}", path.display()))
 }
@@ -90,8 +100,21 @@ fn beside(folder: &Path, file: &Path) -> Result<String, Failure> {
     })
 }
 
-fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
+/// The text with these lines, which are found by their beginnings one below the other, in the places of
+/// those that are commented out: so that the tables that belong to them follow them.
+fn filled(text: &str, lines: &[(&str, String)]) -> String {
+    let mut wanted = lines.iter().peekable();
+    let mut filled = String::with_capacity(text.len());
+    for line in text.lines() {
+        let given = wanted.next_if(|(beginning, _)| line.starts_with(beginning));
+        filled.push_str(given.map_or(line, |(_, given)| given));
+        filled.push('\n');
+    }
+    filled
+}
+
+fn assigned(key: &str, value: &str) -> String {
+    format!("{key} = {}", toml::Value::from(value))
 }
 
 fn failure(path: &Path, error: &std::io::Error) -> Failure {

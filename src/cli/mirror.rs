@@ -107,7 +107,7 @@ pub(super) fn run(common: &Common, arguments: &MirrorArguments) -> Result<Exit, 
     let wait = |wait: Duration| {
         matches!(stopped.recv_timeout(wait), Err(RecvTimeoutError::Timeout)) && !is_stopping()
     };
-    mirror.follow(
+    let followed = mirror.follow(
         interval,
         &SystemClock,
         &is_stopping,
@@ -115,6 +115,7 @@ pub(super) fn run(common: &Common, arguments: &MirrorArguments) -> Result<Exit, 
         &mut told,
         &wait,
     );
+    followed.map_err(failure)?;
     Ok(Exit::Success)
 }
 
@@ -191,6 +192,7 @@ fn catch_signals(
 fn failure(error: MirrorError) -> Failure {
     let exit = match error.kind {
         MirrorErrorKind::Unreachable => Exit::Unreachable,
+        MirrorErrorKind::Private => Exit::Usage,
         MirrorErrorKind::Untrusted => Exit::Input,
         MirrorErrorKind::Refused => Exit::Refused,
         MirrorErrorKind::Busy => Exit::Busy,

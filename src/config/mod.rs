@@ -48,6 +48,6 @@ pub use settings::{
 
 /// A commented configuration that states every setting at its default, as `estelam init` writes it.
 ///
-/// What an issuer needs has no default, so the `[[issuer]]` at its end is commented out with `#`
+/// What an issuer needs has no default, so the `[[issuer]]` in it is commented out with `#`
 /// directly before each line; prose has `# `. An `[[issuer]]` table can be appended to the text.
 pub const EXAMPLE: &str = include_str!("example.toml");

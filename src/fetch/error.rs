@@ -19,8 +19,10 @@ pub(crate) struct FetchError {
 pub(crate) enum FetchErrorKind {
     /// The server is not there, or does not answer.
     Unreachable,
-    /// It is there and does not let us in, or may not be asked.
+    /// It is there and does not let us in.
     Refused,
+    /// Only a private network has it, and none may be asked.
+    Private,
     /// What it says is no HTTP, or not what was asked for.
     Malformed,
     /// The connection ended before the file did.

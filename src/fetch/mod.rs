@@ -289,7 +289,7 @@ impl Errand<'_> {
             return Err(match first {
                 None => unreachable(format!("{host} has no address")),
                 Some(first) => FetchError::new(
-                    FetchErrorKind::Refused,
+                    FetchErrorKind::Private,
                     format!(
                         "{first} is no public address{}: it is asked only with {}",
                         if first == host {

@@ -328,7 +328,7 @@ fn neighbours_are_asked_only_with_leave() {
         let error = fetch(&format!("http://{host}:1/"), None, &private, &|| false)
             .0
             .unwrap_err();
-        assert_eq!(error.kind, FetchErrorKind::Refused, "{error}");
+        assert_eq!(error.kind, FetchErrorKind::Private, "{error}");
         assert!(error.message.contains("allow_private"), "{error}");
     }
     let gone = TcpListener::bind("127.0.0.1:0")

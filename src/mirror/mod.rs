@@ -138,6 +138,8 @@ pub struct MirrorError {
 pub enum MirrorErrorKind {
     /// The server is not there, or has not got what it should.
     Unreachable,
+    /// Only a private network has it, and none may be asked.
+    Private,
     /// A signature, digest or form that does not hold.
     Untrusted,
     /// It would go back, or leave the folder.
@@ -165,6 +167,7 @@ impl MirrorError {
             FetchErrorKind::Unreachable | FetchErrorKind::Cut | FetchErrorKind::Refused => {
                 MirrorErrorKind::Unreachable
             }
+            FetchErrorKind::Private => MirrorErrorKind::Private,
             FetchErrorKind::Malformed | FetchErrorKind::Different => MirrorErrorKind::Untrusted,
             FetchErrorKind::Storage => MirrorErrorKind::Storage,
             FetchErrorKind::Stopped => MirrorErrorKind::Stopped,
@@ -260,6 +263,10 @@ impl Mirror {
 
     /// Follows the manifest until `wait` says to stop: it waits as long as it is told, or less, and says
     /// whether to go on. `told` hears what came of each round.
+    ///
+    /// # Errors
+    /// [`MirrorErrorKind::Private`] at the first round, since that is a matter of how it was started. Whatever
+    /// else fails is tried again.
     pub fn follow(
         &mut self,
         interval: Duration,
@@ -268,18 +275,24 @@ impl Mirror {
         tell: &mut dyn FnMut(&Change),
         told: &mut dyn FnMut(&Result<Round, MirrorError>),
         wait: &dyn Fn(Duration) -> bool,
-    ) {
+    ) -> Result<(), MirrorError> {
         let mut pace = Pace::new(interval);
         loop {
             let result = self.round(clock.now(), is_stopping, tell);
             if is_stopping() {
-                return;
+                return Ok(());
+            }
+            if let Err(error) = &result
+                && error.kind == MirrorErrorKind::Private
+                && pace.rounds == 0
+            {
+                return Err(error.clone());
             }
             told(&result);
             // Asked once, an operator's word is not good for ever.
             self.settings.accept_older &= result.is_err();
             if !wait(pace.next(&result, clock.now())) {
-                return;
+                return Ok(());
             }
         }
     }

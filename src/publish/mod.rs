@@ -8,6 +8,7 @@ mod error;
 pub(crate) mod facts;
 mod guard;
 mod loss;
+mod making;
 pub mod manifest;
 mod publisher;
 mod purge;

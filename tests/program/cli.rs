@@ -216,6 +216,25 @@ fn init_never_replaces_a_configuration_unasked() {
     site.run(&["init"]).expect(2).says(&["exists", "--force"]);
     site.run(&["init", "--force"]).expect(0);
     site.run(&["check"]).expect(3).says(&["issuer"]);
+    let ca = SHARED.get();
+    let files = ["ca.pem", "ocsp.pem", "ocsp.key"].map(|name| ca.path(name));
+    let [issuer, certificate, key] = files.each_ref().map(|path| text(path));
+    site.run(&[
+        "init",
+        "--force",
+        "--issuer-certificate",
+        issuer,
+        "--signer-certificate",
+        certificate,
+        "--signer-key",
+        key,
+    ])
+    .expect(0);
+    site.run(&["check"]).expect(0);
+    // What belongs to an issuer has to follow it.
+    let written = std::fs::read_to_string(site.path("estelam.toml")).expect("the configuration");
+    let (_, below) = written.split_once("\n[[issuer.signer]]\n").expect("it");
+    assert!(below.contains("\n#[issuer.crl]\n"), "{written}");
 }
 
 #[test]

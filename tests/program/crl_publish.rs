@@ -412,6 +412,49 @@ fn a_server_publishes_by_itself_what_changed() {
 }
 
 #[test]
+fn what_comes_after_the_last_crl_is_told() {
+    let ca = Arc::new(OpensslCa::new(Plan {
+        every_form: false,
+        bulk: 30,
+    }));
+    let site = site(&ca, "after_revocation = \"0s\"\n");
+    let server = site.serve_settled();
+    site.run(&["crl", "publish", "--last"])
+        .expect(2)
+        .says(&["--yes"]);
+    let last = publish(&site, &["--last", "--yes"]);
+    let shown = tool("openssl")
+        .args(["crl", "-inform", "DER", "-noout", "-nextupdate", "-in"])
+        .arg(&of_kind(&last, "full").file)
+        .output()
+        .expect("openssl");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("Dec 31 23:59:59 9999"), "{shown}");
+    site.run(&["crl", "publish", "--now"])
+        .expect(7)
+        .says(&["last"]);
+    let told = site.run(&["stats"]).expect(0);
+    assert!(!told.stdout.contains("after its last CRL"), "{told:?}");
+
+    let certificates = ca.certificates();
+    let mut good = certificates
+        .iter()
+        .filter(|certificate| certificate.status == Status::Good);
+    let serial = &good.next().expect("a good one").serial;
+    site.run(&["revoke", serial]).expect(0);
+    server.wait_for("after its last CRL");
+    site.run(&["stats"])
+        .expect(0)
+        .says(&["PROBLEM", "crl publish --last"]);
+    let again = publish(&site, &["--last", "--yes"]);
+    let (before, after) = (of_kind(&last, "full"), of_kind(&again, "full"));
+    assert!(after.number > before.number);
+    assert_eq!(after.entries, before.entries + 1);
+    let told = site.run(&["stats"]).expect(0);
+    assert!(!told.stdout.contains("after its last CRL"), "{told:?}");
+}
+
+#[test]
 fn killed_at_any_step_nothing_is_torn_and_no_number_comes_twice() {
     let ca = SHARED.get();
     let site = site(&ca, &[DELTA, SHARDS].concat());

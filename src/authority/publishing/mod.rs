@@ -37,6 +37,8 @@ pub struct Publishing {
     /// Which certificate is in which shard, of issuers with shards.
     rules: HashMap<IssuerId, ShardRule>,
     board: Board,
+    /// Up to which entry changes after the last CRL of an issuer were looked for.
+    looked_at: Mutex<HashMap<IssuerId, u64>>,
     waker: OnceLock<Waker>,
     couriers: Option<Arc<Couriers>>,
 }
@@ -63,6 +65,7 @@ impl Publishing {
         Ok(Self {
             publisher: Publisher::new(ledger, shelf, time),
             board: Board::default(),
+            looked_at: Mutex::default(),
             keys: Mutex::default(),
             waker: OnceLock::new(),
             couriers: None,

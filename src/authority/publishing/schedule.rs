@@ -1,5 +1,6 @@
 //! The thread that makes CRLs when they are due.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::board::Line;
@@ -7,6 +8,7 @@ use super::{Publishing, may_publish};
 use crate::asn1::UnixTime;
 use crate::authority::Issuer;
 use crate::authority::background;
+use crate::authority::error::with_causes;
 use crate::authority::runtime::{Shared, Wake};
 use crate::catalog::crls::CrlKind;
 use crate::publish::Wanted;
@@ -72,8 +74,8 @@ impl Publishing {
             return LOOK;
         };
         if self.has_ended(issuer) {
-            for line in [Line::Full, Line::Delta, Line::Shards] {
-                self.board.take(&issuer.id, line);
+            if let Err(error) = self.note_what_came_too_late(shared, issuer) {
+                tracing::error!(issuer = issuer.name, error, "the ledger could not be read");
             }
             return LOOK;
         }
@@ -133,6 +135,38 @@ impl Publishing {
             pause = pause.min(self.make_one(issuer, &wanted, line));
         }
         pause.min(self.until_next(issuer, now)).max(LOOK_MIN)
+    }
+
+    /// What changed after the last CRL is on none.
+    fn note_what_came_too_late(&self, shared: &Shared, issuer: &Issuer) -> Result<(), String> {
+        for line in [Line::Full, Line::Delta, Line::Shards] {
+            self.board.take(&issuer.id, line);
+        }
+        let listing = self.shelf().listing();
+        let Some(last) = listing.edition(&issuer.name, CrlKind::Full) else {
+            return Ok(());
+        };
+        // Each part of the ledger is looked at once.
+        let mut looked_at = self
+            .looked_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let seen = looked_at.entry(issuer.id).or_default();
+        let from = last.as_of.max(*seen);
+        let newest = shared.ledger.last_sequence();
+        let newest = newest.map_err(|error| with_causes(&error))?;
+        if newest <= from {
+            return Ok(());
+        }
+        let changed = self.publisher.has_changed_since(&issuer.id, from);
+        if changed.map_err(|error| with_causes(&error))? {
+            let why = "certificates were revoked or released after its last CRL, which does not say so: make \
+                       that again with `estelam crl publish --last`";
+            tracing::error!(issuer = issuer.name, "{why}");
+            self.board.waits(&issuer.id, why.to_owned());
+        }
+        *seen = newest;
+        Ok(())
     }
 
     /// How long until the next look, where nothing can be made now.

@@ -77,14 +77,17 @@ fn text(reply: &PublishCrlReply) -> String {
         let base = edition
             .base
             .map_or_else(String::new, |base| format!(" on {base}"));
+        let entries = match edition.entries {
+            1 => "1 entry".to_owned(),
+            count => format!("{count} entries"),
+        };
         format!(
-            "{} {}{base} of {:?}, {} to {}, {} entries, {} octets, as of ledger entry {}\n  {}\n  {}",
+            "{} {}{base} of {:?}, {} to {}, {entries}, {} octets, as of ledger entry {}\n  {}\n  {}",
             edition.kind,
             edition.number,
             reply.issuer,
             edition.this_update,
             edition.next_update,
-            edition.entries,
             edition.octets,
             edition.as_of,
             edition.url,

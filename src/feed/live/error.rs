@@ -54,7 +54,7 @@ impl From<FetchError> for FeedError {
     fn from(error: FetchError) -> Self {
         let kind = match error.kind {
             FetchErrorKind::Unreachable => FeedErrorKind::Unreachable,
-            FetchErrorKind::Refused => FeedErrorKind::Refused,
+            FetchErrorKind::Refused | FetchErrorKind::Private => FeedErrorKind::Refused,
             FetchErrorKind::Malformed | FetchErrorKind::Cut | FetchErrorKind::Different => {
                 FeedErrorKind::Malformed
             }
