@@ -23,6 +23,8 @@ mod common;
 mod faults;
 mod follow;
 mod manifest;
+#[cfg(feature = "stores")]
+mod server;
 mod servers;
 #[cfg(feature = "stores")]
 mod store;
