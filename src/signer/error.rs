@@ -6,9 +6,16 @@ use super::{Defect, KeyError, PassphraseError};
 use crate::config::CertificateFileError;
 
 /// Why something was not signed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignerError {
+    /// The key's token or process is not there at the moment. It may come back: what was to be signed
+    /// waits and is tried again.
+    #[error("the key cannot be reached at the moment: {why}")]
+    Unavailable {
+        /// What happened, and what to do where somebody has to do something.
+        why: String,
+    },
     /// Another implementation does not accept a signature of this key: memory, the key or a library
     /// is damaged. The signer is stopped for good; signatures made before are suspect too.
     #[error(

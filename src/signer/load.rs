@@ -540,7 +540,7 @@ mod tests {
             }
             fn sign(&self, _: &[u8], signature: &mut [u8]) -> Result<(), SignerError> {
                 signature.fill(1);
-                self.1
+                self.1.clone()
             }
         }
         let pki = Pki::with_delegate();

@@ -68,6 +68,26 @@ pub trait Signer: Send + Sync {
     /// # Errors
     /// [`SignerError`]; [`SignerError::NeedsMessage`] for an algorithm that signs no digest.
     fn sign_digest(&self, digest: &Digest, signature: &mut [u8]) -> Result<(), SignerError>;
+
+    /// Signs several messages; `signatures` are as many buffers, each as for [`Signer::sign`]. A key
+    /// that is far away makes one journey for all. On an error none of them is to be used.
+    ///
+    /// # Errors
+    /// [`SignerError`] of the first that failed; [`SignerError::Failed`] where there are not as many
+    /// buffers as messages.
+    fn sign_batch(
+        &self,
+        messages: &[&[u8]],
+        signatures: &mut [&mut [u8]],
+    ) -> Result<(), SignerError> {
+        if messages.len() != signatures.len() {
+            return Err(SignerError::Failed);
+        }
+        messages
+            .iter()
+            .zip(signatures)
+            .try_for_each(|(message, signature)| self.sign(message, signature))
+    }
 }
 
 /// The hash whose digest is signed; `None` for Ed25519, which hashes the message twice (RFC 8032
