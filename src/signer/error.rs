@@ -23,6 +23,12 @@ pub enum SignerError {
          Check this machine's memory and restart on another one before signing on"
     )]
     SecondOpinion,
+    /// A signature was made that does not verify with the key's public half; nobody was given it.
+    #[error(
+        "a signature that the key made does not verify with its public key: it was thrown away. If it \
+         happens again, the token, its driver or this machine's memory is damaged"
+    )]
+    Wrong,
     /// The cryptographic library failed.
     #[error("the cryptographic library could not sign")]
     Failed,

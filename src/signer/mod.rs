@@ -9,6 +9,7 @@
 //! Private keys and passphrases are overwritten when dropped and have no `Debug`.
 
 mod certificate_signature;
+mod checked;
 mod defect;
 mod ecdsa;
 mod ed25519;
@@ -29,6 +30,7 @@ mod verify;
 
 pub(crate) use certificate_signature::check_signature;
 pub use certificate_signature::{check as check_certificate, is_signed_by};
+pub use checked::Checked;
 pub use defect::{Defect, Name, Warning};
 pub use error::{LoadError, SignerError};
 pub use key_file::KeyError;
