@@ -67,6 +67,7 @@ impl Config {
             target.paths().into_iter().for_each(under);
         }
         self.ledger.key.as_mut().map(under);
+        self.signer_process.socket.as_mut().map(under);
         for issuer in &mut self.issuers {
             under(&mut issuer.certificate);
             issuer.crl_signers.iter_mut().for_each(under);

@@ -9,7 +9,8 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    ca::Ca, crl::Crl, duration, feed::Feed, publish::Publish, push::Push, retention::Retention,
+    ca::Ca, crl::Crl, duration, feed::Feed, key::SignerProcess, publish::Publish, push::Push,
+    retention::Retention,
 };
 use crate::change::ExpectedScope;
 
@@ -35,6 +36,8 @@ pub struct Config {
     pub push: Option<Push>,
     /// Where CRLs are brought, and what lists them.
     pub publish: Publish,
+    /// The process that keys live in which are not to live in the server.
+    pub signer_process: SignerProcess,
     /// Whose certificates are answered for. At least one.
     #[serde(rename = "issuer")]
     pub issuers: Vec<Issuer>,
@@ -73,6 +76,7 @@ impl Default for Config {
             limits: Limits::default(),
             push: None,
             publish: Publish::default(),
+            signer_process: SignerProcess::default(),
             issuers: Vec::new(),
         }
     }
@@ -412,6 +416,9 @@ pub struct Signer {
     /// The systemd credential with the passphrase of the key: a file of this name in
     /// `$CREDENTIALS_DIRECTORY` (`LoadCredentialEncrypted=` in the unit).
     pub passphrase_credential: Option<String>,
+    /// Whether the key lives in a process of its own (`estelam signer`) while a server runs. Default
+    /// `false` for a key in a file.
+    pub signer_process: Option<bool>,
 }
 
 impl Signer {
@@ -424,6 +431,7 @@ impl Signer {
             passphrase_file: None,
             passphrase_env: None,
             passphrase_credential: None,
+            signer_process: None,
         }
     }
 

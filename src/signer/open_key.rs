@@ -1,9 +1,19 @@
 //! A key out of its file, for whoever judges himself what it may sign.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use super::{KeyError, LoadError, Passphrase, SoftwareSigner, Warning, key_file};
-use crate::config::PassphraseSource;
+use super::{KeyError, LoadError, Passphrase, Signer, SoftwareSigner, Warning, key_file};
+use crate::config::{KeyPlace, PassphraseSource};
+
+/// Opens a key in this process, as it is: of one that lies elsewhere nothing is verified yet.
+pub(super) fn open_here(place: &KeyPlace) -> Result<(Arc<dyn Signer>, Vec<Warning>), LoadError> {
+    match place {
+        KeyPlace::File { path, passphrase } => {
+            let (signer, warnings) = open_key(path, passphrase.as_ref())?;
+            Ok((Arc::new(signer), warnings))
+        }
+    }
+}
 
 /// Reads a software key: PKCS#8 PEM, plain or encrypted. With it comes what is odd about its file.
 ///
@@ -25,14 +35,13 @@ pub fn open_key(
     if key.is_open_to_others {
         warnings.push(Warning::OpenToOthers { path: path.clone() });
     }
-    if passphrase.is_some() && !key.was_encrypted {
-        warnings.push(Warning::PassphraseNotNeeded { path });
+    match passphrase {
+        Some(_) if !key.was_encrypted => warnings.push(Warning::PassphraseNotNeeded { path }),
+        Some(passphrase) => {
+            let open = passphrase.file_open_to_others().map(ToOwned::to_owned);
+            warnings.extend(open.map(|path| Warning::OpenToOthers { path }));
+        }
+        None => {}
     }
-    let open = passphrase
-        .as_ref()
-        .and_then(Passphrase::file_open_to_others);
-    warnings.extend(open.map(|path| Warning::OpenToOthers {
-        path: path.to_owned(),
-    }));
     Ok((signer, warnings))
 }
