@@ -37,7 +37,7 @@ pub use defect::{Defect, Name, Warning};
 pub use error::{LoadError, SignerError};
 pub use key_file::KeyError;
 pub use keys::Keys;
-pub use load::{LoadedSigner, Role, load, open};
+pub use load::{LoadedSigner, Role, load, open, probe};
 pub use open_key::open_key;
 pub use passphrase::{Passphrase, PassphraseError};
 pub use public_key::PublicKeyError;

@@ -445,9 +445,9 @@ impl Supervisor {
             facts.line = Line::Up(Arc::clone(connection));
         }
         self.link.changed.notify_all();
-        let mut all_ready = self.look(true);
+        let mut keys = self.look(None);
         loop {
-            let tick = if all_ready { TICK } else { OPENING_TICK };
+            let tick = if keys.opening > 0 { OPENING_TICK } else { TICK };
             if let Some(fault) = connection.broken_within(tick) {
                 return fault;
             }
@@ -457,17 +457,16 @@ impl Supervisor {
                     hangs: false,
                 };
             }
-            let asked = if all_ready {
-                self.check(connection)
-            } else {
-                self.greet(connection, self.link.deadline)
-            };
+            let mut asked = self.check(connection);
+            if !keys.are_ready() {
+                asked = asked.and_then(|()| self.greet(connection, self.link.deadline));
+            }
             if let Err(why) = asked {
                 return fallen(connection, why);
             }
-            if !all_ready {
+            if !keys.are_ready() {
                 self.link.changed.notify_all();
-                all_ready = self.look(false);
+                keys = self.look(Some(keys));
             }
         }
     }
@@ -522,25 +521,47 @@ impl Supervisor {
         }
     }
 
-    /// Whether all keys are there; whoever waits for one is told when one came.
-    fn look(&self, is_new: bool) -> bool {
+    /// How the keys are; whoever waits for one is told when one came.
+    fn look(&self, before: Option<KeyCounts>) -> KeyCounts {
         let facts = self.link.facts();
-        let ready = |key: &&ServedKey| matches!(key.state, ServedState::Ready(..));
-        let count = facts.keys.values().filter(ready).count();
-        let all_ready = count == facts.keys.len();
-        let told = facts.told.clone();
-        let (pid, keys) = (facts.pid, facts.keys.len());
+        let count = |wanted: fn(&ServedState) -> bool| {
+            let states = facts.keys.values().map(|key| &key.state);
+            states.filter(|state| wanted(state)).count()
+        };
+        let now = KeyCounts {
+            all: facts.keys.len(),
+            ready: count(|state| matches!(state, ServedState::Ready(..))),
+            opening: count(|state| matches!(state, ServedState::Opening)),
+        };
+        let (pid, told) = (facts.pid, facts.told.clone());
         drop(facts);
-        if is_new || all_ready {
+        // While they are being opened nothing can be said of them.
+        let was_told = before.is_some_and(|before| before.opening == 0);
+        if now.opening == 0 && (!was_told || before != Some(now)) {
+            let KeyCounts { all, ready, .. } = now;
             tracing::info!(
                 pid,
-                "the signing process is there: {count} of {keys} keys are ready"
+                "the signing process is there: {ready} of {all} keys are ready"
             );
         }
-        if count > 0 {
+        if now.ready > before.map_or(0, |before| before.ready) {
             told.iter().for_each(|tell| tell());
         }
-        all_ready
+        now
+    }
+}
+
+/// How many keys are in which state.
+#[derive(Clone, Copy, Eq, PartialEq)]
+struct KeyCounts {
+    all: usize,
+    ready: usize,
+    opening: usize,
+}
+
+impl KeyCounts {
+    const fn are_ready(&self) -> bool {
+        self.ready == self.all
     }
 }
 
