@@ -18,8 +18,9 @@ pub struct SignerProcess {
     pub server_uid: Option<u32>,
     /// The user id of the signer, where it is not the server's own. Default: the server's own.
     pub signer_uid: Option<u32>,
-    /// How long the process may take for one request. One that takes longer hangs: it is killed and
-    /// started again, or left to its service manager and connected to again. Default 5 s.
+    /// How long the process may take for one signature, or give no sign of life. One that takes longer
+    /// hangs: it is killed and started again, or left to its service manager and connected to again.
+    /// Default 5 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub deadline: Duration,
 }
