@@ -24,6 +24,7 @@ mod serve;
 mod service;
 mod stats;
 mod status;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,6 +82,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Crl(arguments) => crl::run(&common, &arguments),
         Command::Mirror(arguments) => mirror::run(&common, &arguments),
         Command::Audit(arguments) => audit::run(&common, &arguments),
+        Command::Token(arguments) => token::run(&common, &arguments),
     }
 }
 
@@ -137,6 +139,7 @@ enum Command {
     Crl(crl::CrlArguments),
     Mirror(mirror::MirrorArguments),
     Audit(audit::AuditArguments),
+    Token(token::TokenArguments),
 }
 
 const CONFIG_DEFAULT: &str = "estelam.toml";

@@ -40,6 +40,7 @@ impl Config {
         }
         let found = judge(&config, &Map::new(&text));
         if found.is_empty() {
+            config.bind();
             Ok(config)
         } else {
             Err(ConfigError::Refused {
@@ -67,26 +68,50 @@ impl Config {
             target.paths().into_iter().for_each(under);
         }
         self.ledger.key.as_mut().map(under);
+        for token in &mut self.tokens {
+            under(&mut token.module);
+            token.pin_file.as_mut().map(under);
+        }
         for issuer in &mut self.issuers {
             under(&mut issuer.certificate);
             issuer.crl_signers.iter_mut().for_each(under);
             issuer.crl_issuers.iter_mut().for_each(under);
             for signer in &mut issuer.signers {
                 under(&mut signer.certificate);
-                under(&mut signer.key);
+                signer.key.file_mut().map(under);
                 signer.passphrase_file.as_mut().map(under);
             }
             if let Some(crl) = &mut issuer.crl {
-                under(&mut crl.key);
+                crl.key.file_mut().map(under);
                 crl.passphrase_file.as_mut().map(under);
             }
             if let Some(ca) = &mut issuer.ca {
-                under(&mut ca.key);
+                ca.key.file_mut().map(under);
                 ca.passphrase_file.as_mut().map(under);
             }
             for feed in &mut issuer.feeds {
                 feed.paths().into_iter().for_each(under);
                 feed.resolve_files(folder);
+            }
+        }
+    }
+}
+
+impl Config {
+    /// Gives every key on a token the token that it is on.
+    fn bind(&mut self) {
+        let Self {
+            tokens, issuers, ..
+        } = self;
+        for issuer in issuers {
+            for signer in &mut issuer.signers {
+                signer.key.bind(tokens, signer.token.as_deref());
+            }
+            if let Some(crl) = &mut issuer.crl {
+                crl.key.bind(tokens, crl.token.as_deref());
+            }
+            if let Some(ca) = &mut issuer.ca {
+                ca.key.bind(tokens, ca.token.as_deref());
             }
         }
     }

@@ -22,6 +22,7 @@ mod publish;
 mod push;
 mod retention;
 mod settings;
+mod token;
 
 pub use ca::Ca;
 #[cfg(feature = "rocksdb")]
@@ -45,6 +46,7 @@ pub use settings::{
     Admin, CertIdHash, Config, Evidence, Http, Issuer, LedgerSettings, Limits, Listen, NotIssued,
     PassphraseSource, ResponderId, Signer, WhenStale,
 };
+pub use token::{Key, KeyUri, KeyUriError, Token, TokenKey};
 
 /// A commented configuration that states every setting at its default, as `estelam init` writes it.
 ///

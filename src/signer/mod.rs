@@ -16,6 +16,7 @@ mod ed25519;
 mod error;
 mod key_file;
 mod load;
+mod no_core_dumps;
 mod open_key;
 mod passphrase;
 mod public_key;
@@ -26,6 +27,7 @@ mod signed_octets;
 mod software;
 #[cfg(test)]
 mod test_pki;
+pub mod token;
 mod verify;
 
 pub(crate) use certificate_signature::check_signature;
@@ -35,6 +37,7 @@ pub use defect::{Defect, Name, Warning};
 pub use error::{LoadError, SignerError};
 pub use key_file::KeyError;
 pub use load::{LoadedSigner, Role, load, open};
+pub use no_core_dumps::forbid_core_dumps;
 pub use open_key::open_key;
 pub use passphrase::{Passphrase, PassphraseError};
 pub use public_key::PublicKeyError;
