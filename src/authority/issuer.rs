@@ -16,7 +16,7 @@ use crate::config::{self, Config};
 use crate::identity::IssuerId;
 use crate::ocsp::{CertId, HashAlgorithm, IssuerHashes};
 use crate::presign::ValidityPolicy;
-use crate::signer::{LoadError, LoadedSigner};
+use crate::signer::{Keys, LoadError, LoadedSigner};
 
 use super::{ErrorClass, OperationError};
 
@@ -56,6 +56,8 @@ pub struct Issuer {
     /// Where its certificate is served.
     certificate_url: Option<String>,
     signer_config: Option<config::Signer>,
+    /// Who opens its keys.
+    pub(super) keys: Arc<Keys>,
     signer: ArcSwapOption<LoadedSigner>,
     /// See [`Issuer::is_left_to_renewal`].
     left_to_renewal: AtomicBool,
@@ -70,7 +72,7 @@ impl Issuer {
     ///
     /// # Errors
     /// When a certificate cannot be read, or a signer of CRLs bears another name than the issuer.
-    pub fn new(config: &config::Issuer) -> Result<Self, OperationError> {
+    pub fn new(config: &config::Issuer, keys: &Arc<Keys>) -> Result<Self, OperationError> {
         let refused = |why: &dyn std::fmt::Display| {
             let message = format!("issuer {:?}: {why}", config.name);
             OperationError::new(ErrorClass::Config, message)
@@ -120,6 +122,7 @@ impl Issuer {
             crl: config.crl.clone(),
             certificate_url: config.certificate_url.clone(),
             signer_config: config.signers.first().cloned(),
+            keys: Arc::clone(keys),
             signer: ArcSwapOption::empty(),
             left_to_renewal: AtomicBool::new(false),
             stale: AtomicBool::new(false),
@@ -153,7 +156,7 @@ impl Issuer {
         let Some(settings) = &self.signer_config else {
             return Ok(());
         };
-        let loaded = crate::signer::open(&self.certificate, settings, now)?;
+        let loaded = crate::signer::open(&self.certificate, settings, &self.keys, now)?;
         let loaded = match self.responder_id {
             config::ResponderId::Key => loaded,
             config::ResponderId::Name => loaded.named_by_subject(),
@@ -265,18 +268,26 @@ struct Table {
 }
 
 impl Issuers {
-    /// Reads every issuer's certificate.
+    /// Reads every issuer's certificate. Their keys are opened in this process.
     ///
     /// # Errors
     /// When one cannot be read, or two are the same issuer under different names.
     pub fn new(config: &Config) -> Result<Self, OperationError> {
+        Self::with_keys(config, &Keys::here())
+    }
+
+    /// The same, with keys that `keys` opens.
+    ///
+    /// # Errors
+    /// As [`Issuers::new`].
+    pub fn with_keys(config: &Config, keys: &Arc<Keys>) -> Result<Self, OperationError> {
         let mut table = Table {
             all: Vec::new(),
             by_id: HashMap::new(),
             by_hashes: HashMap::new(),
         };
         for issuer in &config.issuers {
-            let issuer = Arc::new(Issuer::new(issuer)?);
+            let issuer = Arc::new(Issuer::new(issuer, keys)?);
             table.insert(issuer)?;
         }
         Ok(Self(Arc::new(table)))

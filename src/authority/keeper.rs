@@ -134,15 +134,15 @@ fn sign(
         Err(Undated::Window(error)) => return Err(AuthorityError::Window(error)),
     };
     let mut answers = AnswerSigner::new(&issuer.presigned, signer, window);
-    let mut signed = Vec::new();
-    for (hash, record, sequence) in &truths {
-        if is_kept(view, *hash, record, &window) {
-            signed.push(answers.sign(record, *sequence)?);
-        }
-    }
-    if signed.is_empty() {
+    let kept: Vec<(ShardRecord, u64)> = truths
+        .iter()
+        .filter(|(hash, record, _)| is_kept(view, *hash, record, &window))
+        .map(|(_, record, sequence)| (*record, *sequence))
+        .collect();
+    if kept.is_empty() {
         return Ok(tended);
     }
+    let signed = answers.sign(&kept)?;
     let answers = Publication::FreshAnswer {
         issuer: issuer.id,
         answers: signed,

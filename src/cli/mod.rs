@@ -22,6 +22,7 @@ mod revocation;
 mod revoke_all;
 mod serve;
 mod service;
+mod signer;
 mod stats;
 mod status;
 mod token;
@@ -67,6 +68,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Demo(arguments) => demo::run(&common, &arguments),
         Command::Check => check::run(&common),
         Command::Serve => serve::run(&common),
+        Command::Signer(arguments) => signer::run(&common, &arguments),
         Command::Import(arguments) => import::run(&common, &arguments),
         Command::Revoke(arguments) => revocation::revoke(&common, arguments),
         Command::Hold(arguments) => revocation::hold(&common, arguments),
@@ -122,6 +124,7 @@ enum Command {
     /// Serve OCSP until SIGTERM or Ctrl-C
     #[command(after_help = "Example:\n  estelam serve --config /etc/estelam/estelam.toml")]
     Serve,
+    Signer(signer::SignerArguments),
     Import(import::ImportArguments),
     Revoke(revocation::RevokeArguments),
     Hold(revocation::HoldArguments),

@@ -28,6 +28,9 @@ pub struct Crl {
     pub passphrase_env: Option<String>,
     /// The systemd credential with the passphrase of the key.
     pub passphrase_credential: Option<String>,
+    /// Whether the key lives in a process of its own (`estelam signer`) while a server runs. Default
+    /// `false` for a key in a file.
+    pub signer_process: Option<bool>,
     /// From thisUpdate to nextUpdate. Default 7 days.
     #[serde(
         default = "Crl::default_validity",
@@ -120,6 +123,7 @@ impl Crl {
             passphrase_file: None,
             passphrase_env: None,
             passphrase_credential: None,
+            signer_process: None,
             validity: Self::default_validity(),
             interval: Self::default_interval(),
             after_revocation: None,

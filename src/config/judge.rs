@@ -58,7 +58,10 @@ impl Judge<'_> {
         }
         self.key("publish", |judge| judge.publish(&config.publish, config));
         self.key("token", |judge| judge.tokens(&config.tokens));
-        self.key("issuer", |judge| judge.issuers(&config.issuers, &config.tokens));
+        self.key("signer_process", |judge| judge.signer_process(config));
+        self.key("issuer", |judge| {
+            judge.issuers(&config.issuers, &config.tokens)
+        });
         self.paths(config);
     }
 
@@ -72,6 +75,37 @@ impl Judge<'_> {
                 max: SOCKET_PATH_MAX,
             });
         }
+    }
+
+    fn signer_process(&mut self, config: &Config) {
+        let settings = &config.signer_process;
+        self.duration(
+            "deadline",
+            settings.deadline,
+            Duration::from_secs(1),
+            Duration::from_secs(60),
+            "a slow token needs seconds, and what hangs is to be noticed",
+        );
+        let Some(path) = &settings.socket else {
+            return;
+        };
+        self.key("socket", |judge| {
+            let octets = path.as_os_str().as_bytes().len();
+            judge.not_empty(octets == 0);
+            if octets > SOCKET_PATH_MAX {
+                judge.report(Problem::SocketPath {
+                    path: path.clone(),
+                    octets,
+                    max: SOCKET_PATH_MAX,
+                });
+            } else if *path == config.admin_socket() {
+                let first_line = judge.line(&[]);
+                judge.report(Problem::Twice {
+                    value: format!("the socket {}", path.display()),
+                    first_line,
+                });
+            }
+        });
     }
 
     fn ledger(&mut self, ledger: &LedgerSettings) {

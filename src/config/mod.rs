@@ -15,6 +15,7 @@ mod error;
 pub mod feed;
 mod file;
 mod judge;
+mod key;
 mod load;
 mod near_miss;
 mod place;
@@ -36,6 +37,7 @@ pub(crate) use file::read;
 pub use file::{CertificateFileError, FileError, read_certificate};
 #[cfg(feature = "rocksdb")]
 pub(crate) use judge::SOCKET_PATH_MAX;
+pub use key::{ConfiguredKey, KeyPlace, SignerProcess};
 pub use place::Place;
 pub use publish::{
     FolderTarget, Publish, PublishTarget, Purge, PurgeCommand, PurgeHosts, StoreTarget,

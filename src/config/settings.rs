@@ -9,7 +9,14 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    ca::Ca, crl::Crl, duration, feed::Feed, publish::Publish, push::Push, retention::Retention,
+    ca::Ca,
+    crl::Crl,
+    duration,
+    feed::Feed,
+    key::SignerProcess,
+    publish::Publish,
+    push::Push,
+    retention::Retention,
     token::{Key, Token},
 };
 use crate::change::ExpectedScope;
@@ -39,6 +46,8 @@ pub struct Config {
     /// Where keys are that never leave their hardware. Default none.
     #[serde(rename = "token")]
     pub tokens: Vec<Token>,
+    /// The process that keys live in which are not to live in the server.
+    pub signer_process: SignerProcess,
     /// Whose certificates are answered for. At least one.
     #[serde(rename = "issuer")]
     pub issuers: Vec<Issuer>,
@@ -78,6 +87,7 @@ impl Default for Config {
             push: None,
             publish: Publish::default(),
             tokens: Vec::new(),
+            signer_process: SignerProcess::default(),
             issuers: Vec::new(),
         }
     }
@@ -419,6 +429,9 @@ pub struct Signer {
     /// The systemd credential with the passphrase of the key: a file of this name in
     /// `$CREDENTIALS_DIRECTORY` (`LoadCredentialEncrypted=` in the unit).
     pub passphrase_credential: Option<String>,
+    /// Whether the key lives in a process of its own (`estelam signer`) while a server runs. Default
+    /// `false` for a key in a file.
+    pub signer_process: Option<bool>,
 }
 
 impl Signer {
@@ -432,6 +445,7 @@ impl Signer {
             passphrase_file: None,
             passphrase_env: None,
             passphrase_credential: None,
+            signer_process: None,
         }
     }
 

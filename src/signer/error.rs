@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Defect, KeyError, PassphraseError};
-use crate::config::CertificateFileError;
+use super::{Defect, KeyError, PassphraseError, token::TokenError};
+use crate::config::{CertificateFileError, FileError};
 
 /// Why something was not signed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -58,6 +58,33 @@ pub enum LoadError {
     /// No key that can be used in its file.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The token, or the key on it, is of no use.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A key on a token that was never configured.
+    #[error("the key {key} has no [[token]]")]
+    NoToken {
+        /// The key.
+        key: String,
+    },
+    /// The process that keys live in does not have it now, or not at all.
+    #[error("the key {key}: {why}")]
+    Process {
+        /// The key's name.
+        key: String,
+        /// What that process says, or what became of it.
+        why: String,
+        /// Whether that may change by itself.
+        may_pass: bool,
+    },
+    /// Its public half is none that signatures could be verified with.
+    #[error("the key {key}: what it signs cannot be verified: {source}")]
+    Unverifiable {
+        /// The key's name.
+        key: String,
+        /// Why.
+        source: SignerError,
+    },
     /// Certificate and key are readable, but may not sign for the issuer.
     #[error("{}: {defect}", certificate.display())]
     Defect {
@@ -67,4 +94,21 @@ pub enum LoadError {
         #[source]
         defect: Defect,
     },
+}
+
+impl LoadError {
+    /// Whether the key may be there later without anybody correcting the configuration, so that a server
+    /// starts without it and goes on looking.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Key(KeyError::File(error)) => matches!(error, FileError::NotFound { .. }),
+            Self::Process { may_pass, .. } => *may_pass,
+            Self::Token(error) => error.may_heal(),
+            Self::Defect { defect, .. } => {
+                matches!(defect, Defect::Signing(SignerError::Unavailable { .. }))
+            }
+            _ => false,
+        }
+    }
 }

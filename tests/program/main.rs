@@ -49,3 +49,4 @@ mod push;
 mod retention;
 mod same_name_same_key;
 mod sql_feed;
+mod token;

@@ -23,7 +23,7 @@ use crate::ledger::{AppliedEntry, Ledger};
 use crate::publish::{
     Couriers, CrlIssuer, PublishError, Publisher, ShardRule, TargetHealth, Time, Wanted,
 };
-use crate::signer::{LoadError, Signer as _, SoftwareSigner, Warning, open_key};
+use crate::signer::{LoadError, Signer, Warning};
 
 pub(super) use schedule::run;
 
@@ -33,7 +33,7 @@ pub struct Publishing {
     publisher: Publisher,
     clock: Arc<dyn Clock>,
     /// Keys as they were last read.
-    keys: Mutex<HashMap<IssuerId, Arc<SoftwareSigner>>>,
+    keys: Mutex<HashMap<IssuerId, Arc<dyn Signer>>>,
     /// Which certificate is in which shard, of issuers with shards.
     rules: HashMap<IssuerId, ShardRule>,
     board: Board,
@@ -362,11 +362,11 @@ impl Publishing {
         self.issuers.by_id(issuer)?.crl.as_ref()
     }
 
-    fn keys(&self) -> std::sync::MutexGuard<'_, HashMap<IssuerId, Arc<SoftwareSigner>>> {
+    fn keys(&self) -> std::sync::MutexGuard<'_, HashMap<IssuerId, Arc<dyn Signer>>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn key(&self, issuer: &Issuer, settings: &config::Crl) -> Result<Arc<SoftwareSigner>, String> {
+    fn key(&self, issuer: &Issuer, settings: &config::Crl) -> Result<Arc<dyn Signer>, String> {
         if let Some(key) = self.keys().get(&issuer.id) {
             return Ok(Arc::clone(key));
         }
@@ -374,7 +374,6 @@ impl Publishing {
         for warning in warnings {
             tracing::warn!(issuer = issuer.name, "{warning}");
         }
-        let signer = Arc::new(signer);
         self.keys().insert(issuer.id, Arc::clone(&signer));
         Ok(signer)
     }
@@ -397,13 +396,14 @@ pub fn judge_crl_key(issuer: &Issuer) -> Result<Vec<String>, String> {
 fn open_own(
     issuer: &Issuer,
     settings: &config::Crl,
-) -> Result<(SoftwareSigner, Vec<Warning>), String> {
-    let opened = open_key(&settings.key, settings.passphrase().as_ref());
+) -> Result<(Arc<dyn Signer>, Vec<Warning>), String> {
+    let key = settings.configured_key();
+    let opened = issuer.keys.open(&key);
     let (signer, warnings) = opened.map_err(|error: LoadError| with_causes(&error))?;
     if signer.public_key_octets() != issuer.certificate.public_key_octets() {
         return Err(format!(
             "the key of its CRLs in {} is not that of its certificate",
-            settings.key.display()
+            key.place
         ));
     }
     Ok((signer, warnings))

@@ -47,7 +47,9 @@ pub(super) fn run(common: &Common, arguments: &GenerateArguments) -> Result<Exit
     if label.trim() != label || label.is_empty() || label.chars().any(char::is_control) {
         return Err(Failure::new(
             Exit::Usage,
-            format!("{label:?} is no label for a key: no control characters, no space at either end"),
+            format!(
+                "{label:?} is no label for a key: no control characters, no space at either end"
+            ),
         ));
     }
     let token = arguments.place.token(common)?;

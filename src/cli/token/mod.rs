@@ -39,7 +39,7 @@ enum TokenCommand {
 }
 
 pub(super) fn run(common: &Common, arguments: &TokenArguments) -> Result<Exit, Failure> {
-    super::service::start_log("error");
+    super::service::start_log("off");
     match &arguments.command {
         TokenCommand::List(arguments) => list::run(common, arguments),
         TokenCommand::Generate(arguments) => generate::run(common, arguments),

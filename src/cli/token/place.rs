@@ -29,7 +29,12 @@ pub(super) struct Place {
     #[arg(long, value_name = "N", requires = "module")]
     slot: Option<u64>,
     /// The file with the PIN of the token's user
-    #[arg(long, value_name = "FILE", requires = "module", conflicts_with = "pin_env")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "module",
+        conflicts_with = "pin_env"
+    )]
     pin_file: Option<PathBuf>,
     /// The environment variable with the PIN
     #[arg(long, value_name = "NAME", requires = "module")]

@@ -76,7 +76,9 @@ pub(super) fn run(common: &Common, arguments: &TestArguments) -> Result<Exit, Fa
         let signer = Checked::new(signer).map_err(|error| signing_failure(&error))?;
         found.algorithm = signer.algorithm().to_string();
         let run = measure(&signer, sessions, Duration::from_secs(arguments.seconds));
-        found.runs.push(run.map_err(|error| signing_failure(&error))?);
+        found
+            .runs
+            .push(run.map_err(|error| signing_failure(&error))?);
     }
     output::facts(common, &found, || text(&found))
 }

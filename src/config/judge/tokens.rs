@@ -129,12 +129,18 @@ mod tests {
             ("deadline = \"10ms\"", None),
             ("deadline = \"2m\"", None),
             ("label = \"\"", Some(Problem::Empty)),
-            ("pin_file = \"p\"\npin_env = \"P\"", Some(Problem::SeveralPins)),
+            (
+                "pin_file = \"p\"\npin_env = \"P\"",
+                Some(Problem::SeveralPins),
+            ),
             ("pin_env = \"12 34\"", Some(Problem::EnvironmentName)),
         ] {
             let found = found(&format!("{TOKEN}{lines}\n"), "", "");
             assert_eq!(found.len(), 1, "{lines}: {found:?}");
-            assert!(problem.is_none_or(|problem| problem == found[0]), "{found:?}");
+            assert!(
+                problem.is_none_or(|problem| problem == found[0]),
+                "{found:?}"
+            );
         }
         let twice = found(&format!("{TOKEN}{TOKEN}"), "", "");
         assert!(matches!(&twice[..], [Problem::Twice { .. }]), "{twice:?}");
@@ -151,7 +157,10 @@ mod tests {
             );
             let config = parse(&text).unwrap_or_else(|error| panic!("{}: {text}", error.message));
             let found = judge(&config, &Map::new(&text));
-            found.into_iter().map(|finding| finding.problem).collect::<Vec<_>>()
+            found
+                .into_iter()
+                .map(|finding| finding.problem)
+                .collect::<Vec<_>>()
         };
         let key = "key = \"pkcs11:object=a\"";
         let two = format!("{TOKEN}{}", TOKEN.replace("hsm", "other"));
@@ -159,10 +168,19 @@ mod tests {
         assert_eq!(with_key(TOKEN, key), []);
         assert_eq!(with_key(&two, &format!("{key}\ntoken = \"other\"")), []);
         assert_eq!(with_key("", key), [Problem::NoToken]);
-        assert_eq!(with_key(&two, key), [Problem::WhichToken { names: names() }]);
+        assert_eq!(
+            with_key(&two, key),
+            [Problem::WhichToken { names: names() }]
+        );
         let wrong = with_key(&two, &format!("{key}\ntoken = \"x\""));
         let name = "x".to_owned();
-        assert_eq!(wrong, [Problem::NoSuchToken { name, names: names() }]);
+        assert_eq!(
+            wrong,
+            [Problem::NoSuchToken {
+                name,
+                names: names()
+            }]
+        );
         let lines = format!("{key}\npassphrase_file = \"p\"");
         assert_eq!(with_key(TOKEN, &lines), [Problem::PassphraseOnToken]);
         let lines = "key = \"a.key\"\ntoken = \"hsm\"";

@@ -155,11 +155,27 @@ impl Key {
     }
 }
 
+impl From<PathBuf> for Key {
+    fn from(file: PathBuf) -> Self {
+        Self::File(file)
+    }
+}
+
+/// The key's name in messages and between processes.
+impl std::fmt::Display for TokenKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.token {
+            Some(token) => write!(f, "{} of token {}", self.uri, token.name),
+            None => self.uri.fmt(f),
+        }
+    }
+}
+
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
-            Self::Token(key) => key.uri.fmt(f),
+            Self::Token(key) => key.fmt(f),
         }
     }
 }

@@ -51,12 +51,11 @@ impl KeyUri {
     }
 
     fn take(&mut self, attribute: &str) -> Result<(), KeyUriError> {
-        let (name, value) =
-            attribute
-                .split_once('=')
-                .ok_or_else(|| KeyUriError::NoAttribute {
-                    text: attribute.to_owned(),
-                })?;
+        let (name, value) = attribute
+            .split_once('=')
+            .ok_or_else(|| KeyUriError::NoAttribute {
+                text: attribute.to_owned(),
+            })?;
         let text = || text(name, value);
         let twice = match name {
             "token" => self.token.replace(text()?).is_some(),
@@ -326,13 +325,13 @@ mod tests {
     fn examples_of_the_rfc_and_of_tools_are_read() {
         // RFC 7512 §3, the examples that name private keys by what we take.
         let uri = read("pkcs11:token=The%20Software%20PKCS%2311%20Softtoken;manufacturer=Snake%20Oil,%20Inc.;model=1.0;object=my-certificate;type=private;id=%69%95%3E%5C%F4%BD%EC%91;serial=").unwrap();
-        assert_eq!(
-            uri.token.as_deref(),
-            Some("The Software PKCS#11 Softtoken")
-        );
+        assert_eq!(uri.token.as_deref(), Some("The Software PKCS#11 Softtoken"));
         assert_eq!(uri.manufacturer.as_deref(), Some("Snake Oil, Inc."));
         assert_eq!(uri.object.as_deref(), Some("my-certificate"));
-        assert_eq!(uri.id.as_deref(), Some(&b"\x69\x95\x3e\x5c\xf4\xbd\xec\x91"[..]));
+        assert_eq!(
+            uri.id.as_deref(),
+            Some(&b"\x69\x95\x3e\x5c\xf4\xbd\xec\x91"[..])
+        );
         assert_eq!(uri.serial.as_deref(), Some(""));
 
         // As p11tool of GnuTLS prints it.
@@ -340,9 +339,15 @@ mod tests {
         assert_eq!(uri.model.as_deref(), Some("SoftHSM v2"));
         assert_eq!(uri.serial.as_deref(), Some("7cf4bc68fdb5b320"));
         assert_eq!(uri.object.as_deref(), Some("k/1"));
-        assert_eq!(read("PKCS11:object=a;slot-id=327").unwrap().slot_id, Some(327));
         assert_eq!(
-            read("pkcs11:object=%DA%A9%D9%84%DB%8C%D8%AF").unwrap().object.as_deref(),
+            read("PKCS11:object=a;slot-id=327").unwrap().slot_id,
+            Some(327)
+        );
+        assert_eq!(
+            read("pkcs11:object=%DA%A9%D9%84%DB%8C%D8%AF")
+                .unwrap()
+                .object
+                .as_deref(),
             Some("کلید")
         );
     }
@@ -353,22 +358,88 @@ mod tests {
         for (text, error) in [
             ("object=a", KeyUriError::Scheme),
             ("pkcs11:", KeyUriError::NoAttribute { text: name("") }),
-            ("pkcs11:object=a;", KeyUriError::NoAttribute { text: name("") }),
+            (
+                "pkcs11:object=a;",
+                KeyUriError::NoAttribute { text: name("") },
+            ),
             ("pkcs11:token=a", KeyUriError::NoKey),
-            ("pkcs11:object=a;object=b", KeyUriError::Twice { name: name("object") }),
-            ("pkcs11:object=a;type=public", KeyUriError::Type { kind: name("public") }),
-            ("pkcs11:object=a b", KeyUriError::Escape { name: name("object") }),
-            ("pkcs11:object=%4", KeyUriError::Escape { name: name("object") }),
-            ("pkcs11:object=%4x", KeyUriError::Escape { name: name("object") }),
-            ("pkcs11:object=%+1", KeyUriError::Escape { name: name("object") }),
-            ("pkcs11:object=گ", KeyUriError::Escape { name: name("object") }),
-            ("pkcs11:object=%ff", KeyUriError::NotText { name: name("object") }),
-            ("pkcs11:object=a;slot-id=+1", KeyUriError::Slot { text: name("+1") }),
-            ("pkcs11:object=a;slot-id=99999999999999999999", KeyUriError::Slot { text: name("99999999999999999999") }),
+            (
+                "pkcs11:object=a;object=b",
+                KeyUriError::Twice {
+                    name: name("object"),
+                },
+            ),
+            (
+                "pkcs11:object=a;type=public",
+                KeyUriError::Type {
+                    kind: name("public"),
+                },
+            ),
+            (
+                "pkcs11:object=a b",
+                KeyUriError::Escape {
+                    name: name("object"),
+                },
+            ),
+            (
+                "pkcs11:object=%4",
+                KeyUriError::Escape {
+                    name: name("object"),
+                },
+            ),
+            (
+                "pkcs11:object=%4x",
+                KeyUriError::Escape {
+                    name: name("object"),
+                },
+            ),
+            (
+                "pkcs11:object=%+1",
+                KeyUriError::Escape {
+                    name: name("object"),
+                },
+            ),
+            (
+                "pkcs11:object=گ",
+                KeyUriError::Escape {
+                    name: name("object"),
+                },
+            ),
+            (
+                "pkcs11:object=%ff",
+                KeyUriError::NotText {
+                    name: name("object"),
+                },
+            ),
+            (
+                "pkcs11:object=a;slot-id=+1",
+                KeyUriError::Slot { text: name("+1") },
+            ),
+            (
+                "pkcs11:object=a;slot-id=99999999999999999999",
+                KeyUriError::Slot {
+                    text: name("99999999999999999999"),
+                },
+            ),
             ("pkcs11:id=", KeyUriError::EmptyId),
-            ("pkcs11:object=a;library-version=3", KeyUriError::Unknown { name: name("library-version") }),
-            ("pkcs11:object=a?module-path=/x.so", KeyUriError::Elsewhere { name: name("module-path") }),
-            ("pkcs11:object=a?pin-source=file:/x", KeyUriError::Elsewhere { name: name("pin-source") }),
+            (
+                "pkcs11:object=a;library-version=3",
+                KeyUriError::Unknown {
+                    name: name("library-version"),
+                },
+            ),
+            (
+                "pkcs11:object=a?module-path=/x.so",
+                KeyUriError::Elsewhere {
+                    name: name("module-path"),
+                },
+            ),
+            (
+                "pkcs11:object=a?pin-source=file:/x",
+                KeyUriError::Elsewhere {
+                    name: name("pin-source"),
+                },
+            ),
             ("pkcs11:object=a?pin-value=1234", KeyUriError::PinValue),
         ] {
             let found = read(text).unwrap_err();

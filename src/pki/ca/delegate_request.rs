@@ -1,7 +1,6 @@
 //! PKCS#10 for a delegate: what an OCSP signer asks its CA for (RFC 2986, RFC 6960 §4.2.2.2).
 
 use const_oid::db::rfc5280::ID_KP_OCSP_SIGNING;
-use const_oid::db::rfc6960::ID_PKIX_OCSP_NOCHECK;
 
 use super::{
     CaError, Name, SubjectKey,
@@ -47,7 +46,11 @@ pub fn delegate_request(subject: &Name, signer: &dyn Signer) -> Result<Vec<u8>, 
     };
     let mut request = info;
     request.extend_from_slice(algorithm.algorithm_identifier_der());
-    put_tlv(&mut request, tag::BIT_STRING, &[&[0], &signature[..]].concat());
+    put_tlv(
+        &mut request,
+        tag::BIT_STRING,
+        &[&[0], &signature[..]].concat(),
+    );
     Ok(tlv(tag::SEQUENCE, &request))
 }
 

@@ -345,14 +345,13 @@ impl TokenError {
     pub(super) const fn remedy(&self) -> Remedy {
         match self {
             Self::Fault(fault) => fault.remedy(),
-            Self::Stale | Self::SignatureLength { .. } | Self::SelfTest { .. } => {
-                Remedy::NewSession
-            }
-            // Some modules see a token that was made or put in only once they are initialised anew, and
-            // some find the old objects of one that was restored.
-            Self::Absent { .. } | Self::KeyAbsent { .. } | Self::KeyChanged { .. } => {
-                Remedy::Reinitialise
-            }
+            Self::Stale
+            | Self::SignatureLength { .. }
+            | Self::SelfTest { .. }
+            | Self::KeyAbsent { .. }
+            | Self::KeyChanged { .. } => Remedy::NewSession,
+            // Some modules see a token that was made or put in only once they are initialised anew.
+            Self::Absent { .. } => Remedy::Reinitialise,
             _ => Remedy::None,
         }
     }

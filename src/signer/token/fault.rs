@@ -24,7 +24,16 @@ impl Fault {
         self.code
     }
 
-    /// Whether it is the answer of this function.
+    /// A call that ended in a panic of ours: the module said something impossible.
+    pub(super) fn impossible() -> Self {
+        Self {
+            function: None,
+            code: None,
+            words: "a length or a value that cannot be".to_owned(),
+        }
+    }
+
+    /// This answer of C_Sign.
     #[cfg(test)]
     pub(super) fn of(code: RvError) -> Self {
         Self::from(Error::Pkcs11(code, Function::Sign))

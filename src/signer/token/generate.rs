@@ -113,41 +113,42 @@ pub fn generate(token: &Arc<config::Token>, new: NewTokenKey) -> Result<KeyUri, 
         ..(**token).clone()
     };
     let pool = Pool::start(&Arc::new(settings), true)?;
-    let uri = KeyUri {
-        object: Some(new.label.clone()),
-        id: Some(new.id.clone()),
-        ..KeyUri::default()
-    };
+    // No other key has the label.
+    let uri = KeyUri::object(&new.label);
     // Once: a second try could leave two keys of one name.
     let made = pool.run_once(move |session| make(session, &new).map(|()| uri.clone()))?;
     Ok(made)
 }
 
 fn make(session: &mut Session, new: &NewTokenKey) -> Result<(), TokenError> {
-    is_free(session, Attribute::Label(new.label.as_bytes().to_vec()), || {
-        format!("label {:?}", new.label)
+    is_free(
+        session,
+        Attribute::Label(new.label.as_bytes().to_vec()),
+        || format!("label {:?}", new.label),
+    )?;
+    is_free(session, Attribute::Id(new.id.clone()), || {
+        "this id".to_owned()
     })?;
-    is_free(session, Attribute::Id(new.id.clone()), || "this id".to_owned())?;
     let (public, private) = pair(session, new)?;
     let uri = KeyUri {
         object: Some(new.label.clone()),
         id: Some(new.id.clone()),
         ..KeyUri::default()
     };
-    key::find(session, &uri, u64::MAX, None).map(drop).inspect_err(|_| {
-        for object in [private, public] {
-            let gone = session.call("C_DestroyObject", |session| session.destroy_object(object));
-            if let Err(error) = gone {
-                tracing::warn!("a key that is of no use was not taken away again: {error}");
+    key::find(session, &uri, u64::MAX, None)
+        .map(drop)
+        .inspect_err(|_| {
+            for object in [private, public] {
+                let gone =
+                    session.call("C_DestroyObject", |session| session.destroy_object(object));
+                if let Err(error) = gone {
+                    tracing::warn!("a key that is of no use was not taken away again: {error}");
+                }
             }
-        }
-    })
+        })
 }
 
-fn pair(
-    session: &Session,
-    new: &NewTokenKey,
-) -> Result<(ObjectHandle, ObjectHandle), TokenError> {
+fn pair(session: &Session, new: &NewTokenKey) -> Result<(ObjectHandle, ObjectHandle), TokenError> {
     let named = || {
         [
             Attribute::Token(true),

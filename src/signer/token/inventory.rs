@@ -112,7 +112,9 @@ pub fn inventory(token: &Arc<config::Token>) -> Result<Inventory, TokenError> {
 fn list(token: &Arc<config::Token>, watch: &Arc<Watch>) -> Result<Inventory, TokenError> {
     let module = Module::load(&token.module)?;
     let user = module.join();
-    let info = module.call(watch, "C_GetInfo", None, |library| library.get_library_info())?;
+    let info = module.call(watch, "C_GetInfo", None, |library| {
+        library.get_library_info()
+    })?;
     let mut tokens = Vec::new();
     for found in slot::all(&module, watch)? {
         tokens.push(listed(&module, watch, &found)?);
@@ -186,7 +188,19 @@ fn keys(
     let listed = objects.iter().map(|object| listed_key(&session, *object));
     let listed = listed.collect::<Result<Vec<_>, _>>();
     session.close();
-    listed
+    Ok(named(listed?))
+}
+
+/// What to write for each: its label, where no other key has it; else its identifier as well.
+fn named(mut keys: Vec<ListedKey>) -> Vec<ListedKey> {
+    let labels: Vec<String> = keys.iter().map(|key| key.label.clone()).collect();
+    for key in &mut keys {
+        let same = labels.iter().filter(|label| **label == key.label).count();
+        if !key.label.is_empty() && same == 1 {
+            key.uri = Some(KeyUri::object(&key.label).to_string());
+        }
+    }
+    keys
 }
 
 fn listed_key(session: &Session, object: ObjectHandle) -> Result<ListedKey, TokenError> {

@@ -58,7 +58,11 @@ impl<T: Send + 'static> Asked<T> {
 
     /// The value, once the job is done with success.
     pub(super) fn into_value(self) -> Result<T, TokenError> {
-        let value = self.value.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let value = self
+            .value
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         // Done without a value: given up in the moment that it succeeded.
         value.ok_or(TokenError::Stopped)
     }

@@ -67,9 +67,8 @@ pub(super) fn find(
             None => TokenError::NoPublicKey { key: key() },
         });
     };
-    let is_the_certificates = |octets: &[u8]| {
-        expected.is_none_or(|expected| expected.public_key_octets == octets)
-    };
+    let is_the_certificates =
+        |octets: &[u8]| expected.is_none_or(|expected| expected.public_key_octets == octets);
     let way = way(session, algorithm, &key)?;
     let prepared = way.prepare(TEST_MESSAGE);
     let mechanism = way.mechanism();
@@ -117,7 +116,11 @@ fn find_one(session: &Session, uri: &KeyUri) -> Result<ObjectHandle, TokenError>
         Attribute::Class(ObjectClass::PRIVATE_KEY),
         Attribute::Token(true),
     ];
-    template.extend(uri.object.iter().map(|label| Attribute::Label(label.as_bytes().to_vec())));
+    template.extend(
+        uri.object
+            .iter()
+            .map(|label| Attribute::Label(label.as_bytes().to_vec())),
+    );
     template.extend(uri.id.iter().map(|id| Attribute::Id(id.clone())));
     let found = objects(session, &template)?;
     match found.as_slice() {
@@ -149,10 +152,7 @@ pub(super) fn objects(
     template: &[Attribute],
 ) -> Result<Vec<ObjectHandle>, TokenError> {
     session.call("C_FindObjects", |session| {
-        session
-            .iter_objects(template)?
-            .take(OBJECTS_MAX)
-            .collect()
+        session.iter_objects(template)?.take(OBJECTS_MAX).collect()
     })
 }
 
@@ -373,13 +373,14 @@ fn public_key(
             attribute(session, object, AttributeType::Modulus)?,
             attribute(session, object, AttributeType::PublicExponent)?,
         );
-        let (Some(Attribute::Modulus(modulus)), Some(Attribute::PublicExponent(exponent))) = numbers
+        let (Some(Attribute::Modulus(modulus)), Some(Attribute::PublicExponent(exponent))) =
+            numbers
         else {
             return Ok(None);
         };
         let octets = rsa_public_key(&modulus, &exponent);
-        let (modulus, _) = rsa_numbers(&octets)
-            .ok_or_else(|| wrong(KeyKindProblem::Malformed("CKA_MODULUS")))?;
+        let (modulus, _) =
+            rsa_numbers(&octets).ok_or_else(|| wrong(KeyKindProblem::Malformed("CKA_MODULUS")))?;
         let Ok(modulus_octets @ 256..=512) = u16::try_from(modulus.len()) else {
             let bits = u32::try_from(modulus.len().saturating_mul(8)).unwrap_or(u32::MAX);
             return Err(wrong(PublicKeyError::RsaSigningLength { bits }.into()));
@@ -437,16 +438,18 @@ fn way(
     key: &dyn Fn() -> String,
 ) -> Result<Way, TokenError> {
     let slot = session.found().slot;
-    let has = session.module().call(
-        session.watch(),
-        "C_GetMechanismList",
-        None,
-        |library| library.get_mechanism_list(slot),
-    )?;
+    let has = session
+        .module()
+        .call(session.watch(), "C_GetMechanismList", None, |library| {
+            library.get_mechanism_list(slot)
+        })?;
     let ways = Way::all(algorithm);
     let way = ways.iter().find(|way| has.contains(&way.mechanism_type()));
     way.copied().ok_or_else(|| {
-        let needed: Vec<String> = ways.iter().map(|way| way.mechanism_type().to_string()).collect();
+        let needed: Vec<String> = ways
+            .iter()
+            .map(|way| way.mechanism_type().to_string())
+            .collect();
         TokenError::MechanismMissing {
             token: session.found().shown(),
             key: key(),
@@ -475,7 +478,13 @@ mod tests {
         let edwards = [9; 32];
         let bits = [&[0x03, 33, 0][..], &edwards].concat();
         assert_eq!(point_octets(&bits, 32), Some(&edwards[..]));
-        for wrong in [&[0x04, 64][..], &[0x04, 66], &[0x05, 65], &[0x04], &[0x04, 0x81, 65]] {
+        for wrong in [
+            &[0x04, 64][..],
+            &[0x04, 66],
+            &[0x05, 65],
+            &[0x04],
+            &[0x04, 0x81, 65],
+        ] {
             assert_eq!(point_octets(&[wrong, &point].concat(), 65), None);
         }
         assert_eq!(point_octets(&point[..64], 65), None);

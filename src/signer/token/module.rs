@@ -8,7 +8,8 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -144,7 +145,11 @@ impl Module {
     }
 
     /// Waits until the module is neither initialised nor finalised by somebody.
-    fn quiet(&self, watch: &Watch, what: &'static str) -> Result<MutexGuard<'_, State>, TokenError> {
+    fn quiet(
+        &self,
+        watch: &Watch,
+        what: &'static str,
+    ) -> Result<MutexGuard<'_, State>, TokenError> {
         let until = Instant::now() + watch.deadline();
         let mut state = self.state();
         while state.is_changing {
@@ -187,27 +192,25 @@ impl Module {
 
     /// C_Finalize and C_Initialize, unless somebody did so since `generation`, or somebody else works with
     /// the module. Says whether there is a new generation.
-    fn reinitialise(
-        &self,
-        watch: &Watch,
-        user: u64,
-        generation: u64,
-    ) -> Result<bool, TokenError> {
-        let until = Instant::now() + watch.deadline();
+    fn reinitialise(&self, watch: &Watch, user: u64, generation: u64) -> Result<bool, TokenError> {
         let mut state = self.quiet(watch, FINALIZE)?;
-        loop {
-            if state.generation != generation {
-                return Ok(true);
-            }
-            let others = state.users.iter();
-            if { others }.any(|(number, is_well)| *number != user && *is_well) {
-                return Ok(false);
-            }
-            if state.calls == 0 && !state.is_changing {
-                break;
-            }
+        if state.generation != generation {
+            return Ok(true);
+        }
+        let others = state.users.iter();
+        if { others }.any(|(number, is_well)| *number != user && *is_well) {
+            return Ok(false);
+        }
+        // Nobody begins a call any more; those that run come to their end, or else hang. Half of the time that
+        // a call has, so that whoever waits at the door does not give up.
+        state.is_changing = true;
+        let until = Instant::now() + watch.deadline() / 2;
+        while state.calls > 0 {
             let Some(left) = until.checked_duration_since(Instant::now()) else {
-                // "No finalise while calls run": what hangs now would crash then.
+                // What hangs now would crash then.
+                state.is_changing = false;
+                drop(state);
+                self.changed.notify_all();
                 return Ok(false);
             };
             state = self.wait(state, left);
@@ -215,7 +218,9 @@ impl Module {
         if state.is_initialised {
             state = self.finalise(watch, state);
         }
+        state.is_changing = false;
         drop(state);
+        self.changed.notify_all();
         self.initialise(watch)?;
         Ok(true)
     }
@@ -293,9 +298,25 @@ impl Drop for User {
         let mut state = self.module.state();
         state.users.remove(&self.number);
         let is_idle = state.users.is_empty() && state.calls == 0 && !state.is_changing;
-        if is_idle && state.is_initialised {
-            let watch = Watch::new(Duration::MAX);
-            drop(self.module.finalise(&watch, state));
+        if !is_idle || !state.is_initialised {
+            return;
+        }
+        // So that nobody comes in before it has begun.
+        state.is_changing = true;
+        drop(state);
+        let module = Arc::clone(&self.module);
+        let (done, ended) = mpsc::channel();
+        let finalising = thread::Builder::new().name("token-end".to_owned());
+        let begun = finalising.spawn(move || {
+            drop(module.finalise(&Watch::new(Duration::MAX), module.state()));
+            // Nobody waits any more where it hung.
+            let _late = done.send(());
+        });
+        if begun.is_ok() {
+            // A command that ends then does not take the library down in the middle of it.
+            let _hung = ended.recv_timeout(FAREWELL);
+        } else {
+            self.module.state().is_changing = false;
         }
     }
 }
@@ -303,6 +324,9 @@ impl Drop for User {
 fn arguments() -> CInitializeArgs {
     CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)
 }
+
+/// How long the end of a module is waited for.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 const INITIALIZE: &str = "C_Initialize";
 const FINALIZE: &str = "C_Finalize";

@@ -10,7 +10,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -45,6 +45,8 @@ pub(super) struct Shared {
     room: Condvar,
     health: Mutex<Health>,
     workers: Mutex<Vec<Arc<Worker>>>,
+    /// Those that live, or hang.
+    threads: Mutex<Vec<(Arc<Worker>, JoinHandle<()>)>>,
     /// Threads that hang in the module.
     lost: AtomicUsize,
     next_number: AtomicUsize,
@@ -65,6 +67,7 @@ pub(super) struct Worker {
     pub(super) number: usize,
     pub(super) watch: Arc<Watch>,
     given_up: AtomicBool,
+    has_ended: AtomicBool,
     job: Mutex<Option<Arc<Job>>>,
 }
 
@@ -92,6 +95,7 @@ impl Pool {
             room: Condvar::new(),
             health: Mutex::default(),
             workers: Mutex::default(),
+            threads: Mutex::default(),
             lost: AtomicUsize::new(0),
             next_number: AtomicUsize::new(0),
             progress: Mutex::new(Instant::now()),
@@ -135,6 +139,8 @@ impl Pool {
         let patience = shared.token.deadline;
         let refusal = shared.health().refusal(Instant::now());
         if let Some(why) = refusal {
+            // Whoever tries whether it works again may hang.
+            shared.look_after();
             return Err(why);
         }
         let mut queue = shared.queue();
@@ -176,7 +182,11 @@ impl Pool {
 
     /// What is signed with while nothing else is to be signed.
     pub(super) fn keep_alive_with(&self, key: &Arc<KnownKey>) {
-        let mut recent = self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self
+            .shared
+            .recent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *recent = Some(Arc::clone(key));
     }
 }
@@ -189,12 +199,16 @@ impl Drop for Pool {
         // ends now waits for that, so that the library is not taken down in the middle of a call, but not
         // for one that hangs.
         let until = Instant::now() + FAREWELL;
-        while !self.shared.workers().is_empty() {
-            let Some(left) = until.checked_duration_since(Instant::now()) else {
-                return;
-            };
-            let queue = self.shared.queue();
-            drop(self.shared.room.wait_timeout(queue, left.min(LOOK)));
+        let threads = std::mem::take(&mut *self.shared.threads());
+        for (worker, thread) in threads {
+            while !worker.has_ended() && !worker.is_given_up() && Instant::now() < until {
+                let queue = self.shared.queue();
+                drop(self.shared.room.wait_timeout(queue, LOOK));
+            }
+            if worker.has_ended() {
+                // It has nothing to do any more but to end.
+                drop(thread.join());
+            }
         }
     }
 }
@@ -258,7 +272,14 @@ impl Shared {
             self.lost.fetch_sub(1, Ordering::Relaxed);
         }
         self.workers().retain(|other| other.number != worker.number);
+        self.threads()
+            .retain(|(other, _)| other.number != worker.number || self.is_stopped());
+        worker.has_ended.store(true, Ordering::Release);
         self.room.notify_all();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.queue().is_stopped
     }
 
     /// The token works.
@@ -276,11 +297,16 @@ impl Shared {
         if is_news {
             tracing::error!(
                 token = self.token.name,
-                "{why}: what is signed is served until it ends; the token is tried again every few seconds"
+                "{why}. The token is tried again every few seconds until it works"
             );
         }
         // Whoever waits has to wait for another moment now.
         self.work.notify_all();
+    }
+
+    /// Whether it is known not to work.
+    pub(super) fn is_known_down(&self) -> bool {
+        self.health().until_trial(Instant::now()).is_some()
     }
 
     /// See [`Health::take_trial`].
@@ -354,13 +380,15 @@ impl Shared {
             number: self.next_number.fetch_add(1, Ordering::Relaxed),
             watch: Arc::new(Watch::new(self.token.deadline)),
             given_up: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             job: Mutex::default(),
         });
         let (shared, its) = (Arc::clone(self), Arc::clone(&worker));
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name(format!("token-{}", worker.number))
             .spawn(move || worker::work(&shared, &its))
             .map_err(|error| TokenError::Thread(Arc::new(error)))?;
+        self.threads().push((Arc::clone(&worker), thread));
         Ok(worker)
     }
 
@@ -372,6 +400,10 @@ impl Shared {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn threads(&self) -> MutexGuard<'_, Vec<(Arc<Worker>, JoinHandle<()>)>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn workers(&self) -> MutexGuard<'_, Vec<Arc<Worker>>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -381,6 +413,10 @@ impl Worker {
     /// Whether nobody counts on it any more.
     pub(super) fn is_given_up(&self) -> bool {
         self.given_up.load(Ordering::Acquire)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
     }
 
     fn job(&self) -> MutexGuard<'_, Option<Arc<Job>>> {

@@ -2,11 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use cryptoki::{
-    error::Error,
-    object::ObjectHandle,
-    session::Session as Raw,
-};
+use cryptoki::{error::Error, object::ObjectHandle, session::Session as Raw};
 
 use super::{
     TokenError,
@@ -133,7 +129,12 @@ impl Session {
         let handle = key::find_again(self, key)?;
         let prepared = key.way.prepare(key::TEST_MESSAGE);
         let signature = self.sign_one(key, handle, &prepared)?;
-        if !verify(key.algorithm, &key.public_key_octets, key::TEST_MESSAGE, &signature) {
+        if !verify(
+            key.algorithm,
+            &key.public_key_octets,
+            key::TEST_MESSAGE,
+            &signature,
+        ) {
             return Err(TokenError::KeyChanged {
                 key: key.uri.to_string(),
             });
@@ -149,7 +150,9 @@ impl Session {
         prepared: &[u8],
     ) -> Result<Vec<u8>, TokenError> {
         let mechanism = key.way.mechanism();
-        let signature = self.call("C_Sign", |session| session.sign(&mechanism, handle, prepared))?;
+        let signature = self.call("C_Sign", |session| {
+            session.sign(&mechanism, handle, prepared)
+        })?;
         let expected = key.algorithm.stored_len();
         if signature.len() != expected {
             return Err(TokenError::SignatureLength {

@@ -28,12 +28,14 @@ impl Way {
     /// does not travel to the token.
     pub(super) fn all(algorithm: SignatureAlgorithm) -> &'static [Self] {
         match algorithm {
-            SignatureAlgorithm::EcdsaSha256P256 => {
-                &[Self::Ecdsa(&digest::SHA256), Self::EcdsaHashing(&digest::SHA256)]
-            }
-            SignatureAlgorithm::EcdsaSha384P384 => {
-                &[Self::Ecdsa(&digest::SHA384), Self::EcdsaHashing(&digest::SHA384)]
-            }
+            SignatureAlgorithm::EcdsaSha256P256 => &[
+                Self::Ecdsa(&digest::SHA256),
+                Self::EcdsaHashing(&digest::SHA256),
+            ],
+            SignatureAlgorithm::EcdsaSha384P384 => &[
+                Self::Ecdsa(&digest::SHA384),
+                Self::EcdsaHashing(&digest::SHA384),
+            ],
             SignatureAlgorithm::RsaPkcs1Sha256 { .. } => &[Self::RsaPkcs1, Self::RsaPkcs1Hashing],
             SignatureAlgorithm::Ed25519 => &[Self::Ed25519],
         }

@@ -10,7 +10,7 @@ use cryptoki::error::RvError;
 
 use super::{
     TokenError,
-    fault::Remedy,
+    fault::{Fault, Remedy},
     job::Job,
     pool::{Next, Shared, Worker},
     session::Session,
@@ -82,10 +82,11 @@ impl Desk<'_> {
             if remedy == Remedy::None || attempt >= attempts || self.me.is_given_up() {
                 return Err(error);
             }
-            tracing::warn!(
-                token = self.shared.token.name,
-                "{error}: trying again in a new session"
-            );
+            // Of an initialising anew, somebody has told already.
+            if !matches!(error, TokenError::Stale) {
+                let token = &self.shared.token.name;
+                tracing::warn!(token, "{error}: trying again in a new session");
+            }
             // A new session is tried first where that may be enough; the last try is with everything new.
             let is_last = attempt.saturating_add(1) >= attempts;
             if remedy == Remedy::Reinitialise && is_last {
@@ -105,23 +106,24 @@ impl Desk<'_> {
         let shared = self.shared;
         let session = match self.session.take() {
             Some(session) => session,
-            None => Session::open(&shared.user, &self.me.watch, &shared.token, shared.may_write)?,
+            None => Session::open(
+                &shared.user,
+                &self.me.watch,
+                &shared.token,
+                shared.may_write,
+            )?,
         };
         let session = self.session.insert(session);
         // A length that no memory has, from a module that is out of its mind, stops this job alone.
-        catch_unwind(AssertUnwindSafe(|| run(session))).unwrap_or_else(|_| {
-            Err(TokenError::Hung {
-                call: "a call (it panicked)",
-                after: Duration::ZERO,
-            })
-        })
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(session)));
+        outcome.unwrap_or_else(|_| Err(TokenError::Fault(Fault::impossible())))
     }
 
     /// Sees whether the token works while nobody asks anything of it: a channel that is silent for long is
     /// closed by some, and a fault is better found before a question comes.
     fn keep_alive(&mut self) {
         let is_trial = self.shared.take_trial();
-        if self.session.is_none() && !is_trial {
+        if !is_trial && (self.session.is_none() || self.shared.is_known_down()) {
             return;
         }
         let key = {
