@@ -25,6 +25,7 @@ mod service;
 mod signer;
 mod stats;
 mod status;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -83,6 +84,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Crl(arguments) => crl::run(&common, &arguments),
         Command::Mirror(arguments) => mirror::run(&common, &arguments),
         Command::Audit(arguments) => audit::run(&common, &arguments),
+        Command::Token(arguments) => token::run(&common, &arguments),
     }
 }
 
@@ -140,6 +142,7 @@ enum Command {
     Crl(crl::CrlArguments),
     Mirror(mirror::MirrorArguments),
     Audit(audit::AuditArguments),
+    Token(token::TokenArguments),
 }
 
 const CONFIG_DEFAULT: &str = "estelam.toml";

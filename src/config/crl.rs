@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{duration, settings::PassphraseSource};
+use super::{duration, settings::PassphraseSource, token::Key};
 
 /// `[issuer.crl]`: how the issuer's full CRL is made.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -16,9 +16,12 @@ pub struct Crl {
     /// Where certificates say that the CRL is, octet for octet. Its path is where we serve it. No
     /// default.
     pub url: String,
-    /// The CA's private key: PKCS#8 PEM, plain or encrypted. No default. Who can read it (and its
-    /// passphrase) can issue any certificate in the CA's name.
-    pub key: PathBuf,
+    /// The CA's private key: the file of one in PKCS#8 PEM, plain or encrypted, or the `pkcs11:` URI of one
+    /// on a token. No default. Who can read the file (and its passphrase), or use the token, can issue any
+    /// certificate in the CA's name.
+    pub key: Key,
+    /// The name of the `[[token]]` that the key is on. Default: the only one.
+    pub token: Option<String>,
     /// The file with the passphrase of the key; one line break at its end does not count.
     pub passphrase_file: Option<PathBuf>,
     /// The environment variable with the passphrase of the key.
@@ -115,7 +118,8 @@ impl Crl {
     pub fn new(url: &str, key: &Path) -> Self {
         Self {
             url: url.to_owned(),
-            key: key.to_owned(),
+            key: Key::File(key.to_owned()),
+            token: None,
             passphrase_file: None,
             passphrase_env: None,
             passphrase_credential: None,

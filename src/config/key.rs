@@ -1,10 +1,20 @@
 //! Where a private key is, and in which process it lives.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Deserialize;
 
-use super::{crl::Crl, duration, settings::Config, settings::PassphraseSource, settings::Signer};
+use super::{
+    ca::Ca,
+    crl::Crl,
+    duration,
+    settings::{Config, PassphraseSource, Signer},
+    token::{Key, TokenKey},
+};
 
 /// `[signer_process]`: the process that keys live in which are not to live in the server.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -20,7 +30,7 @@ pub struct SignerProcess {
     pub signer_uid: Option<u32>,
     /// How long the process may take for one signature, or give no sign of life. One that takes longer
     /// hangs: it is killed and started again, or left to its service manager and connected to again.
-    /// Default 5 s.
+    /// Default 10 s: tokens have a deadline of their own for each call, 5 s, and are given it.
     #[serde(deserialize_with = "duration::deserialize")]
     pub deadline: Duration,
 }
@@ -31,7 +41,7 @@ impl Default for SignerProcess {
             socket: None,
             server_uid: None,
             signer_uid: None,
-            deadline: Duration::from_secs(5),
+            deadline: Duration::from_secs(10),
         }
     }
 }
@@ -50,7 +60,7 @@ impl ConfiguredKey {
     #[must_use]
     pub fn new(place: KeyPlace, own_process: Option<bool>) -> Self {
         Self {
-            own_process: own_process.unwrap_or_else(|| place.is_on_token()),
+            own_process: own_process.unwrap_or_else(|| place.lives_apart()),
             place,
         }
     }
@@ -67,15 +77,43 @@ pub enum KeyPlace {
         /// Where its passphrase comes from, if it has one.
         passphrase: Option<PassphraseSource>,
     },
+    /// On a token.
+    Token {
+        /// Which one, on which token.
+        key: TokenKey,
+        /// The file of the certificate that the key is meant for, for a token that keeps no public key.
+        certificate: Option<PathBuf>,
+    },
 }
 
 impl KeyPlace {
+    fn new(key: &Key, passphrase: Option<PassphraseSource>, certificate: Option<&Path>) -> Self {
+        match key {
+            Key::File(path) => Self::File {
+                path: path.clone(),
+                passphrase,
+            },
+            Key::Token(key) => Self::Token {
+                key: key.clone(),
+                certificate: certificate.map(Path::to_owned),
+            },
+        }
+    }
+
+    fn lives_apart(&self) -> bool {
+        match self {
+            Self::File { .. } => false,
+            Self::Token { key, .. } => key.token.as_ref().is_none_or(|token| !token.in_process),
+        }
+    }
+
     /// Whether somebody else's library has it, which may crash, hang, or lock a key for good that was
     /// asked for with a wrong PIN too often.
     #[must_use]
     pub const fn is_on_token(&self) -> bool {
         match self {
             Self::File { .. } => false,
+            Self::Token { .. } => true,
         }
     }
 }
@@ -84,6 +122,7 @@ impl fmt::Display for KeyPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, .. } => path.display().fmt(f),
+            Self::Token { key, .. } => key.fmt(f),
         }
     }
 }
@@ -92,11 +131,19 @@ impl Signer {
     /// Its key.
     #[must_use]
     pub fn configured_key(&self) -> ConfiguredKey {
-        let place = KeyPlace::File {
-            path: self.key.clone(),
-            passphrase: self.passphrase(),
-        };
+        let place = KeyPlace::new(&self.key, self.passphrase(), Some(&self.certificate));
         ConfiguredKey::new(place, self.signer_process)
+    }
+}
+
+impl Ca {
+    /// Its key, which only commands use, in their own process.
+    #[must_use]
+    pub fn configured_key(&self) -> ConfiguredKey {
+        ConfiguredKey::new(
+            KeyPlace::new(&self.key, self.passphrase(), None),
+            Some(false),
+        )
     }
 }
 
@@ -104,10 +151,7 @@ impl Crl {
     /// Its key.
     #[must_use]
     pub fn configured_key(&self) -> ConfiguredKey {
-        let place = KeyPlace::File {
-            path: self.key.clone(),
-            passphrase: self.passphrase(),
-        };
+        let place = KeyPlace::new(&self.key, self.passphrase(), None);
         ConfiguredKey::new(place, self.signer_process)
     }
 }

@@ -23,6 +23,7 @@ mod publish;
 mod push;
 mod retention;
 mod settings;
+mod token;
 
 pub use ca::Ca;
 #[cfg(feature = "rocksdb")]
@@ -47,6 +48,7 @@ pub use settings::{
     Admin, CertIdHash, Config, Evidence, Http, Issuer, LedgerSettings, Limits, Listen, NotIssued,
     PassphraseSource, ResponderId, Signer, WhenStale,
 };
+pub use token::{Key, KeyUri, KeyUriError, Token, TokenKey};
 
 /// A commented configuration that states every setting at its default, as `estelam init` writes it.
 ///

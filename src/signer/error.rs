@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Defect, KeyError, PassphraseError};
+use super::{Defect, KeyError, PassphraseError, token::TokenError};
 use crate::config::{CertificateFileError, FileError};
 
 /// Why something was not signed.
@@ -58,6 +58,15 @@ pub enum LoadError {
     /// No key that can be used in its file.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The token, or the key on it, is of no use.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A key on a token that was never configured.
+    #[error("the key {key} has no [[token]]")]
+    NoToken {
+        /// The key.
+        key: String,
+    },
     /// The process that keys live in does not have it now, or not at all.
     #[error("the key {key}: {why}")]
     Process {
@@ -95,6 +104,7 @@ impl LoadError {
         match self {
             Self::Key(KeyError::File(error)) => matches!(error, FileError::NotFound { .. }),
             Self::Process { may_pass, .. } => *may_pass,
+            Self::Token(error) => error.may_heal(),
             Self::Defect { defect, .. } => {
                 matches!(defect, Defect::Signing(SignerError::Unavailable { .. }))
             }

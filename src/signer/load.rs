@@ -789,8 +789,8 @@ mod tests {
             "-out",
             "p8",
         ]);
-        settings.key = pki.path("p8");
-        fs::set_permissions(&settings.key, fs::Permissions::from_mode(0o600)).unwrap();
+        settings.key = pki.path("p8").into();
+        fs::set_permissions(pki.path("p8"), fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(
             open_now(&pki, &settings).unwrap().warnings,
             [open_to_others(&pass)]
@@ -823,11 +823,11 @@ mod tests {
                 ["no.pem", "does not exist"],
             ),
             (
-                refused(&|signer| signer.key = pki.path("no.key")),
+                refused(&|signer| signer.key = pki.path("no.key").into()),
                 ["no.key", "does not exist"],
             ),
             (
-                refused(&|signer| signer.key = pki.folder().to_owned()),
+                refused(&|signer| signer.key = pki.folder().to_owned().into()),
                 ["", "is a folder"],
             ),
             (
@@ -839,20 +839,20 @@ mod tests {
                 ["ocsp.key", "not a certificate"],
             ),
             (
-                refused(&|signer| signer.key = pki.path("ocsp.pem")),
+                refused(&|signer| signer.key = pki.path("ocsp.pem").into()),
                 ["ocsp.pem", "only CERTIFICATE"],
             ),
             (
-                refused(&|signer| signer.key = pki.path("ca.key")),
+                refused(&|signer| signer.key = pki.path("ca.key").into()),
                 ["ocsp.pem", "does not belong"],
             ),
             (
-                refused(&|signer| signer.key = pki.path("p8")),
+                refused(&|signer| signer.key = pki.path("p8").into()),
                 ["p8", "no passphrase is configured"],
             ),
             (
                 refused(&|signer| {
-                    signer.key = pki.path("p8");
+                    signer.key = pki.path("p8").into();
                     signer.passphrase_file = Some(pki.path("wrong"));
                 }),
                 ["p8", "does not open"],

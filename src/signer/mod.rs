@@ -17,6 +17,7 @@ mod error;
 mod key_file;
 mod keys;
 mod load;
+mod no_core_dumps;
 mod open_key;
 mod passphrase;
 pub mod process;
@@ -28,6 +29,7 @@ mod signed_octets;
 mod software;
 #[cfg(test)]
 mod test_pki;
+pub mod token;
 mod verify;
 
 pub(crate) use certificate_signature::check_signature;
@@ -38,6 +40,7 @@ pub use error::{LoadError, SignerError};
 pub use key_file::KeyError;
 pub use keys::Keys;
 pub use load::{LoadedSigner, Role, load, open, probe};
+pub use no_core_dumps::forbid_core_dumps;
 pub use open_key::open_key;
 pub use passphrase::{Passphrase, PassphraseError};
 pub use public_key::PublicKeyError;

@@ -50,3 +50,4 @@ mod retention;
 mod same_name_same_key;
 mod signer_process;
 mod sql_feed;
+mod token;
