@@ -16,7 +16,7 @@ use crate::config::{self, Config};
 use crate::identity::IssuerId;
 use crate::ocsp::{CertId, HashAlgorithm, IssuerHashes};
 use crate::presign::ValidityPolicy;
-use crate::signer::{LoadError, LoadedSigner};
+use crate::signer::{Keys, LoadError, LoadedSigner, SignerError};
 
 use super::{ErrorClass, OperationError};
 
@@ -56,6 +56,8 @@ pub struct Issuer {
     /// Where its certificate is served.
     certificate_url: Option<String>,
     signer_config: Option<config::Signer>,
+    /// Who opens its keys.
+    pub(super) keys: Arc<Keys>,
     signer: ArcSwapOption<LoadedSigner>,
     /// See [`Issuer::is_left_to_renewal`].
     left_to_renewal: AtomicBool,
@@ -63,6 +65,8 @@ pub struct Issuer {
     stale: AtomicBool,
     /// See [`Issuer::is_held_back`].
     held_back: AtomicBool,
+    /// Whether it was told that its key is away.
+    key_away: AtomicBool,
 }
 
 impl Issuer {
@@ -70,7 +74,7 @@ impl Issuer {
     ///
     /// # Errors
     /// When a certificate cannot be read, or a signer of CRLs bears another name than the issuer.
-    pub fn new(config: &config::Issuer) -> Result<Self, OperationError> {
+    pub fn new(config: &config::Issuer, keys: &Arc<Keys>) -> Result<Self, OperationError> {
         let refused = |why: &dyn std::fmt::Display| {
             let message = format!("issuer {:?}: {why}", config.name);
             OperationError::new(ErrorClass::Config, message)
@@ -120,10 +124,12 @@ impl Issuer {
             crl: config.crl.clone(),
             certificate_url: config.certificate_url.clone(),
             signer_config: config.signers.first().cloned(),
+            keys: Arc::clone(keys),
             signer: ArcSwapOption::empty(),
             left_to_renewal: AtomicBool::new(false),
             stale: AtomicBool::new(false),
             held_back: AtomicBool::new(false),
+            key_away: AtomicBool::new(false),
             feeds: config.feeds.clone(),
             when_stale: config.when_stale,
             crl_signers,
@@ -153,7 +159,7 @@ impl Issuer {
         let Some(settings) = &self.signer_config else {
             return Ok(());
         };
-        let loaded = crate::signer::open(&self.certificate, settings, now)?;
+        let loaded = crate::signer::open(&self.certificate, settings, &self.keys, now)?;
         let loaded = match self.responder_id {
             config::ResponderId::Key => loaded,
             config::ResponderId::Name => loaded.named_by_subject(),
@@ -203,6 +209,33 @@ impl Issuer {
 
     pub(super) fn set_held_back(&self, held_back: bool) {
         self.held_back.store(held_back, Ordering::SeqCst);
+    }
+
+    /// Whether its key was away when something was to be signed last.
+    pub(super) fn is_key_away(&self) -> bool {
+        self.key_away.load(Ordering::Relaxed)
+    }
+
+    /// Whether a signing failed since the key is away, which is told once: work waits and is tried again,
+    /// many times a minute.
+    pub(super) fn key_went_away(&self, error: &SignerError) -> bool {
+        let SignerError::Unavailable { why } = error else {
+            return false;
+        };
+        if !self.key_away.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                issuer = self.name,
+                "{why}: what is signed is served until it ends, and signing goes on when the key is back"
+            );
+        }
+        true
+    }
+
+    /// Something was signed.
+    pub(super) fn key_signed(&self) {
+        if self.is_key_away() && self.key_away.swap(false, Ordering::Relaxed) {
+            tracing::info!(issuer = self.name, "the signing key is back");
+        }
     }
 
     /// How CertIDs under these algorithms name it.
@@ -265,18 +298,26 @@ struct Table {
 }
 
 impl Issuers {
-    /// Reads every issuer's certificate.
+    /// Reads every issuer's certificate. Their keys are opened in this process.
     ///
     /// # Errors
     /// When one cannot be read, or two are the same issuer under different names.
     pub fn new(config: &Config) -> Result<Self, OperationError> {
+        Self::with_keys(config, &Keys::here())
+    }
+
+    /// The same, with keys that `keys` opens.
+    ///
+    /// # Errors
+    /// As [`Issuers::new`].
+    pub fn with_keys(config: &Config, keys: &Arc<Keys>) -> Result<Self, OperationError> {
         let mut table = Table {
             all: Vec::new(),
             by_id: HashMap::new(),
             by_hashes: HashMap::new(),
         };
         for issuer in &config.issuers {
-            let issuer = Arc::new(Issuer::new(issuer)?);
+            let issuer = Arc::new(Issuer::new(issuer, keys)?);
             table.insert(issuer)?;
         }
         Ok(Self(Arc::new(table)))

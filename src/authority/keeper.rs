@@ -35,6 +35,12 @@ pub(super) fn run(shared: &Shared, wake: &Wake) {
                 Err(error) => {
                     again = again.min(RETRY);
                     shared.counters.signing_failed();
+                    if error
+                        .of_signer()
+                        .is_some_and(|error| issuer.key_went_away(error))
+                    {
+                        continue;
+                    }
                     tracing::error!(issuer = issuer.name, %error, "changes could not be signed; \
                         they are answered tryLater until it works again");
                 }
@@ -134,15 +140,16 @@ fn sign(
         Err(Undated::Window(error)) => return Err(AuthorityError::Window(error)),
     };
     let mut answers = AnswerSigner::new(&issuer.presigned, signer, window);
-    let mut signed = Vec::new();
-    for (hash, record, sequence) in &truths {
-        if is_kept(view, *hash, record, &window) {
-            signed.push(answers.sign(record, *sequence)?);
-        }
-    }
-    if signed.is_empty() {
+    let kept: Vec<(ShardRecord, u64)> = truths
+        .iter()
+        .filter(|(hash, record, _)| is_kept(view, *hash, record, &window))
+        .map(|(_, record, sequence)| (*record, *sequence))
+        .collect();
+    if kept.is_empty() {
         return Ok(tended);
     }
+    let signed = answers.sign(&kept)?;
+    issuer.key_signed();
     let answers = Publication::FreshAnswer {
         issuer: issuer.id,
         answers: signed,

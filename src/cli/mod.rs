@@ -22,8 +22,10 @@ mod revocation;
 mod revoke_all;
 mod serve;
 mod service;
+mod signer;
 mod stats;
 mod status;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +68,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Demo(arguments) => demo::run(&common, &arguments),
         Command::Check => check::run(&common),
         Command::Serve => serve::run(&common),
+        Command::Signer(arguments) => signer::run(&common, &arguments),
         Command::Import(arguments) => import::run(&common, &arguments),
         Command::Revoke(arguments) => revocation::revoke(&common, arguments),
         Command::Hold(arguments) => revocation::hold(&common, arguments),
@@ -81,6 +84,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Crl(arguments) => crl::run(&common, &arguments),
         Command::Mirror(arguments) => mirror::run(&common, &arguments),
         Command::Audit(arguments) => audit::run(&common, &arguments),
+        Command::Token(arguments) => token::run(&common, &arguments),
     }
 }
 
@@ -120,6 +124,7 @@ enum Command {
     /// Serve OCSP until SIGTERM or Ctrl-C
     #[command(after_help = "Example:\n  estelam serve --config /etc/estelam/estelam.toml")]
     Serve,
+    Signer(signer::SignerArguments),
     Import(import::ImportArguments),
     Revoke(revocation::RevokeArguments),
     Hold(revocation::HoldArguments),
@@ -137,6 +142,7 @@ enum Command {
     Crl(crl::CrlArguments),
     Mirror(mirror::MirrorArguments),
     Audit(audit::AuditArguments),
+    Token(token::TokenArguments),
 }
 
 const CONFIG_DEFAULT: &str = "estelam.toml";

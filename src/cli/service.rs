@@ -4,6 +4,7 @@
 //! keys, the address, the ledger, the catalog, the admin socket; then threads.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::authority::{
 use crate::catalog::crls::Shelf;
 use crate::catalog::{Catalog, ManifestState, OpenReport};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, FileError};
+use crate::config::Config;
 use crate::http::admin::AdminServer;
 use crate::http::{Limits, Mounts, Server};
 use crate::ledger::Ledger;
@@ -29,13 +30,16 @@ use crate::observe::Counters;
 use crate::ocsp::RequestLimits;
 use crate::publish::{Couriers, Target, manifest};
 use crate::responder::{Responder, question_queue};
-use crate::signer::{KeyError, LoadError};
+use crate::signer::Keys;
+use crate::signer::process::{Reach, SignerProcess};
 
 /// A configuration whose certificates and keys were judged; nothing is open yet.
 pub(super) struct Service {
     config: Config,
     issuers: Issuers,
     clock: Arc<dyn Clock>,
+    /// Where keys live that do not live here.
+    signer_process: Option<Arc<SignerProcess>>,
 }
 
 /// What a companion wants next.
@@ -52,14 +56,17 @@ impl Service {
     ///
     /// # Errors
     /// When one of them cannot be used; a key that is missing is left for later.
-    pub(super) fn new(config: Config) -> Result<Self, Failure> {
-        let issuers = Issuers::new(&config)?;
+    pub(super) fn new(config: Config, path: &Path) -> Result<Self, Failure> {
+        let signer_process = start_signer_process(&config, path)?;
+        let keys = signer_process.clone().map_or_else(Keys::here, Keys::apart);
+        let issuers = Issuers::with_keys(&config, &keys)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         load_signers(&issuers, &*clock)?;
         Ok(Self {
             config,
             issuers,
             clock,
+            signer_process,
         })
     }
 
@@ -82,6 +89,7 @@ impl Service {
             config,
             issuers,
             clock,
+            signer_process,
         } = self;
         raise_open_files_limit();
         let push = push_listener::open(&config)?;
@@ -118,6 +126,15 @@ impl Service {
             )
             .map_err(|error| authority_failure(&error))?,
         );
+        if let Some(process) = &signer_process {
+            // Not kept alive by it.
+            let authority = Arc::downgrade(&authority);
+            process.tell(move || {
+                if let Some(authority) = authority.upgrade() {
+                    authority.keys_came();
+                }
+            });
+        }
         authority
             .start_feeds(&config.state_dir.join("feeds"))
             .map_err(|error| authority_failure(&error))?;
@@ -232,6 +249,10 @@ impl Service {
             Ok(Exit::Success)
         });
         authority.stop();
+        // After the last signature.
+        if let Some(process) = signer_process {
+            process.stop();
+        }
         // After the last entry.
         drop(checkpoints);
         tracing::info!("stopped");
@@ -370,6 +391,28 @@ pub(super) fn bind(config: &Config) -> Result<Server, Failure> {
         .map_err(|error| Failure::new(Exit::Busy, with_causes(&error)))
 }
 
+/// Starts the process that keys live in which are not to live here, or connects to it; none without such
+/// keys.
+fn start_signer_process(
+    config: &Config,
+    path: &Path,
+) -> Result<Option<Arc<SignerProcess>>, Failure> {
+    if !config.keys().iter().any(|key| key.own_process) {
+        return Ok(None);
+    }
+    let settings = &config.signer_process;
+    let reach = match &settings.socket {
+        Some(socket) => Reach::Socket {
+            path: socket.clone(),
+            signer_uid: settings.signer_uid,
+        },
+        None => Reach::own_program(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+    };
+    SignerProcess::start(reach, settings.deadline)
+        .map(Some)
+        .map_err(|error| Failure::new(Exit::Internal, format!("cannot start a thread: {error}")))
+}
+
 /// Every signer that may speak. One whose key is missing now is left for later; one that is wrong
 /// stops the start, so that no client discovers it.
 fn load_signers(issuers: &Issuers, clock: &dyn Clock) -> Result<(), Failure> {
@@ -380,9 +423,7 @@ fn load_signers(issuers: &Issuers, clock: &dyn Clock) -> Result<(), Failure> {
                     tracing::warn!(issuer = issuer.name, "{warning}");
                 }
             }
-            Err(LoadError::Key(KeyError::File(error)))
-                if matches!(error, FileError::NotFound { .. }) =>
-            {
+            Err(error) if error.may_pass() => {
                 tracing::error!(
                     issuer = issuer.name,
                     "{error}: answers that are signed are served until they end, all others are \

@@ -4,16 +4,19 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::settings::PassphraseSource;
+use super::{settings::PassphraseSource, token::Key};
 
 /// `[issuer.ca]`: the CA's own key and what its certificates name. Only `estelam ca` reads it; the
 /// server needs no CA key, and it is best kept on another machine or medium.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Ca {
-    /// The CA's private key: PKCS#8 PEM, plain or encrypted. No default. Who can read it (and its
-    /// passphrase) can issue any certificate in the CA's name.
-    pub key: PathBuf,
+    /// The CA's private key: the file of one in PKCS#8 PEM, plain or encrypted, or the `pkcs11:` URI of one
+    /// on a token. No default. Who can read the file (and its passphrase), or use the token, can issue any
+    /// certificate in the CA's name.
+    pub key: Key,
+    /// The name of the `[[token]]` that the key is on. Default: the only one.
+    pub token: Option<String>,
     /// The file with the passphrase of the key; one line break at its end does not count.
     pub passphrase_file: Option<PathBuf>,
     /// The environment variable with the passphrase of the key.
@@ -35,7 +38,8 @@ impl Ca {
     #[must_use]
     pub fn new(key: &Path, ocsp_url: &str) -> Self {
         Self {
-            key: key.to_owned(),
+            key: Key::File(key.to_owned()),
+            token: None,
             passphrase_file: None,
             passphrase_env: None,
             passphrase_credential: None,

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{duration, settings::PassphraseSource};
+use super::{duration, settings::PassphraseSource, token::Key};
 
 /// `[issuer.crl]`: how the issuer's full CRL is made.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -16,15 +16,21 @@ pub struct Crl {
     /// Where certificates say that the CRL is, octet for octet. Its path is where we serve it. No
     /// default.
     pub url: String,
-    /// The CA's private key: PKCS#8 PEM, plain or encrypted. No default. Who can read it (and its
-    /// passphrase) can issue any certificate in the CA's name.
-    pub key: PathBuf,
+    /// The CA's private key: the file of one in PKCS#8 PEM, plain or encrypted, or the `pkcs11:` URI of one
+    /// on a token. No default. Who can read the file (and its passphrase), or use the token, can issue any
+    /// certificate in the CA's name.
+    pub key: Key,
+    /// The name of the `[[token]]` that the key is on. Default: the only one.
+    pub token: Option<String>,
     /// The file with the passphrase of the key; one line break at its end does not count.
     pub passphrase_file: Option<PathBuf>,
     /// The environment variable with the passphrase of the key.
     pub passphrase_env: Option<String>,
     /// The systemd credential with the passphrase of the key.
     pub passphrase_credential: Option<String>,
+    /// Whether the key lives in a process of its own (`estelam signer`) while a server runs. Default
+    /// `false` for a key in a file.
+    pub signer_process: Option<bool>,
     /// From thisUpdate to nextUpdate. Default 7 days.
     #[serde(
         default = "Crl::default_validity",
@@ -112,10 +118,12 @@ impl Crl {
     pub fn new(url: &str, key: &Path) -> Self {
         Self {
             url: url.to_owned(),
-            key: key.to_owned(),
+            key: Key::File(key.to_owned()),
+            token: None,
             passphrase_file: None,
             passphrase_env: None,
             passphrase_credential: None,
+            signer_process: None,
             validity: Self::default_validity(),
             interval: Self::default_interval(),
             after_revocation: None,

@@ -368,6 +368,41 @@ pub enum Problem {
         "set only one of passphrase_file, passphrase_env and passphrase_credential: which one is meant?"
     )]
     SeveralPassphrases,
+    /// A PIN from two places.
+    #[error("set only one of pin_file, pin_env and pin_credential: which one is meant?")]
+    SeveralPins,
+    /// A key on a token, and no token.
+    #[error(
+        "the key is on a token, and none is configured: add a [[token]] table with name, module and \
+         pin_file"
+    )]
+    NoToken,
+    /// A key on one of several tokens.
+    #[error("several tokens are configured: name the key's with token = \"…\" ({names})")]
+    WhichToken {
+        /// Their names.
+        names: String,
+    },
+    /// A name of no token.
+    #[error("no token is called {name:?}: the name of a [[token]] table is meant ({names})")]
+    NoSuchToken {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        names: String,
+    },
+    /// A token for a key in a file.
+    #[error(
+        "the key is a file's: for one on the token write its URI, as key = \"pkcs11:object=LABEL\" \
+         (`estelam token list` shows it)"
+    )]
+    FileOnToken,
+    /// A passphrase for a key on a token.
+    #[error(
+        "a key on a token has no passphrase: the PIN's place is in its [[token]] (pin_file, pin_env or \
+         pin_credential)"
+    )]
+    PassphraseOnToken,
     /// No name of a file in systemd's folder of credentials.
     #[error("{name:?} is no name of a systemd credential: a file name without `/` is meant")]
     CredentialName {

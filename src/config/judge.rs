@@ -3,6 +3,7 @@
 mod crl;
 mod feeds;
 mod paths;
+mod tokens;
 
 use std::{
     collections::HashMap, net::SocketAddr, os::unix::ffi::OsStrExt as _, path::PathBuf,
@@ -16,6 +17,7 @@ use super::{
     error::{Finding, Problem},
     place::{Map, Step},
     settings::{Config, Evidence, Http, Issuer, LedgerSettings, Limits, NotIssued, Signer},
+    token::Token,
 };
 
 /// Everything that is wrong with `config`, whose text is `map`; its paths are resolved already.
@@ -55,7 +57,11 @@ impl Judge<'_> {
             self.key("push", |judge| judge.push(push, config));
         }
         self.key("publish", |judge| judge.publish(&config.publish, config));
-        self.key("issuer", |judge| judge.issuers(&config.issuers));
+        self.key("token", |judge| judge.tokens(&config.tokens));
+        self.key("signer_process", |judge| judge.signer_process(config));
+        self.key("issuer", |judge| {
+            judge.issuers(&config.issuers, &config.tokens)
+        });
         self.paths(config);
     }
 
@@ -69,6 +75,37 @@ impl Judge<'_> {
                 max: SOCKET_PATH_MAX,
             });
         }
+    }
+
+    fn signer_process(&mut self, config: &Config) {
+        let settings = &config.signer_process;
+        self.duration(
+            "deadline",
+            settings.deadline,
+            Duration::from_secs(1),
+            Duration::from_secs(60),
+            "a slow token needs seconds, and what hangs is to be noticed",
+        );
+        let Some(path) = &settings.socket else {
+            return;
+        };
+        self.key("socket", |judge| {
+            let octets = path.as_os_str().as_bytes().len();
+            judge.not_empty(octets == 0);
+            if octets > SOCKET_PATH_MAX {
+                judge.report(Problem::SocketPath {
+                    path: path.clone(),
+                    octets,
+                    max: SOCKET_PATH_MAX,
+                });
+            } else if *path == config.admin_socket() {
+                let first_line = judge.line(&[]);
+                judge.report(Problem::Twice {
+                    value: format!("the socket {}", path.display()),
+                    first_line,
+                });
+            }
+        });
     }
 
     fn ledger(&mut self, ledger: &LedgerSettings) {
@@ -173,7 +210,7 @@ impl Judge<'_> {
         );
     }
 
-    fn issuers(&mut self, issuers: &[Issuer]) {
+    fn issuers(&mut self, issuers: &[Issuer], tokens: &[Token]) {
         if issuers.is_empty() {
             self.report(Problem::NoIssuer);
         }
@@ -191,12 +228,12 @@ impl Judge<'_> {
                         });
                     }
                 });
-                judge.issuer(issuer);
+                judge.issuer(issuer, tokens);
             });
         }
     }
 
-    fn issuer(&mut self, issuer: &Issuer) {
+    fn issuer(&mut self, issuer: &Issuer, tokens: &[Token]) {
         self.key("certificate", |judge| {
             judge.not_empty(issuer.certificate.as_os_str().is_empty());
         });
@@ -235,15 +272,15 @@ impl Judge<'_> {
                     if index > 0 {
                         judge.report(Problem::SeveralSigners);
                     }
-                    judge.signer(signer);
+                    judge.signer(signer, tokens);
                 });
             }
         });
         if let Some(crl) = &issuer.crl {
-            self.key("crl", |judge| judge.crl(crl));
+            self.key("crl", |judge| judge.crl(crl, tokens));
         }
         if let Some(ca) = &issuer.ca {
-            self.key("ca", |judge| judge.ca(ca));
+            self.key("ca", |judge| judge.ca(ca, tokens));
         }
         self.key("feed", |judge| judge.feeds(&issuer.feeds));
     }
@@ -305,13 +342,12 @@ impl Judge<'_> {
         });
     }
 
-    fn signer(&mut self, signer: &Signer) {
+    fn signer(&mut self, signer: &Signer, tokens: &[Token]) {
         self.key("certificate", |judge| {
             judge.not_empty(signer.certificate.as_os_str().is_empty());
         });
-        self.key("key", |judge| {
-            judge.not_empty(signer.key.as_os_str().is_empty());
-        });
+        let has_passphrase = signer.passphrase().is_some();
+        self.private_key(&signer.key, signer.token.as_deref(), has_passphrase, tokens);
         self.passphrase(
             signer.passphrase_file.is_some(),
             signer.passphrase_env.as_ref(),
@@ -319,10 +355,9 @@ impl Judge<'_> {
         );
     }
 
-    fn ca(&mut self, ca: &Ca) {
-        self.key("key", |judge| {
-            judge.not_empty(ca.key.as_os_str().is_empty());
-        });
+    fn ca(&mut self, ca: &Ca, tokens: &[Token]) {
+        let has_passphrase = ca.passphrase().is_some();
+        self.private_key(&ca.key, ca.token.as_deref(), has_passphrase, tokens);
         self.passphrase(
             ca.passphrase_file.is_some(),
             ca.passphrase_env.as_ref(),
@@ -338,15 +373,24 @@ impl Judge<'_> {
             self.report(Problem::SeveralPassphrases);
         }
         self.key("passphrase_env", |judge| {
-            if env.is_some_and(|name| !is_variable(name)) {
-                judge.report(Problem::EnvironmentName);
-            }
+            judge.variable(env.map(String::as_str));
         });
         self.key("passphrase_credential", |judge| {
-            if let Some(name) = credential.filter(|name| !is_file_name(name)) {
-                judge.report(Problem::CredentialName { name: name.clone() });
-            }
+            judge.credential(credential.map(String::as_str));
         });
+    }
+
+    fn variable(&mut self, name: Option<&str>) {
+        if name.is_some_and(|name| !is_variable(name)) {
+            self.report(Problem::EnvironmentName);
+        }
+    }
+
+    fn credential(&mut self, name: Option<&str>) {
+        if let Some(name) = name.filter(|name| !is_file_name(name)) {
+            let name = name.to_owned();
+            self.report(Problem::CredentialName { name });
+        }
     }
 
     fn name(&mut self, name: &str) {
@@ -499,7 +543,7 @@ mod tests {
     use crate::config::load::parse;
 
     /// A configuration in which only `lines` differ from one that is fine.
-    fn found(top: &str, issuer: &str, signer: &str) -> Vec<Problem> {
+    pub(super) fn found(top: &str, issuer: &str, signer: &str) -> Vec<Problem> {
         let text = format!(
             "{top}\n[[issuer]]\nname = \"a\"\ncertificate = \"ca.pem\"\n{issuer}\n\
              [[issuer.signer]]\ncertificate = \"s.pem\"\nkey = \"s.key\"\n{signer}\n"

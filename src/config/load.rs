@@ -40,6 +40,7 @@ impl Config {
         }
         let found = judge(&config, &Map::new(&text));
         if found.is_empty() {
+            config.bind();
             Ok(config)
         } else {
             Err(ConfigError::Refused {
@@ -67,26 +68,51 @@ impl Config {
             target.paths().into_iter().for_each(under);
         }
         self.ledger.key.as_mut().map(under);
+        for token in &mut self.tokens {
+            under(&mut token.module);
+            token.pin_file.as_mut().map(under);
+        }
+        self.signer_process.socket.as_mut().map(under);
         for issuer in &mut self.issuers {
             under(&mut issuer.certificate);
             issuer.crl_signers.iter_mut().for_each(under);
             issuer.crl_issuers.iter_mut().for_each(under);
             for signer in &mut issuer.signers {
                 under(&mut signer.certificate);
-                under(&mut signer.key);
+                signer.key.file_mut().map(under);
                 signer.passphrase_file.as_mut().map(under);
             }
             if let Some(crl) = &mut issuer.crl {
-                under(&mut crl.key);
+                crl.key.file_mut().map(under);
                 crl.passphrase_file.as_mut().map(under);
             }
             if let Some(ca) = &mut issuer.ca {
-                under(&mut ca.key);
+                ca.key.file_mut().map(under);
                 ca.passphrase_file.as_mut().map(under);
             }
             for feed in &mut issuer.feeds {
                 feed.paths().into_iter().for_each(under);
                 feed.resolve_files(folder);
+            }
+        }
+    }
+}
+
+impl Config {
+    /// Gives every key on a token the token that it is on.
+    fn bind(&mut self) {
+        let Self {
+            tokens, issuers, ..
+        } = self;
+        for issuer in issuers {
+            for signer in &mut issuer.signers {
+                signer.key.bind(tokens, signer.token.as_deref());
+            }
+            if let Some(crl) = &mut issuer.crl {
+                crl.key.bind(tokens, crl.token.as_deref());
+            }
+            if let Some(ca) = &mut issuer.ca {
+                ca.key.bind(tokens, ca.token.as_deref());
             }
         }
     }
@@ -144,7 +170,7 @@ mod tests {
     use super::*;
     use crate::config::{
         Ca, Crl, CrlShards, DeltaCrl, EXAMPLE, FolderTarget, Issuer, Publish, PublishTarget, Purge,
-        PurgeCommand, PurgeHosts, Push, PushClient, Sha256Digest, Signer, StoreTarget,
+        PurgeCommand, PurgeHosts, Push, PushClient, Sha256Digest, Signer, StoreTarget, Token,
     };
     use std::time::Duration;
 
@@ -197,21 +223,26 @@ mod tests {
         let mut issuer = Issuer::new("My issuing CA", Path::new("ca.pem"));
         issuer.certificate_url = Some("http://pki.example.org/ca.cer".to_owned());
         issuer.signers.push(Signer {
+            token: Some("hsm".to_owned()),
             passphrase_file: Some("ocsp.pass".into()),
             passphrase_env: Some("OCSP_PASSPHRASE".into()),
             passphrase_credential: Some("ocsp-passphrase".into()),
+            signer_process: Some(false),
             ..Signer::new(Path::new("ocsp.pem"), Path::new("ocsp.key"))
         });
         issuer.ca = Some(Ca {
+            token: Some("hsm".to_owned()),
             passphrase_file: Some("ca.pass".into()),
             passphrase_env: Some("CA_PASSPHRASE".into()),
             passphrase_credential: Some("ca-passphrase".into()),
             ..Ca::new(Path::new("ca.key"), "http://ocsp.example.org/ocsp")
         });
         issuer.crl = Some(Crl {
+            token: Some("hsm".to_owned()),
             passphrase_file: Some("ca.pass".into()),
             passphrase_env: Some("CA_PASSPHRASE".into()),
             passphrase_credential: Some("ca-passphrase".into()),
+            signer_process: Some(false),
             after_revocation: Some(Duration::from_secs(60)),
             delta: Some(DeltaCrl {
                 base_url: Some("http://crl.example.org/ca-base.crl".to_owned()),
@@ -227,11 +258,18 @@ mod tests {
         assert_eq!(
             parsed,
             Config {
+                signer_process: crate::config::SignerProcess {
+                    socket: Some("/run/estelam/signer.sock".into()),
+                    server_uid: Some(990),
+                    signer_uid: Some(991),
+                    ..crate::config::SignerProcess::default()
+                },
                 admin: crate::config::Admin {
                     socket: Some("state/admin.sock".into())
                 },
                 push: Some(push()),
                 publish: publish(),
+                tokens: vec![token()],
                 ledger: crate::config::LedgerSettings {
                     key: Some("state/keys/ledger.key".into()),
                     origin: Some("example.org/revocations".to_owned()),
@@ -240,6 +278,21 @@ mod tests {
                 ..Config::default()
             }
         );
+    }
+
+    /// What the example has behind its `#`.
+    fn token() -> Token {
+        let module = Path::new("/usr/lib/softhsm/libsofthsm2.so");
+        Token {
+            label: Some("estelam".to_owned()),
+            serial: Some("0123456789abcdef".to_owned()),
+            slot: Some(0),
+            pin_file: Some("hsm.pin".into()),
+            pin_env: Some("HSM_PIN".to_owned()),
+            pin_credential: Some("hsm-pin".to_owned()),
+            sessions: Some(4),
+            ..Token::new("hsm", module)
+        }
     }
 
     /// What the example has behind its `#`.
@@ -307,6 +360,7 @@ mod tests {
         });
         config.push = Some(push());
         config.publish = publish();
+        config.tokens = vec![token()];
         let debug = format!("{config:?}");
         let fields = debug
             .split([' ', '{', ','])
@@ -324,6 +378,7 @@ mod tests {
                         | "delta"
                         | "shards"
                         | "targets"
+                        | "tokens"
                 )
             });
         let mut count = 0;
@@ -370,7 +425,7 @@ mod tests {
         assert_eq!(config.admin_socket(), at("state/admin.sock"));
         assert_eq!(config.ledger_key(), at("state/keys/ledger.key"));
         assert_eq!(config.issuers[0].certificate, at("ca.pem"));
-        assert_eq!(config.issuers[0].signers[0].key, at("keys/s.key"));
+        assert_eq!(config.issuers[0].signers[0].key, at("keys/s.key").into());
         let signer = &config.issuers[1].signers[0];
         assert_eq!(signer.certificate, Path::new("/etc/t.pem"));
         assert_eq!(signer.passphrase_file, Some(at("p")));

@@ -15,6 +15,7 @@ mod error;
 pub mod feed;
 mod file;
 mod judge;
+mod key;
 mod load;
 mod near_miss;
 mod place;
@@ -22,6 +23,7 @@ mod publish;
 mod push;
 mod retention;
 mod settings;
+mod token;
 
 pub use ca::Ca;
 #[cfg(feature = "rocksdb")]
@@ -35,6 +37,7 @@ pub(crate) use file::read;
 pub use file::{CertificateFileError, FileError, read_certificate};
 #[cfg(feature = "rocksdb")]
 pub(crate) use judge::SOCKET_PATH_MAX;
+pub use key::{ConfiguredKey, KeyPlace, SignerProcess};
 pub use place::Place;
 pub use publish::{
     FolderTarget, Publish, PublishTarget, Purge, PurgeCommand, PurgeHosts, StoreTarget,
@@ -45,6 +48,7 @@ pub use settings::{
     Admin, CertIdHash, Config, Evidence, Http, Issuer, LedgerSettings, Limits, Listen, NotIssued,
     PassphraseSource, ResponderId, Signer, WhenStale,
 };
+pub use token::{Key, KeyUri, KeyUriError, Token, TokenKey};
 
 /// A commented configuration that states every setting at its default, as `estelam init` writes it.
 ///

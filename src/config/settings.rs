@@ -9,7 +9,15 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    ca::Ca, crl::Crl, duration, feed::Feed, publish::Publish, push::Push, retention::Retention,
+    ca::Ca,
+    crl::Crl,
+    duration,
+    feed::Feed,
+    key::SignerProcess,
+    publish::Publish,
+    push::Push,
+    retention::Retention,
+    token::{Key, Token},
 };
 use crate::change::ExpectedScope;
 
@@ -35,6 +43,11 @@ pub struct Config {
     pub push: Option<Push>,
     /// Where CRLs are brought, and what lists them.
     pub publish: Publish,
+    /// Where keys are that never leave their hardware. Default none.
+    #[serde(rename = "token")]
+    pub tokens: Vec<Token>,
+    /// The process that keys live in which are not to live in the server.
+    pub signer_process: SignerProcess,
     /// Whose certificates are answered for. At least one.
     #[serde(rename = "issuer")]
     pub issuers: Vec<Issuer>,
@@ -73,6 +86,8 @@ impl Default for Config {
             limits: Limits::default(),
             push: None,
             publish: Publish::default(),
+            tokens: Vec::new(),
+            signer_process: SignerProcess::default(),
             issuers: Vec::new(),
         }
     }
@@ -402,9 +417,11 @@ pub enum CertIdHash {
 pub struct Signer {
     /// A certificate for OCSP signing that the CA issued, or the CA's own; PEM or DER. No default.
     pub certificate: PathBuf,
-    /// Its private key: PKCS#8 PEM, plain or encrypted. No default. Who can read it (and its
-    /// passphrase) can sign any status.
-    pub key: PathBuf,
+    /// Its private key: the file of one in PKCS#8 PEM, plain or encrypted, or the `pkcs11:` URI of one on a
+    /// token. No default. Who can read the file (and its passphrase), or use the token, can sign any status.
+    pub key: Key,
+    /// The name of the `[[token]]` that the key is on. Default: the only one.
+    pub token: Option<String>,
     /// The file with the passphrase of the key; one line break at its end does not count.
     pub passphrase_file: Option<PathBuf>,
     /// The environment variable with the passphrase of the key.
@@ -412,6 +429,9 @@ pub struct Signer {
     /// The systemd credential with the passphrase of the key: a file of this name in
     /// `$CREDENTIALS_DIRECTORY` (`LoadCredentialEncrypted=` in the unit).
     pub passphrase_credential: Option<String>,
+    /// Whether the key lives in a process of its own (`estelam signer`) while a server runs. Default
+    /// `false` for a key in a file.
+    pub signer_process: Option<bool>,
 }
 
 impl Signer {
@@ -420,10 +440,12 @@ impl Signer {
     pub fn new(certificate: &Path, key: &Path) -> Self {
         Self {
             certificate: certificate.to_owned(),
-            key: key.to_owned(),
+            key: Key::File(key.to_owned()),
+            token: None,
             passphrase_file: None,
             passphrase_env: None,
             passphrase_credential: None,
+            signer_process: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::batch::Messages;
 use super::{PresignError, ShardRecord, SigningWindow};
 use crate::catalog::{FreshAnswer, FreshColumn};
 use crate::ocsp::{CertStatus, IssuerHashes, Template, invalidity_date_extension};
@@ -12,7 +13,7 @@ pub struct AnswerSigner<'a> {
     signer: &'a LoadedSigner,
     window: SigningWindow,
     templates: Vec<Arc<Template>>,
-    tbs: Vec<u8>,
+    messages: Messages,
 }
 
 impl<'a> AnswerSigner<'a> {
@@ -27,47 +28,60 @@ impl<'a> AnswerSigner<'a> {
             signer,
             window,
             templates,
-            tbs: Vec::new(),
+            messages: Messages::default(),
         }
     }
 
-    /// The signed answers, one a CertID hash, for a record as of ledger entry `sequence`.
+    /// The signed answers, one a CertID hash, for records as of their ledger entries' sequences, in their
+    /// order.
     ///
     /// # Errors
-    /// [`PresignError`]; what the signer says.
+    /// [`PresignError`]; what the signer says. None was signed then.
     pub fn sign(
         &mut self,
-        record: &ShardRecord,
-        sequence: u64,
-    ) -> Result<FreshAnswer, PresignError> {
-        let single_extensions = record.invalidity_date.map(invalidity_date_extension);
-        let status = CertStatus::from(record.status);
+        records: &[(ShardRecord, u64)],
+    ) -> Result<Vec<FreshAnswer>, PresignError> {
         let signer = &self.signer.signer;
-        let mut columns = Vec::with_capacity(self.templates.len());
-        for template in &self.templates {
-            template.tbs_response_data(
-                record.serial.as_bytes(),
-                &status,
-                single_extensions.as_deref(),
-                &mut self.tbs,
-            )?;
-            let mut signature = vec![0; signer.algorithm().stored_len()];
-            signer.sign(&self.tbs, &mut signature)?;
-            columns.push(FreshColumn {
-                template: Arc::clone(template),
-                signature: signature.into_boxed_slice(),
-            });
+        self.messages.clear();
+        let mut extensions = Vec::with_capacity(records.len());
+        for (record, _) in records {
+            let side = record.invalidity_date.map(invalidity_date_extension);
+            let status = CertStatus::from(record.status);
+            for template in &self.templates {
+                self.messages.push(|tbs| {
+                    let serial = record.serial.as_bytes();
+                    template.tbs_response_data(serial, &status, side.as_deref(), tbs)
+                })?;
+            }
+            extensions.push(side);
         }
-        Ok(FreshAnswer {
-            serial: record.serial,
-            sequence,
-            status: record.status,
-            single_extensions: single_extensions.map(Vec::into_boxed_slice),
-            this_update: self.window.this_update,
-            produced_at: self.window.produced_at,
-            next_update: self.window.next_update,
-            next_sign: self.window.next_sign,
-            columns,
-        })
+        let messages = self.messages.all();
+        let length = signer.algorithm().stored_len();
+        let mut signatures: Vec<Box<[u8]>> = (messages.iter())
+            .map(|_| vec![0; length].into_boxed_slice())
+            .collect();
+        let mut buffers: Vec<&mut [u8]> = signatures.iter_mut().map(|one| &mut **one).collect();
+        signer.sign_batch(&messages, &mut buffers)?;
+        let mut signatures = signatures.into_iter();
+        let answers = records.iter().zip(extensions);
+        Ok(answers
+            .map(|((record, sequence), side)| FreshAnswer {
+                serial: record.serial,
+                sequence: *sequence,
+                status: record.status,
+                single_extensions: side.map(Vec::into_boxed_slice),
+                this_update: self.window.this_update,
+                produced_at: self.window.produced_at,
+                next_update: self.window.next_update,
+                next_sign: self.window.next_sign,
+                columns: (self.templates.iter())
+                    .zip(signatures.by_ref())
+                    .map(|(template, signature)| FreshColumn {
+                        template: Arc::clone(template),
+                        signature,
+                    })
+                    .collect(),
+            })
+            .collect())
     }
 }

@@ -5,6 +5,7 @@
 //! that cannot wait for it. What is due and what is published is the authority's business.
 
 mod answer_signer;
+mod batch;
 mod shard;
 mod window;
 

@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use aws_lc_rs::digest;
 
 use super::SigningWindow;
+use super::batch::{BatchSigner, Patience};
 use crate::asn1::{SignatureAlgorithm, UnixTime};
 use crate::identity::{IssuerId, SerialNumber};
-use crate::ocsp::{
-    CertStatus, EncodeError, IssuerHashes, Template, TemplateParams, invalidity_date_extension,
-};
+use crate::ocsp::{EncodeError, IssuerHashes, Template, TemplateParams};
 use crate::segment::{
     RecordData, RecordStatus, SegmentError, SegmentFile, SegmentKind, SegmentSpec, SegmentWriter,
 };
@@ -87,6 +86,7 @@ pub fn shard_depth(certificates: u64) -> u8 {
 /// Signs `records` (all of one shard, each serial once) and writes the segment; it is durable when
 /// this returns. A record that was revoked after the window's thisUpdate, or is to be signed live
 /// only, is written unsigned. Memory beyond the records is a few chunks a worker, whatever their number.
+/// A key that goes away in the middle is waited for a while, so that what was signed is not signed again.
 ///
 /// # Errors
 /// [`PresignError`]; no segment exists then.
@@ -124,8 +124,9 @@ pub fn sign_shard(
     let failure: Mutex<Option<PresignError>> = Mutex::new(None);
     let failed = AtomicBool::new(false);
 
+    let patience = Patience::new(job.stop);
     let work = || -> Result<(), PresignError> {
-        let mut signing = RecordSigner::new(job, &templates);
+        let mut signing = BatchSigner::new(job, &templates, &patience);
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(chunk) = chunks.get(number) else {
@@ -136,18 +137,19 @@ pub fn sign_shard(
             }
             let first = u32::try_from(number.saturating_mul(CHUNK_RECORDS)).unwrap_or(u32::MAX);
             let mut encoded = encoder.batch(first, chunk.len());
-            for record in *chunk {
-                let side = record.invalidity_date.map(invalidity_date_extension);
-                let signatures = signing.sign(record, side.as_deref())?;
-                let data = RecordData {
-                    serial: record.serial,
-                    status: record.status,
-                    single_extensions: side.as_deref(),
-                    signatures,
-                };
-                encoder
-                    .encode(&mut encoded, &data)
-                    .map_err(SegmentError::from)?;
+            for batch in chunk.chunks(signing.records_at_once()) {
+                signing.sign(batch)?;
+                for (record, signed) in batch.iter().zip(signing.signed()) {
+                    let data = RecordData {
+                        serial: record.serial,
+                        status: record.status,
+                        single_extensions: signed.single_extensions,
+                        signatures: signed.signatures,
+                    };
+                    encoder
+                        .encode(&mut encoded, &data)
+                        .map_err(SegmentError::from)?;
+                }
             }
             writer
                 .lock()
@@ -226,60 +228,6 @@ pub fn signer_fingerprint(signer: &LoadedSigner) -> [u8; 32] {
     let mut fingerprint = [0; 32];
     fingerprint.copy_from_slice(digest.as_ref());
     fingerprint
-}
-
-/// Signs records one after another into buffers that are used again.
-struct RecordSigner<'a> {
-    signer: Option<&'a LoadedSigner>,
-    templates: &'a [Template],
-    this_update: UnixTime,
-    tbs: Vec<u8>,
-    signatures: Vec<u8>,
-}
-
-impl<'a> RecordSigner<'a> {
-    fn new(job: &ShardJob<'a>, templates: &'a [Template]) -> Self {
-        Self {
-            signer: job.signer,
-            templates,
-            this_update: job.window.this_update,
-            tbs: Vec::new(),
-            signatures: Vec::new(),
-        }
-    }
-
-    /// The signatures of all columns, one after another; none without a signer, or where none may be.
-    fn sign(
-        &mut self,
-        record: &ShardRecord,
-        single_extensions: Option<&[u8]>,
-    ) -> Result<&[u8], PresignError> {
-        let Some(loaded) = self
-            .signer
-            .filter(|_| record.may_be_signed(self.this_update))
-        else {
-            return Ok(&[]);
-        };
-        let signer = &loaded.signer;
-        let length = signer.algorithm().stored_len();
-        self.signatures
-            .resize(length.saturating_mul(self.templates.len()), 0);
-        let status = CertStatus::from(record.status);
-        for (template, signature) in self
-            .templates
-            .iter()
-            .zip(self.signatures.chunks_exact_mut(length.max(1)))
-        {
-            template.tbs_response_data(
-                record.serial.as_bytes(),
-                &status,
-                single_extensions,
-                &mut self.tbs,
-            )?;
-            signer.sign(&self.tbs, signature)?;
-        }
-        Ok(&self.signatures)
-    }
 }
 
 /// Why a shard was not signed.

@@ -8,7 +8,8 @@
 use std::fs::File;
 use std::ops::Deref;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapOptions};
+use rustix::fs::SealFlags;
 
 use super::fault::{Registration, Watched};
 
@@ -69,6 +70,43 @@ pub(crate) fn whole_file(file: &File) -> std::io::Result<WholeFile> {
 
 #[cfg(feature = "rocksdb")]
 impl AsRef<[u8]> for WholeFile {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+/// A memory file that nobody can change any more, whoever else has it open.
+pub(crate) struct SealedMemory(Option<Mmap>);
+
+/// What a memory file must be sealed against, before what lies in it is taken as it stands.
+pub(crate) const SEALS: SealFlags = SealFlags::WRITE
+    .union(SealFlags::SHRINK)
+    .union(SealFlags::GROW)
+    .union(SealFlags::SEAL);
+
+/// Maps a memory file, if its seals say that it stays as it is.
+///
+/// # Errors
+/// [`std::io::ErrorKind::InvalidInput`] for what is not sealed, or no memory file.
+pub(crate) fn sealed_memory(file: impl std::os::fd::AsFd) -> std::io::Result<SealedMemory> {
+    let refused = |why| std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
+    let seals = rustix::fs::fcntl_get_seals(&file).map_err(|_| refused("it is no memory file"))?;
+    if !seals.contains(SEALS) {
+        return Err(refused("it is not sealed"));
+    }
+    if rustix::fs::fstat(&file)?.st_size == 0 {
+        return Ok(SealedMemory(None));
+    }
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&file.as_fd());
+    // SAFETY: the octets must not change while they are borrowed, and their pages must stay. The seals
+    // were looked at above: the kernel lets nobody write to this file, punch holes into it, shorten it
+    // or take a seal off, and a file with a writable mapping cannot be sealed. The map is a private one,
+    // as kernels before 6.7 map no sealed file otherwise.
+    let map = unsafe { MmapOptions::new().map_copy_read_only(fd) }?;
+    Ok(SealedMemory(Some(map)))
+}
+
+impl AsRef<[u8]> for SealedMemory {
     fn as_ref(&self) -> &[u8] {
         self.0.as_deref().unwrap_or_default()
     }

@@ -138,6 +138,7 @@ pub use fault::pending_markers;
 pub use format::SegmentKind;
 #[cfg(feature = "rocksdb")]
 pub(crate) use map::whole_file;
+pub(crate) use map::{SEALS, sealed_memory};
 pub use mapped_file::{MappedFile, Unreadable};
 pub use reader::{Lookup, Records, Segment};
 pub use record::{EncodedRecords, Record, RecordData, RecordEncoder, RecordStatus};

@@ -6,10 +6,8 @@ use std::{fmt, sync::Arc};
 use const_oid::db::{rfc5280::ID_KP_OCSP_SIGNING, rfc6960::ID_PKIX_OCSP_NOCHECK};
 
 use super::{
-    Defect, KeyError, LoadError, Passphrase, Signer, SoftwareSigner, Warning,
-    certificate_signature,
+    Defect, Keys, LoadError, Signer, SignerError, Warning, certificate_signature,
     defect::Name,
-    key_file,
     public_key::{KeyKind, key_kind},
     verify,
 };
@@ -52,6 +50,14 @@ impl fmt::Debug for LoadedSigner {
 }
 
 impl LoadedSigner {
+    /// Signs a line that nobody needs, to see whether the key is there.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    pub fn probe(&self) -> Result<(), SignerError> {
+        probe(&*self.signer)
+    }
+
     /// The same signer, whose answers name it by its certificate's subject.
     #[must_use]
     pub fn named_by_subject(mut self) -> Self {
@@ -69,49 +75,24 @@ pub enum Role {
     Delegated,
 }
 
-/// Loads a signer as configured, from its files.
+/// Loads a signer as configured: its certificate from a file, its key from `keys`.
 ///
 /// # Errors
 /// [`LoadError`], which names the file; no other key is tried.
 pub fn open(
     issuer: &Certificate,
     settings: &config::Signer,
+    keys: &Keys,
     now: UnixTime,
 ) -> Result<LoadedSigner, LoadError> {
     let certificate = config::read_certificate(&settings.certificate)?;
-    let passphrase = settings
-        .passphrase()
-        .map(|source| Passphrase::read(&source))
-        .transpose()?;
-    let key = key_file::read(&settings.key, passphrase.as_ref())?;
-    let unusable = |source| KeyError::Unusable {
-        path: settings.key.clone(),
-        source,
-    };
-    let signer = SoftwareSigner::from_pkcs8(key.pkcs8.as_bytes()).map_err(unusable)?;
+    let (signer, warnings) = keys.open(&settings.configured_key())?;
     let mut loaded =
-        load(issuer, certificate, Arc::new(signer), now).map_err(|defect| LoadError::Defect {
+        load(issuer, certificate, signer, now).map_err(|defect| LoadError::Defect {
             certificate: settings.certificate.clone(),
             defect,
         })?;
-
-    if key.is_open_to_others {
-        let path = settings.key.clone();
-        loaded.warnings.push(Warning::OpenToOthers { path });
-    }
-    match passphrase {
-        Some(_) if !key.was_encrypted => {
-            let path = settings.key.clone();
-            loaded.warnings.push(Warning::PassphraseNotNeeded { path });
-        }
-        Some(passphrase) => {
-            let open = passphrase.file_open_to_others().map(ToOwned::to_owned);
-            loaded
-                .warnings
-                .extend(open.map(|path| Warning::OpenToOthers { path }));
-        }
-        None => {}
-    }
+    loaded.warnings.extend(warnings);
     Ok(loaded)
 }
 
@@ -151,6 +132,18 @@ pub fn load(
     })
 }
 
+/// The same, of a key without its certificate.
+///
+/// # Errors
+/// [`SignerError`].
+pub fn probe(signer: &dyn Signer) -> Result<(), SignerError> {
+    let mut signature = vec![0; signer.algorithm().stored_len()];
+    signer.sign(SELF_TEST, &mut signature)
+}
+
+/// What is signed to see whether, and what, a key signs: nothing that anybody takes for something else.
+const SELF_TEST: &[u8] = b"estelam: does this key sign what this certificate verifies?";
+
 fn judge_issuer(issuer: &Certificate) -> Result<(), Defect> {
     // A version 1 root has no extensions to say that it is a CA; nothing else is taken on trust.
     let is_v1_root =
@@ -173,7 +166,7 @@ fn judge_key(certificate: &Certificate, signer: &dyn Signer) -> Result<(), Defec
     if !fits(kind, algorithm) || public_key != signer.public_key_octets() {
         return Err(Defect::KeyMismatch);
     }
-    let message = b"estelam: does this key sign what this certificate verifies?";
+    let message = SELF_TEST;
     let mut signature = vec![0; algorithm.stored_len()];
     signer.sign(message, &mut signature)?;
     if !verify(algorithm, public_key, message, &signature) {
@@ -540,7 +533,7 @@ mod tests {
             }
             fn sign(&self, _: &[u8], signature: &mut [u8]) -> Result<(), SignerError> {
                 signature.fill(1);
-                self.1
+                self.1.clone()
             }
         }
         let pki = Pki::with_delegate();
@@ -735,6 +728,7 @@ mod tests {
         open(
             &ca,
             settings,
+            &Keys::here(),
             pki.certificate("ca")
                 .not_before()
                 .saturating_add(Duration::from_secs(60)),
@@ -795,8 +789,8 @@ mod tests {
             "-out",
             "p8",
         ]);
-        settings.key = pki.path("p8");
-        fs::set_permissions(&settings.key, fs::Permissions::from_mode(0o600)).unwrap();
+        settings.key = pki.path("p8").into();
+        fs::set_permissions(pki.path("p8"), fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(
             open_now(&pki, &settings).unwrap().warnings,
             [open_to_others(&pass)]
@@ -829,11 +823,11 @@ mod tests {
                 ["no.pem", "does not exist"],
             ),
             (
-                refused(&|signer| signer.key = pki.path("no.key")),
+                refused(&|signer| signer.key = pki.path("no.key").into()),
                 ["no.key", "does not exist"],
             ),
             (
-                refused(&|signer| signer.key = pki.folder().to_owned()),
+                refused(&|signer| signer.key = pki.folder().to_owned().into()),
                 ["", "is a folder"],
             ),
             (
@@ -845,20 +839,20 @@ mod tests {
                 ["ocsp.key", "not a certificate"],
             ),
             (
-                refused(&|signer| signer.key = pki.path("ocsp.pem")),
+                refused(&|signer| signer.key = pki.path("ocsp.pem").into()),
                 ["ocsp.pem", "only CERTIFICATE"],
             ),
             (
-                refused(&|signer| signer.key = pki.path("ca.key")),
+                refused(&|signer| signer.key = pki.path("ca.key").into()),
                 ["ocsp.pem", "does not belong"],
             ),
             (
-                refused(&|signer| signer.key = pki.path("p8")),
+                refused(&|signer| signer.key = pki.path("p8").into()),
                 ["p8", "no passphrase is configured"],
             ),
             (
                 refused(&|signer| {
-                    signer.key = pki.path("p8");
+                    signer.key = pki.path("p8").into();
                     signer.passphrase_file = Some(pki.path("wrong"));
                 }),
                 ["p8", "does not open"],

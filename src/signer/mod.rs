@@ -9,14 +9,18 @@
 //! Private keys and passphrases are overwritten when dropped and have no `Debug`.
 
 mod certificate_signature;
+mod checked;
 mod defect;
 mod ecdsa;
 mod ed25519;
 mod error;
 mod key_file;
+mod keys;
 mod load;
+mod no_core_dumps;
 mod open_key;
 mod passphrase;
+pub mod process;
 mod public_key;
 mod rsa;
 mod second_opinion;
@@ -25,14 +29,18 @@ mod signed_octets;
 mod software;
 #[cfg(test)]
 mod test_pki;
+pub mod token;
 mod verify;
 
 pub(crate) use certificate_signature::check_signature;
 pub use certificate_signature::{check as check_certificate, is_signed_by};
+pub use checked::Checked;
 pub use defect::{Defect, Name, Warning};
 pub use error::{LoadError, SignerError};
 pub use key_file::KeyError;
-pub use load::{LoadedSigner, Role, load, open};
+pub use keys::Keys;
+pub use load::{LoadedSigner, Role, load, open, probe};
+pub use no_core_dumps::forbid_core_dumps;
 pub use open_key::open_key;
 pub use passphrase::{Passphrase, PassphraseError};
 pub use public_key::PublicKeyError;
@@ -68,6 +76,26 @@ pub trait Signer: Send + Sync {
     /// # Errors
     /// [`SignerError`]; [`SignerError::NeedsMessage`] for an algorithm that signs no digest.
     fn sign_digest(&self, digest: &Digest, signature: &mut [u8]) -> Result<(), SignerError>;
+
+    /// Signs several messages; `signatures` are as many buffers, each as for [`Signer::sign`]. A key
+    /// that is far away makes one journey for all. On an error none of them is to be used.
+    ///
+    /// # Errors
+    /// [`SignerError`] of the first that failed; [`SignerError::Failed`] where there are not as many
+    /// buffers as messages.
+    fn sign_batch(
+        &self,
+        messages: &[&[u8]],
+        signatures: &mut [&mut [u8]],
+    ) -> Result<(), SignerError> {
+        if messages.len() != signatures.len() {
+            return Err(SignerError::Failed);
+        }
+        messages
+            .iter()
+            .zip(signatures)
+            .try_for_each(|(message, signature)| self.sign(message, signature))
+    }
 }
 
 /// The hash whose digest is signed; `None` for Ed25519, which hashes the message twice (RFC 8032

@@ -1,9 +1,50 @@
 //! A key out of its file, for whoever judges himself what it may sign.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use super::{KeyError, LoadError, Passphrase, SoftwareSigner, Warning, key_file};
-use crate::config::PassphraseSource;
+use super::{
+    KeyError, LoadError, Passphrase, Signer, SoftwareSigner, Warning, forbid_core_dumps, key_file,
+    token,
+};
+use crate::config::{self, KeyPlace, PassphraseSource};
+
+/// Opens a key in this process, as it is: of one that lies elsewhere nothing is verified yet.
+pub(super) fn open_here(place: &KeyPlace) -> Result<(Arc<dyn Signer>, Vec<Warning>), LoadError> {
+    forbid_core_dumps();
+    match place {
+        KeyPlace::File { path, passphrase } => {
+            let (signer, warnings) = open_key(path, passphrase.as_ref())?;
+            Ok((Arc::new(signer), warnings))
+        }
+        KeyPlace::Token { key, certificate } => {
+            let token = key.token.as_ref().ok_or_else(|| LoadError::NoToken {
+                key: key.to_string(),
+            })?;
+            let read = certificate
+                .as_deref()
+                .map(|path| config::read_certificate(path).map(|read| (path, read)))
+                .transpose()?;
+            let certificate = read.as_ref().map(|(path, read)| (*path, read));
+            let signer = token::open(token, &key.uri, certificate)?;
+            Ok((Arc::new(signer), pin_warnings(token)))
+        }
+    }
+}
+
+/// What is odd about the place of a token's PIN.
+fn pin_warnings(token: &config::Token) -> Vec<Warning> {
+    let Some(PassphraseSource::File(path)) = token.pin() else {
+        return Vec::new();
+    };
+    // It was read when the token was opened; what became of it since is not of interest here.
+    let read = Passphrase::read(&PassphraseSource::File(path));
+    let open = read
+        .ok()
+        .and_then(|pin| pin.file_open_to_others().map(ToOwned::to_owned));
+    open.map(|path| Warning::OpenToOthers { path })
+        .into_iter()
+        .collect()
+}
 
 /// Reads a software key: PKCS#8 PEM, plain or encrypted. With it comes what is odd about its file.
 ///
@@ -25,14 +66,13 @@ pub fn open_key(
     if key.is_open_to_others {
         warnings.push(Warning::OpenToOthers { path: path.clone() });
     }
-    if passphrase.is_some() && !key.was_encrypted {
-        warnings.push(Warning::PassphraseNotNeeded { path });
+    match passphrase {
+        Some(_) if !key.was_encrypted => warnings.push(Warning::PassphraseNotNeeded { path }),
+        Some(passphrase) => {
+            let open = passphrase.file_open_to_others().map(ToOwned::to_owned);
+            warnings.extend(open.map(|path| Warning::OpenToOthers { path }));
+        }
+        None => {}
     }
-    let open = passphrase
-        .as_ref()
-        .and_then(Passphrase::file_open_to_others);
-    warnings.extend(open.map(|path| Warning::OpenToOthers {
-        path: path.to_owned(),
-    }));
     Ok((signer, warnings))
 }

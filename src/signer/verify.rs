@@ -16,13 +16,17 @@ pub fn verify(
     message: &[u8],
     signature: &[u8],
 ) -> bool {
-    let verifier: &'static dyn VerificationAlgorithm = match algorithm {
+    UnparsedPublicKey::new(verification(algorithm), public_key_octets)
+        .verify(message, signature)
+        .is_ok()
+}
+
+/// How aws-lc-rs verifies signatures in stored form.
+pub(super) fn verification(algorithm: SignatureAlgorithm) -> &'static dyn VerificationAlgorithm {
+    match algorithm {
         SignatureAlgorithm::EcdsaSha256P256 => &ECDSA_P256_SHA256_FIXED,
         SignatureAlgorithm::EcdsaSha384P384 => &ECDSA_P384_SHA384_FIXED,
         SignatureAlgorithm::Ed25519 => &ED25519,
         SignatureAlgorithm::RsaPkcs1Sha256 { .. } => &RSA_PKCS1_2048_8192_SHA256,
-    };
-    UnparsedPublicKey::new(verifier, public_key_octets)
-        .verify(message, signature)
-        .is_ok()
+    }
 }

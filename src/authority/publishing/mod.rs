@@ -23,7 +23,7 @@ use crate::ledger::{AppliedEntry, Ledger};
 use crate::publish::{
     Couriers, CrlIssuer, PublishError, Publisher, ShardRule, TargetHealth, Time, Wanted,
 };
-use crate::signer::{LoadError, Signer as _, SoftwareSigner, Warning, open_key};
+use crate::signer::{LoadError, Signer, SignerError, Warning, probe};
 
 pub(super) use schedule::run;
 
@@ -33,7 +33,9 @@ pub struct Publishing {
     publisher: Publisher,
     clock: Arc<dyn Clock>,
     /// Keys as they were last read.
-    keys: Mutex<HashMap<IssuerId, Arc<SoftwareSigner>>>,
+    keys: Mutex<HashMap<IssuerId, Arc<dyn Signer>>>,
+    /// Whose key was away the last time.
+    away: Mutex<HashSet<IssuerId>>,
     /// Which certificate is in which shard, of issuers with shards.
     rules: HashMap<IssuerId, ShardRule>,
     board: Board,
@@ -67,6 +69,7 @@ impl Publishing {
             board: Board::default(),
             looked_at: Mutex::default(),
             keys: Mutex::default(),
+            away: Mutex::default(),
             waker: OnceLock::new(),
             couriers: None,
             issuers,
@@ -135,9 +138,21 @@ impl Publishing {
             OperationError::new(class, format!("issuer {:?}: {why}", issuer.name))
         };
         let settings = may_publish(issuer).map_err(|(class, why)| refused(class, why))?;
-        let signer = self
-            .key(issuer, settings)
-            .map_err(|why| refused(ErrorClass::Key, why))?;
+        let key_fault = |fault: KeyFault| {
+            self.set_key_away(&issuer.id, fault.may_pass);
+            refused(ErrorClass::Key, fault.why)
+        };
+        let signer = self.key(issuer, settings).map_err(key_fault)?;
+        // A million entries are not written for a key that is still away.
+        if self.is_key_away(&issuer.id) {
+            probe(&*signer).map_err(|error| {
+                key_fault(KeyFault {
+                    may_pass: matches!(error, SignerError::Unavailable { .. }),
+                    why: error.to_string(),
+                })
+            })?;
+            self.set_key_away(&issuer.id, false);
+        }
         let made = self.publisher.publish(
             &CrlIssuer {
                 name: &issuer.name,
@@ -166,6 +181,8 @@ impl Publishing {
                 Ok(editions)
             }
             Err(error) => {
+                let is_away = matches!(error, PublishError::Sign(SignerError::Unavailable { .. }));
+                self.set_key_away(&issuer.id, is_away);
                 // It may have been exchanged meanwhile.
                 if matches!(error, PublishError::Sign(_) | PublishError::Guard { .. }) {
                     self.keys().remove(&issuer.id);
@@ -365,11 +382,28 @@ impl Publishing {
         self.issuers.by_id(issuer)?.crl.as_ref()
     }
 
-    fn keys(&self) -> std::sync::MutexGuard<'_, HashMap<IssuerId, Arc<SoftwareSigner>>> {
+    fn keys(&self) -> std::sync::MutexGuard<'_, HashMap<IssuerId, Arc<dyn Signer>>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn key(&self, issuer: &Issuer, settings: &config::Crl) -> Result<Arc<SoftwareSigner>, String> {
+    /// Whether an issuer's key was away the last time, and may be back any moment.
+    fn is_key_away(&self, issuer: &IssuerId) -> bool {
+        self.away
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(issuer)
+    }
+
+    fn set_key_away(&self, issuer: &IssuerId, is_away: bool) {
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_away {
+            away.insert(*issuer);
+        } else {
+            away.remove(issuer);
+        }
+    }
+
+    fn key(&self, issuer: &Issuer, settings: &config::Crl) -> Result<Arc<dyn Signer>, KeyFault> {
         if let Some(key) = self.keys().get(&issuer.id) {
             return Ok(Arc::clone(key));
         }
@@ -377,7 +411,6 @@ impl Publishing {
         for warning in warnings {
             tracing::warn!(issuer = issuer.name, "{warning}");
         }
-        let signer = Arc::new(signer);
         self.keys().insert(issuer.id, Arc::clone(&signer));
         Ok(signer)
     }
@@ -393,21 +426,36 @@ pub fn judge_crl_key(issuer: &Issuer) -> Result<Vec<String>, String> {
         return Ok(Vec::new());
     }
     let settings = may_publish(issuer).map_err(|(_, why)| why)?;
-    let (_, warnings) = open_own(issuer, settings)?;
+    let (_, warnings) = open_own(issuer, settings).map_err(|fault| fault.why)?;
     Ok(warnings.iter().map(ToString::to_string).collect())
+}
+
+/// Why there is no key to make CRLs with.
+struct KeyFault {
+    why: String,
+    /// Whether it may be back any moment, without anybody doing anything.
+    may_pass: bool,
 }
 
 fn open_own(
     issuer: &Issuer,
     settings: &config::Crl,
-) -> Result<(SoftwareSigner, Vec<Warning>), String> {
-    let opened = open_key(&settings.key, settings.passphrase().as_ref());
-    let (signer, warnings) = opened.map_err(|error: LoadError| with_causes(&error))?;
+) -> Result<(Arc<dyn Signer>, Vec<Warning>), KeyFault> {
+    let key = settings.configured_key();
+    let opened = issuer.keys.open(&key);
+    let (signer, warnings) = opened.map_err(|error: LoadError| KeyFault {
+        why: with_causes(&error),
+        // A file that is missing waits for somebody.
+        may_pass: !matches!(error, LoadError::Key(_)) && error.may_pass(),
+    })?;
     if signer.public_key_octets() != issuer.certificate.public_key_octets() {
-        return Err(format!(
-            "the key of its CRLs in {} is not that of its certificate",
-            settings.key.display()
-        ));
+        return Err(KeyFault {
+            why: format!(
+                "the key of its CRLs in {} is not that of its certificate",
+                key.place
+            ),
+            may_pass: false,
+        });
     }
     Ok((signer, warnings))
 }

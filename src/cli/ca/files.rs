@@ -10,7 +10,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::{Exit, Failure};
 
 /// Refuses names that are taken, before anything is made.
-pub(super) fn refuse_existing(paths: &[&Path]) -> Result<(), Failure> {
+pub(in crate::cli) fn refuse_existing(paths: &[&Path]) -> Result<(), Failure> {
     for path in paths {
         // Also a link that leads nowhere.
         if path.symlink_metadata().is_ok() {
@@ -30,7 +30,7 @@ pub(super) fn create_folder(path: &Path) -> Result<(), Failure> {
 }
 
 /// Writes a file that everybody may read.
-pub(super) fn write_public(path: &Path, content: &[u8]) -> Result<(), Failure> {
+pub(in crate::cli) fn write_public(path: &Path, content: &[u8]) -> Result<(), Failure> {
     write(path, content, 0o644)
 }
 

@@ -2,7 +2,7 @@
 //! server; a serial number is recorded in the ledger before anything is signed with it.
 
 mod delegate;
-mod files;
+pub(in crate::cli) mod files;
 mod intermediate;
 mod issue;
 mod made;

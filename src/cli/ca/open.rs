@@ -8,7 +8,7 @@ use crate::authority::{Issuers, with_causes};
 use crate::cli::{Common, connection, output};
 use crate::config::{self, Config};
 use crate::pki::ca::{CertificateAuthority, KeyType, Urls, Validity};
-use crate::signer::{Signer, open_key};
+use crate::signer::{Keys, Signer};
 
 /// Opens the CA of the issuer called `name`, whose certificate has to be valid now.
 pub(in crate::cli) fn open(
@@ -32,7 +32,8 @@ pub(in crate::cli) fn open(
         )
     })?;
     judge_validity(&certificate, name, now)?;
-    let (signer, warnings) = open_key(&settings.key, settings.passphrase().as_ref())
+    let (signer, warnings) = Keys::here()
+        .open(&settings.configured_key())
         .map_err(|error| Failure::new(Exit::Key, with_causes(&error)))?;
     for warning in warnings {
         output::warning(&warning.to_string());
@@ -55,7 +56,7 @@ pub(in crate::cli) fn open(
         urls.freshest_crl
             .extend(delta.map(|delta| delta.url.clone()));
     }
-    CertificateAuthority::new(certificate, Arc::new(signer), urls).map_err(|error| {
+    CertificateAuthority::new(certificate, signer, urls).map_err(|error| {
         let failure = ca_failure(&error);
         Failure::new(
             failure.exit,

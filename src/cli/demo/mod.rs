@@ -71,7 +71,7 @@ pub(super) fn run(common: &Common, arguments: &DemoArguments) -> Result<Exit, Fa
         Found::Nothing => build(arguments)?,
         Found::Demo => reopen(arguments)?,
     };
-    let service = Service::new(ready.config)?;
+    let service = Service::new(ready.config, &arguments.dir.join("estelam.toml"))?;
     // Only now: where the port was taken, another process may serve this demo and its demo.json.
     demo::withdraw(&arguments.dir)?;
     let host = Host {

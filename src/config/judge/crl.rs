@@ -6,14 +6,14 @@ use super::Judge;
 use crate::config::{
     crl::{Crl, CrlShards, DeltaCrl, SHARD},
     error::Problem,
+    token::Token,
 };
 
 impl Judge<'_> {
-    pub(super) fn crl(&mut self, crl: &Crl) {
+    pub(super) fn crl(&mut self, crl: &Crl, tokens: &[Token]) {
         self.url("url", &crl.url);
-        self.key("key", |judge| {
-            judge.not_empty(crl.key.as_os_str().is_empty());
-        });
+        let has_passphrase = crl.passphrase().is_some();
+        self.private_key(&crl.key, crl.token.as_deref(), has_passphrase, tokens);
         self.passphrase(
             crl.passphrase_file.is_some(),
             crl.passphrase_env.as_ref(),

@@ -33,6 +33,11 @@ impl Extensions {
         tlv(tag::constructed(3), &tlv(tag::SEQUENCE, &self.list))
     }
 
+    /// What is in the list, one Extension after the other.
+    pub(super) fn list(&self) -> &[u8] {
+        &self.list
+    }
+
     /// `SEQUENCE { extnID, critical BOOLEAN DEFAULT FALSE, extnValue OCTET STRING }`
     fn put(&mut self, id: ObjectIdentifier, critical: bool, value: &[u8]) {
         let mut fields = Vec::with_capacity(value.len().saturating_add(24));

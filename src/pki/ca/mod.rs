@@ -14,6 +14,7 @@
 
 mod authority;
 mod build;
+mod delegate_request;
 mod error;
 mod extensions;
 mod generated_key;
@@ -33,6 +34,7 @@ mod validity;
 mod wishes;
 
 pub use authority::{CertificateAuthority, CertificateRequest, RootRequest};
+pub use delegate_request::delegate_request;
 pub use error::{Breach, CaError};
 pub use generated_key::{GeneratedKey, KeyGenerationError};
 pub use key_type::{KeyType, KeyTypeError};

@@ -140,7 +140,8 @@ fn read_wishes(attributes: &[u8]) -> Result<Wishes, Pkcs10Error> {
 }
 
 /// RFC 2985 §5.4.2
-const EXTENSION_REQUEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
+pub(super) const EXTENSION_REQUEST: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
 
 /// Why a request was refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -1,0 +1,8 @@
+//! Keys on PKCS#11 tokens: SoftHSM's, NSS's, and SoftHSM behind a module that fails on command.
+
+mod commands;
+mod faults;
+mod hsm;
+mod nss;
+mod refusals;
+mod serving;
