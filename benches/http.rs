@@ -30,7 +30,7 @@ use estelam::{
     http::{Limits, Mounts, Server},
     observe::Counters,
     ocsp::RequestLimits,
-    responder::{Responder, question_queue},
+    responder::{QueueSettings, Responder, question_queue},
 };
 use http_body_util::Full;
 use hyper::{Request, body::Bytes, body::Incoming, header::ETAG, service::service_fn};
@@ -195,7 +195,12 @@ fn estelam(catalog: Arc<Catalog>, address: oneshot::Sender<SocketAddr>, asked: A
     let server = Server::bind(&listen, Limits::default()).unwrap();
     address.send(server.addresses().next().unwrap()).unwrap();
     // Kept open; everything that is asked is presigned.
-    let (questions, _asked) = question_queue(1, Duration::from_secs(1));
+    let (questions, _asked) = question_queue(&QueueSettings {
+        length: 1,
+        patience: Duration::from_secs(1),
+        lanes: 1,
+        threads: 1,
+    });
     let responder = Responder::new(
         catalog,
         Arc::new(Standing),

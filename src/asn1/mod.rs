@@ -26,7 +26,7 @@ pub use crl_reason::CrlReason;
 pub(crate) use der_len::total;
 pub use der_len::{put_header, put_tlv, tlv_len};
 pub use der_reader::DerError;
-pub(crate) use der_reader::{Elements, split_header, tag};
+pub(crate) use der_reader::{Element, Elements, split_header, tag};
 pub(crate) use distribution_points::distribution_point_urls;
 pub use ecdsa_signature::EcdsaSignature;
 pub(crate) use extension::distinct_extensions;

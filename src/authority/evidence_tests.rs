@@ -24,7 +24,9 @@ use crate::config::{self, Config};
 use crate::identity::SerialNumber;
 use crate::ledger::{IssuerIdentity, IssuerRevocationOrder, Ledger, Recorded};
 use crate::ocsp::RequestLimits;
-use crate::responder::{AnswerKind, Backend as _, Freshness, Reply, Responder, question_queue};
+use crate::responder::{
+    AnswerKind, Backend as _, Freshness, QueueSettings, Reply, Responder, question_queue,
+};
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
@@ -133,7 +135,12 @@ impl World {
         let folder = self.folder.path().join("catalog");
         let (catalog, _) = Catalog::open(&folder, clock.now_millis()).unwrap();
         let catalog = Arc::new(catalog);
-        let (questions, asked) = question_queue(64, PATIENCE);
+        let (questions, asked) = question_queue(&QueueSettings {
+            length: 64,
+            patience: PATIENCE,
+            lanes: 1,
+            threads: 2,
+        });
         let authority = Authority::start(
             issuers.clone(),
             Arc::clone(&ledger),
@@ -161,8 +168,6 @@ impl World {
 
     fn stop(&mut self) {
         if let Some(running) = self.running.take() {
-            // The live signer waits for questions until nobody can ask any more.
-            drop(running.responder);
             running.authority.stop();
         }
     }

@@ -115,6 +115,10 @@ impl Issuer {
             policy: IssuerPolicy {
                 not_issued: not_issued(config.not_issued),
                 cache_max_age: config.cache_max_age,
+                echoes_nonce: config.nonce == config::Nonce::Echo,
+                signs_afresh: config.fresh,
+                presigned_when_busy: config.when_busy == config::WhenBusy::Presigned,
+                has_other_algorithms: config.signers.len() > 1,
             },
             validity: ValidityPolicy {
                 validity: config.validity,
@@ -178,6 +182,17 @@ impl Issuer {
     #[must_use]
     pub fn signer(&self) -> Option<Arc<LoadedSigner>> {
         self.signer.load_full()
+    }
+
+    /// All signers that are loaded, the one of the presigned answers first.
+    pub fn signers(&self) -> impl Iterator<Item = Arc<LoadedSigner>> {
+        self.signer().into_iter()
+    }
+
+    /// Whether every signer that is configured is loaded.
+    #[must_use]
+    pub fn has_all_signers(&self) -> bool {
+        self.signer_config.is_none() || self.signer.load().is_some()
     }
 
     /// Whether its changes need no masks: nothing of it was ever signed, so that every question about

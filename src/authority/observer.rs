@@ -14,6 +14,7 @@ use crate::catalog::files::LeftOut;
 use crate::change::{Evidence, ExpectedScope};
 use crate::config;
 use crate::ledger::EvidenceEntry;
+use crate::observe::{LaneStats, LiveStats};
 use crate::ocsp::Template;
 use crate::publish::TargetHealth;
 use crate::segment::SegmentKind;
@@ -59,6 +60,9 @@ pub struct IssuerStats {
     /// The CRLs that are made of it here.
     #[serde(default)]
     pub crls: Vec<PublishedCrlStats>,
+    /// The questions about it that needed a signature of their own.
+    #[serde(default)]
+    pub live: LaneStats,
 }
 
 /// How fresh an issuer is by its CRLs.
@@ -159,6 +163,9 @@ pub struct AuthorityStats {
     pub live_answers: u64,
     /// Questions refused.
     pub live_refused: u64,
+    /// The queue that they wait in.
+    #[serde(default)]
+    pub live: LiveStats,
     /// Failed signings.
     pub signing_failures: u64,
     /// Shards signed since the start.
@@ -197,7 +204,7 @@ pub(super) fn observe(
         feeds.entry(feed.issuer.clone()).or_default().push(feed);
     }
     let mut issuers = Vec::new();
-    for issuer in shared.issuers.iter() {
+    for (lane, issuer) in shared.issuers.iter().enumerate() {
         let Some(view) = snapshot.issuer_by_id(&issuer.id) else {
             continue;
         };
@@ -243,6 +250,7 @@ pub(super) fn observe(
                 .publishing
                 .get()
                 .map_or_else(Vec::new, |publishing| publishing.stats(issuer)),
+            live: shared.questions.lane_stats(lane),
         });
     }
     let counters = &shared.counters;
@@ -252,6 +260,7 @@ pub(super) fn observe(
         signing_paused: shared.signing.now().err().map(|paused| paused.to_string()),
         live_answers: counters.live_answers.load(Relaxed),
         live_refused: counters.live_refused.load(Relaxed),
+        live: shared.questions.stats(),
         signing_failures: counters.signing_failures.load(Relaxed),
         shards_signed: counters.shards_signed.load(Relaxed),
         overlays_sealed: counters.sealed.load(Relaxed),

@@ -13,6 +13,7 @@ use super::background;
 use super::bustle::Bustle;
 use super::dating::{Basis, Undated};
 use super::issuer::Issuer;
+use super::live::Courtesy;
 use super::runtime::{Renewing, Shared, Wake, shard_record};
 use crate::asn1::UnixTime;
 use crate::catalog::{IssuerSnapshot, Publication, WithheldShard};
@@ -364,11 +365,12 @@ fn sign(
     as_of: u64,
     window: SigningWindow,
 ) -> Result<crate::segment::SegmentFile, AuthorityError> {
+    let signer = Courtesy::of(signer, &shared.questions);
     let job = ShardJob {
         dir: shared.catalog.folder(),
         issuer: issuer.id,
         hashes: &issuer.presigned,
-        signer: Some(signer),
+        signer: Some(&signer),
         kind: SegmentKind::Base,
         depth,
         shard,

@@ -14,6 +14,7 @@ use super::error::with_causes;
 use super::feeding::Feeding;
 use super::issuer::{Issuer, Issuers};
 use super::lineage::Lineage;
+use super::live::LiveTrouble;
 use super::publishing::{self, Publishing};
 use super::signing::SigningClock;
 use super::{
@@ -31,7 +32,7 @@ use crate::ledger::{
 use crate::ocsp::RequestLimits;
 use crate::presign::{PresignError, ShardRecord, WindowError};
 use crate::publish::Time;
-use crate::responder::AskedQuestion;
+use crate::responder::Questions;
 use crate::segment::{HeaderError, RecordStatus, Segment, SegmentError};
 use crate::signer::SignerError;
 
@@ -56,7 +57,7 @@ impl Authority {
         ledger: Arc<Ledger>,
         catalog: Arc<Catalog>,
         clock: Arc<dyn Clock>,
-        questions: tokio::sync::mpsc::Receiver<AskedQuestion>,
+        questions: Questions,
         limits: RequestLimits,
     ) -> Result<Self, AuthorityError> {
         let lineage = Lineage::open(catalog.folder(), &ledger, catalog.has_segments())?;
@@ -86,6 +87,8 @@ impl Authority {
             masked_up_to: AtomicU64::new(0),
             renewing: Mutex::default(),
             bustle: Bustle::default(),
+            questions: Arc::new(questions),
+            live_trouble: LiveTrouble::default(),
         });
         super::catch_up::announce(&shared)?;
 
@@ -107,8 +110,7 @@ impl Authority {
                 .spawn(move || run_again_after_panics(name, &shared, &mut *work))
                 .map_err(|source| AuthorityError::Thread { source })
         };
-        let mut questions = questions;
-        let threads = vec![
+        let mut threads = vec![
             spawn(
                 "keeper",
                 Box::new(move |shared| keeper::run(shared, &keeper_woken)),
@@ -116,10 +118,6 @@ impl Authority {
             spawn(
                 "renewal",
                 Box::new(move |shared| renewal::run(shared, &renewal_woken)),
-            )?,
-            spawn(
-                "live",
-                Box::new(move |shared| live::run(shared, &mut questions)),
             )?,
             spawn(
                 "scrub",
@@ -130,6 +128,10 @@ impl Authority {
                 Box::new(move |shared| crl_files::run(shared, &crl_files_woken)),
             )?,
         ];
+        for thread in 0..shared.questions.threads() {
+            let work = move |shared: &Shared| live::run(shared, thread);
+            threads.push(spawn("live", Box::new(work))?);
+        }
         Ok(Self {
             shared,
             threads: Mutex::new(threads),
@@ -334,6 +336,9 @@ pub(super) struct Shared {
     renewing: Mutex<Option<Renewing>>,
     /// Tells an import under way from single changes.
     pub(super) bustle: Bustle,
+    /// What waits for a live answer.
+    pub(super) questions: Arc<Questions>,
+    pub(super) live_trouble: LiveTrouble,
 }
 
 /// A shard that is being signed.

@@ -29,6 +29,15 @@ pub struct IssuerPolicy {
     pub not_issued: NotIssued,
     /// The longest max-age that a cache is told.
     pub cache_max_age: Duration,
+    /// Whether a nonce is echoed, for which an answer has to be signed.
+    pub echoes_nonce: bool,
+    /// Whether whoever asks for it gets a fresh signature where a presigned answer would do.
+    pub signs_afresh: bool,
+    /// Whether the presigned answer goes out where the one with the nonce, or the fresh one, does not
+    /// come in time. Else it is `tryLater`.
+    pub presigned_when_busy: bool,
+    /// Whether it has signers of other algorithms, which a client may prefer.
+    pub has_other_algorithms: bool,
 }
 
 impl Default for IssuerPolicy {
@@ -36,6 +45,10 @@ impl Default for IssuerPolicy {
         Self {
             not_issued: NotIssued::default(),
             cache_max_age: Duration::from_secs(3600),
+            echoes_nonce: false,
+            signs_afresh: false,
+            presigned_when_busy: false,
+            has_other_algorithms: false,
         }
     }
 }

@@ -32,8 +32,14 @@ impl Snapshot {
     /// The issuer that a CertID asks about. No allocation, no system call.
     #[must_use]
     pub fn issuer(&self, asked: &CertId<'_>) -> Option<&IssuerSnapshot> {
-        let hashes = asked.issuer_hashes()?;
-        self.issuers.get(self.table.position_by_hashes(&hashes)?)
+        Some(self.issuer_with_place(asked)?.1)
+    }
+
+    /// The same, with its place among [`Snapshot::issuers`].
+    #[must_use]
+    pub fn issuer_with_place(&self, asked: &CertId<'_>) -> Option<(usize, &IssuerSnapshot)> {
+        let place = self.table.position_by_hashes(&asked.issuer_hashes()?)?;
+        Some((place, self.issuers.get(place)?))
     }
 
     /// The issuer with this id, if it is in the table.

@@ -29,7 +29,7 @@ use crate::ledger::Ledger;
 use crate::observe::Counters;
 use crate::ocsp::RequestLimits;
 use crate::publish::{Couriers, Target, manifest};
-use crate::responder::{Responder, question_queue};
+use crate::responder::{QueueSettings, Responder, question_queue};
 use crate::signer::Keys;
 use crate::signer::process::{Reach, SignerProcess};
 
@@ -113,8 +113,12 @@ impl Service {
             cert_ids_max: config.limits.cert_ids,
             ..RequestLimits::default()
         };
-        let (questions, asked) =
-            question_queue(config.limits.live_queue, config.limits.live_deadline);
+        let (questions, asked) = question_queue(&QueueSettings {
+            length: config.limits.live_queue,
+            patience: config.limits.live_deadline,
+            lanes: issuers.iter().len(),
+            threads: live_threads(config.limits.live_threads),
+        });
         let authority = Arc::new(
             Authority::start(
                 issuers,
@@ -439,6 +443,14 @@ fn load_signers(issuers: &Issuers, clock: &dyn Clock) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// As configured, or half as many as there are cores: the others are for those who serve answers.
+fn live_threads(configured: usize) -> usize {
+    match configured {
+        0 => (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1),
+        threads => threads,
+    }
 }
 
 fn limits(config: &Config) -> Limits {

@@ -1,5 +1,6 @@
 //! `estelam stats`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::authority::{
     AuthorityStats, EvidenceStats, FeedState, IssuerStats, ServerStats, SignerState,
 };
 use crate::http::admin::Query;
+use crate::observe::LiveStats;
 use crate::signer::process::{ProcessHealth, ProcessState};
 
 pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
@@ -65,6 +67,7 @@ fn text(stats: &ServerStats) -> String {
         &mut text,
         format_args!("  {:<28}{}", "waiting now", stats.questions_waiting),
     );
+    live_text(&mut text, &authority.live);
     line(
         &mut text,
         format_args!("shards signed since start     {}", authority.shards_signed),
@@ -94,6 +97,35 @@ fn signer_process(process: &ProcessHealth) -> String {
         process.starts,
         process.hangs
     )
+}
+
+/// Why questions were asked, and why some got no signature; what never happened is left out.
+fn live_text(text: &mut String, live: &LiveStats) {
+    let counts = |counts: &BTreeMap<String, u64>| {
+        let some = counts.iter().filter(|(_, count)| **count > 0);
+        some.map(|(name, count)| format!("{} {count}", name.replace('_', " ")))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    for (name, value) in [
+        ("asked for", counts(&live.asked)),
+        ("turned away", counts(&live.shed)),
+    ] {
+        if !value.is_empty() {
+            line(text, format_args!("  {name:<28}{value}"));
+        }
+    }
+    if live.joined > 0 {
+        let name = "shared another's answer";
+        line(text, format_args!("  {name:<28}{}", live.joined));
+    }
+    if let (Some(half), Some(most)) = (live.waited.within(500), live.waited.within(990)) {
+        let name = "wait for a signer";
+        line(
+            text,
+            format_args!("  {name:<28}p50 < {half:?}, p99 < {most:?}"),
+        );
+    }
 }
 
 fn issuer_text(text: &mut String, issuer: &IssuerStats) {

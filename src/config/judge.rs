@@ -179,6 +179,7 @@ impl Judge<'_> {
         self.number("cert_ids", limits.cert_ids, 1, 256);
         self.number("connections", limits.connections, 1, 1_000_000);
         self.number("live_queue", limits.live_queue, 1, 1_000_000);
+        self.number("live_threads", limits.live_threads, 0, 256);
         let (second, minute, hour) = (
             Duration::from_secs(1),
             Duration::from_secs(60),

@@ -45,8 +45,8 @@ pub use publish::{
 pub use push::{Push, PushClient, Sha256Digest};
 pub use retention::Retention;
 pub use settings::{
-    Admin, CertIdHash, Config, Evidence, Http, Issuer, LedgerSettings, Limits, Listen, NotIssued,
-    PassphraseSource, ResponderId, Signer, WhenStale,
+    Admin, CertIdHash, Config, Evidence, Http, Issuer, LedgerSettings, Limits, Listen, Nonce,
+    NotIssued, PassphraseSource, ResponderId, Signer, WhenBusy, WhenStale,
 };
 pub use token::{Key, KeyUri, KeyUriError, Token, TokenKey};
 

@@ -166,13 +166,16 @@ pub struct Limits {
     /// How long a client may take to read an answer, or each 16 KiB of it. Default 10 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub write_timeout: Duration,
-    /// The most questions that wait for a fresh signature; the next is answered `tryLater`.
-    /// Default 1024.
+    /// The most questions that wait for a fresh signature; the next is answered as the issuer's
+    /// `when_busy` says. Of several issuers none may take more places than it leaves free. Default 1024.
     pub live_queue: usize,
-    /// How long a question may wait for its fresh signature before it is answered `tryLater`.
-    /// Default 2 s.
+    /// How long a question may wait for its fresh signature before it is answered as the issuer's
+    /// `when_busy` says. Default 2 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub live_deadline: Duration,
+    /// Threads that sign what is asked, at nice 5. Default 0: half as many as there are cores, and one
+    /// at least. A key in another process or on a token may be worth more than that.
+    pub live_threads: usize,
     /// How long answers under way may take when the server is told to stop. Default 10 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub drain_time: Duration,
@@ -190,6 +193,7 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(10),
             live_queue: 1_024,
             live_deadline: Duration::from_secs(2),
+            live_threads: 0,
             drain_time: Duration::from_secs(10),
         }
     }
@@ -237,6 +241,18 @@ pub struct Issuer {
     /// What a serial gets that this CA never issued. Default `unauthorized`.
     #[serde(default)]
     pub not_issued: NotIssued,
+    /// What becomes of the nonce in a request (RFC 9654). Default `ignore`.
+    #[serde(default)]
+    pub nonce: Nonce,
+    /// Whether a request with `Cache-Control: no-cache` is answered with a fresh signature, and so a
+    /// thisUpdate of now. Clients that keep to RFC 9919 §7.2 send it only after an answer that had ended;
+    /// some HTTP libraries send it always. Default false.
+    #[serde(default)]
+    pub fresh: bool,
+    /// What a question gets for which there is a presigned answer, but for its nonce or freshness, when
+    /// it cannot be signed in time. Default `try_later`.
+    #[serde(default)]
+    pub when_busy: WhenBusy,
     /// How long after its notAfter the status of a certificate is answered; then a question about it is
     /// `unauthorized`. What the ledger has of it stays. Default `forever`.
     #[serde(default)]
@@ -295,6 +311,9 @@ impl Issuer {
             crl_scopes: Vec::new(),
             responder_id: ResponderId::default(),
             not_issued: NotIssued::default(),
+            nonce: Nonce::default(),
+            fresh: false,
+            when_busy: WhenBusy::default(),
             keep_expired: Retention::default(),
             validity: Self::default_validity(),
             renew: Self::default_renew(),
@@ -387,6 +406,28 @@ pub enum NotIssued {
     /// A signed `good`: not on the CRL. Only for a CA whose status comes from CRLs alone
     /// (`evidence = "feed"`), where nobody can tell what was issued, and only while a CRL is in date.
     Good,
+}
+
+/// What becomes of the nonce in a request.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Nonce {
+    /// The presigned answer, without it (RFC 9919 §3.2.1).
+    #[default]
+    Ignore,
+    /// A signature of its own for every such request, with the nonce in it: 1 to 128 octets.
+    Echo,
+}
+
+/// What is answered where a fresh signature does not come in time and a presigned answer exists.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenBusy {
+    /// The unsigned OCSPResponseStatus `tryLater`.
+    #[default]
+    TryLater,
+    /// The presigned answer, without the nonce.
+    Presigned,
 }
 
 /// What is answered while a feed is past its `stale_after`.

@@ -31,7 +31,7 @@ pub(super) fn put_caching_fields(
     freshness: Option<&Freshness>,
 ) {
     let Some(freshness) = freshness else {
-        headers.insert(CACHE_CONTROL, unsigned_cache_control(kind));
+        headers.insert(CACHE_CONTROL, cache_control_without_freshness(kind));
         return;
     };
     headers.insert(CACHE_CONTROL, cache_control(freshness.max_age));
@@ -80,10 +80,23 @@ fn etag(EntityTag(hex): EntityTag) -> HeaderValue {
         .unwrap_or(HeaderValue::from_static("\"\""))
 }
 
+/// Whether a client wants nothing that was kept for it: `no-cache` among the directives of
+/// Cache-Control (RFC 9111 §5.2.1.4).
+pub(super) fn wants_fresh(request: &HeaderMap) -> bool {
+    let names_it = |value: &HeaderValue| {
+        let mut directives = value.as_bytes().split(|octet| *octet == b',');
+        directives.any(|one| one.trim_ascii().eq_ignore_ascii_case(b"no-cache"))
+    };
+    request.get_all(CACHE_CONTROL).iter().any(names_it)
+}
+
 /// Of an answer without a signature. Long enough to take the edge off a flood at a CDN, short enough
 /// that a certificate issued meanwhile is known at once (stale negative answers have broken issuance
 /// before); an overload passes in seconds, so its answer is not kept longer.
-const fn unsigned_cache_control(kind: AnswerKind) -> HeaderValue {
+///
+/// Of an answer that was signed for one client, with its nonce: no cache that others share keeps it.
+/// It says so without `no-store`, which RFC 9919 §7.2 does not allow in an authoritative answer.
+const fn cache_control_without_freshness(kind: AnswerKind) -> HeaderValue {
     HeaderValue::from_static(match kind {
         AnswerKind::Unauthorized | AnswerKind::MalformedRequest | AnswerKind::SigRequired => {
             "max-age=30, public, no-transform, must-revalidate"
@@ -92,7 +105,7 @@ const fn unsigned_cache_control(kind: AnswerKind) -> HeaderValue {
             "max-age=2, public, no-transform, must-revalidate"
         }
         AnswerKind::Presigned | AnswerKind::Overlay | AnswerKind::Live => {
-            "max-age=0, public, no-transform, must-revalidate"
+            "max-age=0, private, no-transform, must-revalidate"
         }
     })
 }

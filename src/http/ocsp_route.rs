@@ -56,7 +56,7 @@ impl<B: Backend> Service<Request<Incoming>> for OcspService<B> {
         let route = route(connection, &head, &body);
         let refused = match route {
             Ok(Route::Path { rest, method }) => {
-                match ask_by_path(connection, rest, head.uri.query()) {
+                match ask_by_path(connection, rest, head.uri.query(), &head.headers) {
                     Ok(reply) => return answer(connection, reply, method, head.headers, began),
                     Err(error) => Some(error),
                 }
@@ -185,12 +185,13 @@ fn ask_by_path<B: Backend>(
     connection: &Connection<B>,
     rest: &str,
     query: Option<&str>,
+    headers: &HeaderMap,
 ) -> Result<Reply, HttpError> {
     let server = &connection.server;
     let request_octets_max = server.limits.request_octets_max;
     let ask = |buffer: &mut [u8]| match decode_get_path(rest.as_bytes(), buffer) {
         Ok(decoded) if query.is_none() => Ok(match buffer.get(..decoded) {
-            Some(request) => server.backend.respond(request),
+            Some(request) => respond(&*server.backend, request, headers),
             None => Reply::Ready(malformed_request()),
         }),
         _ if names_a_file(rest) => Err(HttpError::NotFound),
@@ -201,6 +202,14 @@ fn ask_by_path<B: Backend>(
         ask(&mut [0; SMALL_REQUEST_OCTETS])
     } else {
         ask(&mut vec![0; request_octets_max.min(rest.len())])
+    }
+}
+
+fn respond<B: Backend>(backend: &B, request_der: &[u8], headers: &HeaderMap) -> Reply {
+    if cache::wants_fresh(headers) {
+        backend.respond_afresh(request_der)
+    } else {
+        backend.respond(request_der)
     }
 }
 
@@ -360,7 +369,8 @@ impl<B: Backend> ReadBody<B> {
     fn ask(&mut self) -> Answering<B> {
         let headers = std::mem::take(&mut self.headers);
         let asked = self.connection.now();
-        let reply = self.connection.server.backend.respond(&self.request);
+        let backend = &*self.connection.server.backend;
+        let reply = respond(backend, &self.request, &headers);
         answer(
             &self.connection,
             reply,

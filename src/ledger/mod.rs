@@ -31,6 +31,7 @@ mod issuer_wide;
 mod issuers;
 mod keys;
 pub mod log;
+mod lookup;
 mod options;
 mod plan;
 mod record;
@@ -58,6 +59,7 @@ pub use idempotency::{KEPT_MS, PushFate, PushRecord, PushRequest, Refused, Run, 
 pub use issuer_wide::{CommittedOrder, Durable, IssuerRevocationOrder, OwnStatuses, RevokedIssuer};
 pub use issuers::DefinedIssuer;
 pub use log::{Frontier, TreeHead, leaf_hash};
+pub use lookup::Lookup;
 pub use record::{Revocation, RevokedRecord, StatusRecord};
 pub use revoked::RevokedRows;
 pub use snapshot::{LedgerSnapshot, Rows, StatusRow};

@@ -430,24 +430,7 @@ impl Ledger {
         issuer: &IssuerId,
         serial: &SerialNumber,
     ) -> Result<Option<StatusRecord>, LedgerError> {
-        let engine = self.engine()?;
-        let Some(number) = engine.issuers().number(issuer) else {
-            return Ok(None);
-        };
-        // First: with it, no certificate's own revocation changes any more.
-        let whole = engine.issuer_wide(number)?;
-        let key = keys::status(number, keys::hash_prefix(issuer, serial), serial);
-        let value = engine
-            .db()
-            .get_pinned_cf(engine.family(keys::STATUS)?, key)
-            .map_err(|error| engine.error(error))?;
-        let own = value
-            .map(|value| engine.decode_status(number, serial, &value))
-            .transpose()?;
-        Ok(match whole {
-            Some(whole) => own.map(|own| whole.applied_to(own)),
-            None => own,
-        })
+        self.lookup()?.status(issuer, serial)
     }
 
     /// The ledger as it is now, for reads that must agree with one another.

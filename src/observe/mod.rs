@@ -5,10 +5,14 @@ mod answer_kind;
 mod counters;
 mod file_kind;
 mod histogram;
+mod live;
+mod quiet;
 mod stats;
 
 pub use answer_kind::AnswerKind;
 pub use counters::{Counters, HttpError, Method, Timeout};
 pub use file_kind::{FileAnswer, FileKind};
 pub use histogram::{Histogram, HistogramSnapshot};
+pub use live::{LaneStats, LiveStats};
+pub(crate) use quiet::Quiet;
 pub use stats::{AnswerTimes, ConnectionStats, FileStats, HttpStats, MethodCounts};

@@ -8,7 +8,7 @@ use const_oid::db::rfc6960::{
     ID_PKIX_OCSP_BASIC, ID_PKIX_OCSP_NONCE, ID_PKIX_OCSP_PREF_SIG_ALGS, ID_PKIX_OCSP_RESPONSE,
 };
 
-use super::{CertId, HashAlgorithm, Nonce};
+use super::{CertId, HashAlgorithm, Nonce, PreferredAlgorithms};
 use crate::asn1::{DerError, Elements, Extension, ExtensionError, distinct_extensions, tag};
 
 /// A request, borrowed from its octets.
@@ -28,7 +28,7 @@ pub struct OcspRequest<'a> {
     first: CertId<'a>,
     others: Elements<'a>,
     nonce: Nonce<'a>,
-    preferred_algorithms: Option<&'a [u8]>,
+    preferred_algorithms: Option<PreferredAlgorithms<'a>>,
     is_signed: bool,
 }
 
@@ -111,10 +111,9 @@ impl<'a> OcspRequest<'a> {
         self.is_signed
     }
 
-    /// The octets of id-pkix-ocsp-pref-sig-algs: PreferredSignatureAlgorithms, undecoded (RFC 6960
-    /// §4.4.7).
+    /// id-pkix-ocsp-pref-sig-algs (RFC 6960 §4.4.7).
     #[must_use]
-    pub const fn preferred_algorithms(&self) -> Option<&'a [u8]> {
+    pub const fn preferred_algorithms(&self) -> Option<PreferredAlgorithms<'a>> {
         self.preferred_algorithms
     }
 
@@ -126,7 +125,8 @@ impl<'a> OcspRequest<'a> {
             } else if is(ID_PKIX_OCSP_RESPONSE) {
                 check_acceptable_responses(extension.value)?;
             } else if is(ID_PKIX_OCSP_PREF_SIG_ALGS) {
-                self.preferred_algorithms = Some(extension.value);
+                let list = PreferredAlgorithms::from_extension_value(extension.value)?;
+                self.preferred_algorithms = Some(list);
             } else {
                 refuse_critical(extension)?;
             }
@@ -272,6 +272,9 @@ pub enum RequestError {
     /// Acceptable responses without id-pkix-ocsp-basic.
     #[error("the request does not accept basic responses")]
     BasicNotAcceptable,
+    /// Something else in the place of PreferredSignatureAlgorithms.
+    #[error("the request's list of preferred signature algorithms: {0}")]
+    PreferredAlgorithms(DerError),
     /// A nonce of no octets, or of more than 128: how many.
     #[error("the request's nonce has {0} octets")]
     NonceLength(usize),
@@ -286,7 +289,7 @@ mod tests {
     use super::*;
     use crate::{
         asn1::{Certificate, put_tlv},
-        ocsp::IssuerHashes,
+        ocsp::{AlgorithmOffer, IssuerHashes},
     };
 
     // Written by hand from the ASN.1: our own encoder would share our own misreading.
@@ -363,7 +366,7 @@ mod tests {
             (decoded.nonce(), decoded.is_signed()),
             (Nonce::Absent, false)
         );
-        assert_eq!(decoded.preferred_algorithms(), None);
+        assert!(decoded.preferred_algorithms().is_none());
     }
 
     #[test]
@@ -577,10 +580,19 @@ mod tests {
         let value = hex!("300e 300c 300a 0608 2a8648ce3d040302");
         let extension = extension(&hex!("0609 2b0601050507300108"), false, &value);
         let body = with_extensions(&[&extension]);
-        assert_eq!(
-            decode(&body).unwrap().preferred_algorithms(),
-            Some(&value[..])
-        );
+        let preferred = decode(&body).unwrap().preferred_algorithms().unwrap();
+        let offer = AlgorithmOffer::new(&value[4..], None).unwrap();
+        assert!(preferred.begins_with(&offer));
+
+        let body = with_extensions(&[&self::extension(
+            &hex!("0609 2b0601050507300108"),
+            false,
+            &hex!("3002 0500"),
+        )]);
+        assert!(matches!(
+            decode(&body),
+            Err(RequestError::PreferredAlgorithms(_))
+        ));
     }
 
     #[test]

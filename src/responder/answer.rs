@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{AnswerKind, EntityTag, Freshness, Question, Response};
+use super::{AnswerKind, EntityTag, Freshness, Question, Response, Why};
 use crate::asn1::UnixTime;
-use crate::catalog::{Finding, IssuerSnapshot, NotIssued, Snapshot};
+use crate::catalog::{Finding, IssuerPolicy, IssuerSnapshot, NotIssued, Snapshot};
 use crate::ocsp::{
-    CertId, CertStatus, OcspRequest, OcspResponseStatus, RequestError, RequestLimits, Template,
+    AlgorithmOffer, CertId, CertStatus, Nonce, OcspRequest, OcspResponseStatus,
+    PreferredAlgorithms, RequestError, RequestLimits, Template,
 };
 
 /// What a request comes to.
@@ -16,6 +17,18 @@ pub enum Answer {
     Ready(Response),
     /// No presigned answer fits: the authority has to be asked.
     Ask(Question),
+}
+
+/// How an answer is wished.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Wish {
+    /// As the issuer's policy has it.
+    #[default]
+    Usual,
+    /// Signed now, where the issuer's policy lets clients ask for it.
+    Fresh,
+    /// Presigned, or not at all: there is nobody to sign.
+    Presigned,
 }
 
 /// Decides one request: `request_der` is the whole DER OCSPRequest, `now` the time it arrived.
@@ -29,82 +42,170 @@ pub fn answer(
     now: UnixTime,
     limits: &RequestLimits,
 ) -> Answer {
-    decide(request_der, snapshot, now, limits)
-        .unwrap_or_else(|refusal| Answer::Ready(refusal.response()))
+    answer_as(request_der, snapshot, now, limits, Wish::Usual)
 }
 
-fn decide(
+/// The same, with a wish. With [`Wish::Presigned`] it never asks: what is not signed is `tryLater`.
+#[must_use]
+pub fn answer_as(
     request_der: &[u8],
     snapshot: &Snapshot,
     now: UnixTime,
     limits: &RequestLimits,
-) -> Result<Answer, Refusal> {
-    let request = OcspRequest::decode(request_der, limits).map_err(Refusal::Malformed)?;
-    let ask = || {
-        Answer::Ask(Question {
-            request_der: request_der.to_vec(),
-        })
-    };
-    let mut cert_ids = request.cert_ids();
-    // A decoded request has at least one CertID; a request without one would have been malformed.
-    let first = cert_ids.next().ok_or(Refusal::NotAuthoritative)?;
-    let Some(second) = cert_ids.next() else {
-        return Ok(single(&first, snapshot, now)?.map_or_else(ask, Answer::Ready));
-    };
-    // One signature speaks for all of them: if one may not be answered, none is.
-    for cert_id in [first, second].into_iter().chain(cert_ids) {
-        let issuer = snapshot.issuer(&cert_id).ok_or(Refusal::NotAuthoritative)?;
-        match issuer.find(cert_id.serial_number) {
-            Finding::Absent => judge_not_issued(issuer)?,
-            Finding::Stale => return Err(Refusal::Stale),
-            _ => {}
-        }
+    wish: Wish,
+) -> Answer {
+    let decided = Asked {
+        request_der,
+        snapshot,
+        now,
+        wish,
     }
-    Ok(ask())
+    .decide(limits);
+    decided.unwrap_or_else(|refusal| Answer::Ready(refusal.response()))
 }
 
-/// The presigned answer to a question about one certificate; `None` where none fits.
-fn single(
-    cert_id: &CertId<'_>,
-    snapshot: &Snapshot,
+/// A request on its way to a decision.
+struct Asked<'a> {
+    request_der: &'a [u8],
+    snapshot: &'a Snapshot,
     now: UnixTime,
-) -> Result<Option<Response>, Refusal> {
-    let issuer = snapshot.issuer(cert_id).ok_or(Refusal::NotAuthoritative)?;
-    let Some(algorithm) = cert_id.hash_algorithm else {
-        return Err(Refusal::NotAuthoritative);
-    };
-    Ok(match issuer.find(cert_id.serial_number) {
-        Finding::Absent => {
-            judge_not_issued(issuer)?;
-            None
+    wish: Wish,
+}
+
+impl Asked<'_> {
+    fn decide(&self, limits: &RequestLimits) -> Result<Answer, Refusal> {
+        let request = OcspRequest::decode(self.request_der, limits).map_err(Refusal::Malformed)?;
+        let mut cert_ids = request.cert_ids();
+        // A decoded request has at least one CertID; a request without one would have been malformed.
+        let first = cert_ids.next().ok_or(Refusal::NotAuthoritative)?;
+        match cert_ids.next() {
+            None => self.about_one(&request, &first),
+            Some(second) => self.about_several(first, second, cert_ids),
         }
-        Finding::Segment { segment, record } => {
-            segment.template(algorithm).and_then(|(column, template)| {
-                Presigned {
+    }
+
+    /// The presigned answer to a question about one certificate, where it fits.
+    fn about_one(
+        &self,
+        request: &OcspRequest<'_>,
+        cert_id: &CertId<'_>,
+    ) -> Result<Answer, Refusal> {
+        let found = self.snapshot.issuer_with_place(cert_id);
+        let (lane, issuer) = found.ok_or(Refusal::NotAuthoritative)?;
+        let Some(algorithm) = cert_id.hash_algorithm else {
+            return Err(Refusal::NotAuthoritative);
+        };
+        let policy = &issuer.entry().policy;
+        let presigned = match issuer.find(cert_id.serial_number) {
+            Finding::Absent => {
+                judge_not_issued(issuer)?;
+                return self.ask(lane, Why::NotIssued, policy);
+            }
+            Finding::Segment { segment, record } => {
+                let Some((column, template)) = segment.template(algorithm) else {
+                    return self.ask(lane, hash_or_unsigned(segment.templates()), policy);
+                };
+                record.signature(column).map(|signature| Presigned {
                     template,
                     status: record.status().into(),
                     single_extensions: record.single_extensions(),
-                    signature: record.signature(column)?,
+                    signature,
                     next_sign: segment.next_sign(),
                     kind: AnswerKind::Presigned,
-                }
-                .assemble(cert_id, issuer, now)
-            })
-        }
-        Finding::Fresh(fresh) => fresh.column(algorithm).and_then(|column| {
-            Presigned {
-                template: &column.template,
-                status: fresh.status.into(),
-                single_extensions: fresh.single_extensions.as_deref(),
-                signature: &column.signature,
-                next_sign: fresh.next_sign,
-                kind: AnswerKind::Overlay,
+                })
             }
-            .assemble(cert_id, issuer, now)
-        }),
-        Finding::Stale => return Err(Refusal::Stale),
-        Finding::Masked { .. } | Finding::Damaged | Finding::CatchingUp => None,
-    })
+            Finding::Fresh(fresh) => {
+                let Some(column) = fresh.column(algorithm) else {
+                    return self.ask(lane, Why::Hash, policy);
+                };
+                Some(Presigned {
+                    template: &column.template,
+                    status: fresh.status.into(),
+                    single_extensions: fresh.single_extensions.as_deref(),
+                    signature: &column.signature,
+                    next_sign: fresh.next_sign,
+                    kind: AnswerKind::Overlay,
+                })
+            }
+            Finding::Stale => return Err(Refusal::Stale),
+            Finding::Masked { .. } | Finding::Damaged | Finding::CatchingUp => None,
+        };
+        let Some(presigned) = presigned.filter(|presigned| presigned.fits(cert_id, self.now))
+        else {
+            return self.ask(lane, Why::Unsigned, policy);
+        };
+        if let Some(why) = self.why_not_presigned(request, policy, presigned.template) {
+            return self.ask(lane, why, policy);
+        }
+        match presigned.assemble(cert_id, issuer, self.now) {
+            Some(response) => Ok(Answer::Ready(response)),
+            None => self.ask(lane, Why::Unsigned, policy),
+        }
+    }
+
+    /// Why the presigned answer will not do for a request, if it will not.
+    fn why_not_presigned(
+        &self,
+        request: &OcspRequest<'_>,
+        policy: &IssuerPolicy,
+        template: &Template,
+    ) -> Option<Why> {
+        if self.wish == Wish::Presigned {
+            return None;
+        }
+        if policy.echoes_nonce && matches!(request.nonce(), Nonce::Usable(_)) {
+            return Some(Why::Nonce);
+        }
+        if policy.signs_afresh && self.wish == Wish::Fresh {
+            return Some(Why::Fresh);
+        }
+        let prefers_another = |preferred: PreferredAlgorithms<'_>| {
+            let presigned = template.signature_algorithm().algorithm_identifier_der();
+            let offer = AlgorithmOffer::new(presigned, None);
+            offer.is_some_and(|offer| !preferred.begins_with(&offer))
+        };
+        let prefers_another = policy.has_other_algorithms
+            && request.preferred_algorithms().is_some_and(prefers_another);
+        prefers_another.then_some(Why::Algorithm)
+    }
+
+    /// One signature speaks for all of them: if one may not be answered, none is.
+    fn about_several<'a>(
+        &self,
+        first: CertId<'a>,
+        second: CertId<'a>,
+        others: impl Iterator<Item = CertId<'a>>,
+    ) -> Result<Answer, Refusal> {
+        let mut asked = None;
+        for cert_id in [first, second].into_iter().chain(others) {
+            let found = self.snapshot.issuer_with_place(&cert_id);
+            let (lane, issuer) = found.ok_or(Refusal::NotAuthoritative)?;
+            match issuer.find(cert_id.serial_number) {
+                Finding::Absent => judge_not_issued(issuer)?,
+                Finding::Stale => return Err(Refusal::Stale),
+                _ => {}
+            }
+            asked.get_or_insert((lane, &issuer.entry().policy));
+        }
+        let (lane, policy) = asked.ok_or(Refusal::NotAuthoritative)?;
+        self.ask(lane, Why::Several, policy)
+    }
+
+    fn ask(&self, lane: usize, why: Why, policy: &IssuerPolicy) -> Result<Answer, Refusal> {
+        if self.wish == Wish::Presigned {
+            return Err(Refusal::Busy);
+        }
+        let question = Question::new(self.request_der, lane, why, policy);
+        Ok(Answer::Ask(question))
+    }
+}
+
+/// Why a segment has no column for a hash: none at all means that nothing in it is signed.
+const fn hash_or_unsigned(templates: &[Template]) -> Why {
+    match templates {
+        [] => Why::Unsigned,
+        _ => Why::Hash,
+    }
 }
 
 /// Unknown is never good, but where an operator wrote so for an issuer that is fed by CRLs alone. What
@@ -128,8 +229,18 @@ struct Presigned<'a> {
 }
 
 impl Presigned<'_> {
-    /// The response, or `None` outside thisUpdate ≤ producedAt ≤ now < nextUpdate: nothing is served stale, and
-    /// nothing from the future.
+    /// False outside thisUpdate ≤ producedAt ≤ now < nextUpdate: nothing is served stale, and nothing from
+    /// the future.
+    fn fits(&self, asked: &CertId<'_>, now: UnixTime) -> bool {
+        // producedAt is never before thisUpdate; the two part where answers are dated by a CRL.
+        let begins = self.template.produced_at().max(self.template.this_update());
+        begins <= now
+            && now < self.template.next_update()
+            // The last look before octets go out: the answer fits the question.
+            && self.template.answers(asked, asked.serial_number)
+    }
+
+    /// The response of what [`Presigned::fits`].
     fn assemble(
         self,
         asked: &CertId<'_>,
@@ -137,14 +248,6 @@ impl Presigned<'_> {
         now: UnixTime,
     ) -> Option<Response> {
         let (produced_at, next_update) = (self.template.produced_at(), self.template.next_update());
-        // producedAt is never before thisUpdate; the two part where answers are dated by a CRL.
-        if now < produced_at.max(self.template.this_update()) || now >= next_update {
-            return None;
-        }
-        // The last look before octets go out: the answer fits the question.
-        if !self.template.answers(asked, asked.serial_number) {
-            return None;
-        }
         let mut body = Vec::new();
         self.template
             .assemble(
@@ -203,6 +306,8 @@ enum Refusal {
     NotIssued,
     /// What would know whether it was revoked meanwhile has been silent for too long.
     Stale,
+    /// It needs a signature, and there is nobody to sign.
+    Busy,
 }
 
 impl Refusal {
@@ -211,7 +316,7 @@ impl Refusal {
         Response::unsigned(match self {
             Self::Malformed(_) => OcspResponseStatus::MalformedRequest,
             Self::NotAuthoritative | Self::NotIssued => OcspResponseStatus::Unauthorized,
-            Self::Stale => OcspResponseStatus::TryLater,
+            Self::Stale | Self::Busy => OcspResponseStatus::TryLater,
         })
     }
 }

@@ -1,11 +1,8 @@
-//! The bounded way from the responder to the live signer.
+//! What the responder asks the authority.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
-
-use super::Response;
-use crate::ocsp::OcspResponseStatus;
+use crate::catalog::IssuerPolicy;
 
 /// A request that no presigned answer fits, octet for octet.
 ///
@@ -14,82 +11,101 @@ use crate::ocsp::OcspResponseStatus;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Question {
     /// The DER OCSPRequest.
-    pub request_der: Vec<u8>,
+    pub request_der: Arc<[u8]>,
+    /// The place of the issuer in the catalog's table, of several the first one's: whose turn it waits for.
+    pub lane: usize,
+    /// Why it is asked.
+    pub why: Why,
+    /// Whether the presigned answer is to go out where no signature comes in time.
+    pub has_presigned: bool,
 }
 
-/// A question on its way, with the moment after which nobody waits for the answer.
-#[derive(Debug)]
-pub struct AskedQuestion {
-    /// What was asked.
-    pub question: Question,
-    /// The client's patience ends here; an answer after it is thrown away.
-    pub deadline: Instant,
-    reply: oneshot::Sender<Response>,
-}
-
-impl AskedQuestion {
-    /// Hands the answer to the waiting request, if it still waits.
-    pub fn reply(self, response: Response) {
-        // A closed channel means that the client hung up or its deadline passed: nothing to tell.
-        drop(self.reply.send(response));
-    }
-
-    /// True once nobody waits any more, so that no signature is spent on it.
-    #[must_use]
-    pub fn is_abandoned(&self) -> bool {
-        self.reply.is_closed() || Instant::now() >= self.deadline
-    }
-}
-
-/// A queue of at most `length` questions, each answered within `patience` or with `tryLater`.
-#[must_use]
-pub fn question_queue(
-    length: usize,
-    patience: Duration,
-) -> (QuestionQueue, mpsc::Receiver<AskedQuestion>) {
-    let (sender, receiver) = mpsc::channel(length.max(1));
-    (QuestionQueue { sender, patience }, receiver)
-}
-
-/// The asking end of the queue.
-#[derive(Clone, Debug)]
-pub struct QuestionQueue {
-    sender: mpsc::Sender<AskedQuestion>,
-    patience: Duration,
-}
-
-impl QuestionQueue {
-    /// Asks, and waits until the answer or the deadline. A full queue, a stopped signer and a passed
-    /// deadline are all answered `tryLater`.
-    pub async fn ask(&self, question: Question) -> Response {
-        let (reply, answer) = oneshot::channel();
-        let deadline = Instant::now() + self.patience;
-        if self
-            .sender
-            .try_send(AskedQuestion {
-                question,
-                deadline,
-                reply,
-            })
-            .is_err()
-        {
-            return try_later();
+impl Question {
+    pub(super) fn new(request_der: &[u8], lane: usize, why: Why, policy: &IssuerPolicy) -> Self {
+        Self {
+            request_der: Arc::from(request_der),
+            lane,
+            why,
+            has_presigned: policy.presigned_when_busy && why.leaves_presigned(),
         }
-        match tokio::time::timeout(self.patience, answer).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(_)) | Err(_) => try_later(),
+    }
+}
+
+/// Why a request needs a signature of its own.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Why {
+    /// Its nonce is echoed.
+    Nonce,
+    /// It asks for a fresh answer.
+    Fresh,
+    /// It prefers another signature algorithm than the presigned one.
+    Algorithm,
+    /// It asks about several certificates.
+    Several,
+    /// Its CertID has a hash that is not signed ahead.
+    Hash,
+    /// What is known of the certificate is not signed yet, or not any more.
+    Unsigned,
+    /// The certificate was never issued, and the issuer's policy is to say so.
+    NotIssued,
+}
+
+impl Why {
+    /// All, in the order of [`Why::index`].
+    pub const ALL: [Self; 7] = [
+        Self::Nonce,
+        Self::Fresh,
+        Self::Algorithm,
+        Self::Several,
+        Self::Hash,
+        Self::Unsigned,
+        Self::NotIssued,
+    ];
+
+    /// Place in [`Why::ALL`], for tables of counters.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Nonce => 0,
+            Self::Fresh => 1,
+            Self::Algorithm => 2,
+            Self::Several => 3,
+            Self::Hash => 4,
+            Self::Unsigned => 5,
+            Self::NotIssued => 6,
         }
     }
 
-    /// How many questions wait now.
+    /// The metric label, in lower case with underscores.
     #[must_use]
-    pub fn depth(&self) -> usize {
-        self.sender
-            .max_capacity()
-            .saturating_sub(self.sender.capacity())
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Nonce => "nonce",
+            Self::Fresh => "fresh",
+            Self::Algorithm => "algorithm",
+            Self::Several => "several_certificates",
+            Self::Hash => "hash",
+            Self::Unsigned => "not_signed_yet",
+            Self::NotIssued => "not_issued",
+        }
+    }
+
+    /// Whether there is a presigned answer all the same.
+    const fn leaves_presigned(self) -> bool {
+        matches!(self, Self::Nonce | Self::Fresh | Self::Algorithm)
     }
 }
 
-fn try_later() -> Response {
-    Response::unsigned(OcspResponseStatus::TryLater)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_place_and_label() {
+        for (place, why) in Why::ALL.into_iter().enumerate() {
+            assert_eq!(why.index(), place);
+            let same = |other: &&Why| other.label() == why.label();
+            assert_eq!(Why::ALL.iter().filter(same).count(), 1);
+        }
+    }
 }

@@ -12,7 +12,8 @@ use crate::{
 pub struct Response {
     /// The DER OCSPResponse. Made with its exact capacity, it is sent without being copied.
     pub body: Vec<u8>,
-    /// How long caches may keep it; `None` for an answer that carries no signature.
+    /// How long caches may keep it; `None` for an answer that carries no signature, and for one with a
+    /// nonce, which is of use to nobody else.
     pub freshness: Option<Freshness>,
     /// What it is counted as.
     pub kind: AnswerKind,
@@ -79,6 +80,11 @@ impl EntityTag {
 pub trait Backend: Send + Sync + 'static {
     /// Answers one DER OCSPRequest. Called on the socket's thread: it must not block.
     fn respond(&self, request_der: &[u8]) -> Reply;
+
+    /// The same for a client that wants nothing that was kept for it. Most backends have nothing fresher.
+    fn respond_afresh(&self, request_der: &[u8]) -> Reply {
+        self.respond(request_der)
+    }
 
     /// The longest path that [`Backend::file`] may know. Asked at every GET: it has to cost next to
     /// nothing, since most paths are OCSP requests, and longer.

@@ -96,6 +96,12 @@ pub trait Signer: Send + Sync {
             .zip(signatures)
             .try_for_each(|(message, signature)| self.sign(message, signature))
     }
+
+    /// Whether it computes on the thread that calls, so that several messages at once gain nothing over
+    /// one after another, and a pause between them lets others have the core.
+    fn computes_here(&self) -> bool {
+        false
+    }
 }
 
 /// The hash whose digest is signed; `None` for Ed25519, which hashes the message twice (RFC 8032

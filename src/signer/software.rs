@@ -89,6 +89,10 @@ impl Signer for SoftwareSigner {
             .sign_digest(digest, signature)
             .map_err(|_| SignerError::Failed)
     }
+
+    fn computes_here(&self) -> bool {
+        true
+    }
 }
 
 impl SoftwareSigner {

@@ -61,14 +61,27 @@ pub fn request_of(ca: &OpensslCa, hash: Hash, serials: &[&str]) -> Vec<u8> {
 
 /// A request for one serial with a nonce of `len` octets.
 pub fn with_nonce(ca: &OpensslCa, hash: Hash, serial: &str, len: usize) -> Vec<u8> {
-    let nonce_oid = [
-        0x06, 0x09, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x02,
-    ];
-    let value = tlv(0x04, &tlv(0x04, &vec![0xa5; len]));
-    let extension = tlv(0x30, &[&nonce_oid[..], &value].concat());
-    let extensions = tlv(0xa2, &tlv(0x30, &extension));
-    let list = request_list(&[cert_id(ca, hash, serial)]);
+    with_extensions(&[cert_id(ca, hash, serial)], &[nonce(&vec![0xa5; len])])
+}
+
+/// A request for these CertIDs with these extensions.
+pub fn with_extensions(cert_ids: &[Vec<u8>], extensions: &[Vec<u8>]) -> Vec<u8> {
+    let extensions = tlv(0xa2, &tlv(0x30, &extensions.concat()));
+    let list = request_list(cert_ids);
     tlv(0x30, &tlv(0x30, &[list, extensions].concat()))
+}
+
+/// The extension with this nonce, as it is in requests and in responses.
+pub fn nonce(octets: &[u8]) -> Vec<u8> {
+    extension(2, &tlv(0x04, octets))
+}
+
+/// The extension id-pkix-ocsp `number`, not critical.
+pub fn extension(number: u8, value: &[u8]) -> Vec<u8> {
+    let oid = [
+        0x06, 0x09, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, number,
+    ];
+    tlv(0x30, &[&oid[..], &tlv(0x04, value)].concat())
 }
 
 /// The content octets of the INTEGER that `index.txt` writes as `serial`.

@@ -42,6 +42,7 @@ mod import_crl;
 mod import_csv;
 mod issuer_wide;
 mod key_types;
+mod live;
 mod many_issuers;
 mod openssl_ca;
 mod pkits;

@@ -12,7 +12,6 @@ mod connection;
 mod credentials;
 mod files;
 mod problem;
-mod quiet;
 mod routes;
 mod server;
 mod stream;

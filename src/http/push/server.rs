@@ -21,13 +21,15 @@ use super::{
     body::Room,
     connection,
     files::Stamps,
-    quiet::Quiet,
     tls::{Renewed, Tls},
 };
-use crate::http::{
-    bind::{self, BindError},
-    progress::{Moment, Stopwatch},
-    server::is_of_one_connection,
+use crate::{
+    http::{
+        bind::{self, BindError},
+        progress::{Moment, Stopwatch},
+        server::is_of_one_connection,
+    },
+    observe::Quiet,
 };
 
 /// How often the files are looked at.

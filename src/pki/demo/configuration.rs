@@ -13,6 +13,7 @@ pub(super) struct IssuerSettings<'a> {
     pub(super) responder: &'a str,
     pub(super) responder_key: &'a str,
     pub(super) not_issued: &'a str,
+    pub(super) nonce: &'a str,
 }
 
 /// The file. `origin` is what certificates name.
@@ -33,7 +34,8 @@ pub(super) fn configuration(
         // Writing to a String cannot fail.
         let _infallible = write!(
             text,
-            "\n[[issuer]]\nname = {}\ncertificate = {}\ncertificate_url = {}\nnot_issued = {}\n\n\
+            "\n[[issuer]]\nname = {}\ncertificate = {}\ncertificate_url = {}\nnot_issued = {}\n\
+             nonce = {}\n\n\
              [[issuer.signer]]\ncertificate = {}\nkey = {}\n\n\
              [issuer.crl]\nurl = {}\nkey = {}\nafter_revocation = \"10s\"\n\n\
              [issuer.crl.delta]\nurl = {}\nbase_url = {}\nafter_revocation = \"0s\"\n\n\
@@ -44,6 +46,7 @@ pub(super) fn configuration(
             quoted(issuer.certificate),
             quoted(&places.certificate),
             quoted(issuer.not_issued),
+            quoted(issuer.nonce),
             quoted(issuer.responder),
             quoted(issuer.responder_key),
             quoted(&places.crl),

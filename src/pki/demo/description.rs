@@ -28,7 +28,7 @@ pub struct IssuerDescription {
     pub key_type: String,
     /// The certificate of the delegate that signs its answers.
     pub responder: String,
-    /// What becomes of a nonce: `ignore`.
+    /// What becomes of a nonce: `ignore` or `echo`.
     pub nonce: String,
     /// What a serial number gets that was never issued: `unauthorized`, `unknown` or
     /// `extended_revoked`.

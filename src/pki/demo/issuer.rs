@@ -58,6 +58,7 @@ impl Issued {
             responder: &self.description.responder,
             responder_key: &self.responder_key,
             not_issued: &self.description.not_issued,
+            nonce: &self.description.nonce,
         }
     }
 }
@@ -148,7 +149,7 @@ impl<'a> Workshop<'a> {
                 issuer: certificate_file,
                 key_type: self.key_type.to_string(),
                 responder,
-                nonce: NONCE.to_owned(),
+                nonce: plan.body.nonce.to_owned(),
                 not_issued: plan.body.not_issued.to_owned(),
                 crl: Places::new(&self.origin, name).crl(),
                 certs,
@@ -182,7 +183,7 @@ impl<'a> Workshop<'a> {
                 issuer: "root.pem".to_owned(),
                 key_type: self.key_type.to_string(),
                 responder,
-                nonce: NONCE.to_owned(),
+                nonce: ROOT.nonce.to_owned(),
                 not_issued: ROOT.not_issued.to_owned(),
                 crl: Places::new(&self.origin, ROOT.name).crl(),
                 certs,
@@ -368,8 +369,6 @@ impl<'a> Workshop<'a> {
     }
 }
 
-/// No answer carries a nonce; presigned ones cannot.
-const NONCE: &str = "ignore";
 const NEVER_ISSUED: usize = 3;
 
 fn generate(key_type: KeyType) -> Result<(GeneratedKey, SubjectKey), DemoError> {

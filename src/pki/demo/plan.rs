@@ -38,6 +38,8 @@ pub struct Body {
     pub organization_identifier: &'static str,
     /// What a serial number gets that it never issued.
     pub not_issued: &'static str,
+    /// What becomes of a nonce.
+    pub nonce: &'static str,
 }
 
 /// A certificate that people will try.
@@ -235,6 +237,7 @@ pub(super) const ROOT: Body = Body {
     organization: "شورای سیاست‌گذاری گواهی الکترونیکی (نمایشی)",
     organization_identifier: "GOVIR-DEMO-00",
     not_issued: "unauthorized",
+    nonce: "ignore",
 };
 
 /// Four state bodies and three companies, all of them invented.
@@ -245,6 +248,7 @@ const BODIES: [Body; 7] = [
         organization: "سازمان ثبت احوال (نمایشی)",
         organization_identifier: "GOVIR-DEMO-01",
         not_issued: "unauthorized",
+        nonce: "ignore",
     },
     Body {
         name: "justice",
@@ -252,6 +256,7 @@ const BODIES: [Body; 7] = [
         organization: "وزارت دادگستری (نمایشی)",
         organization_identifier: "GOVIR-DEMO-02",
         not_issued: "unauthorized",
+        nonce: "ignore",
     },
     Body {
         name: "treasury",
@@ -259,6 +264,7 @@ const BODIES: [Body; 7] = [
         organization: "خزانه‌داری کل کشور (نمایشی)",
         organization_identifier: "GOVIR-DEMO-03",
         not_issued: "unauthorized",
+        nonce: "echo",
     },
     Body {
         name: "health",
@@ -266,6 +272,7 @@ const BODIES: [Body; 7] = [
         organization: "وزارت بهداشت (نمایشی)",
         organization_identifier: "GOVIR-DEMO-04",
         not_issued: "unauthorized",
+        nonce: "ignore",
     },
     Body {
         name: "alborz-trust",
@@ -273,6 +280,7 @@ const BODIES: [Body; 7] = [
         organization: "شرکت اعتماد البرز (نمایشی)",
         organization_identifier: "NTRIR-DEMO-05",
         not_issued: "unauthorized",
+        nonce: "ignore",
     },
     Body {
         name: "zagros-sign",
@@ -280,6 +288,7 @@ const BODIES: [Body; 7] = [
         organization: "شرکت امضای زاگرس (نمایشی)",
         organization_identifier: "NTRIR-DEMO-06",
         not_issued: "unknown",
+        nonce: "ignore",
     },
     Body {
         name: "khazar-id",
@@ -287,6 +296,7 @@ const BODIES: [Body; 7] = [
         organization: "شرکت هویت‌سنجی خزر (نمایشی)",
         organization_identifier: "NTRIR-DEMO-07",
         not_issued: "extended_revoked",
+        nonce: "ignore",
     },
 ];
 

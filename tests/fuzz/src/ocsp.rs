@@ -93,5 +93,6 @@ fn ours_is_stricter(body: &[u8], theirs: &x509_ocsp::OcspRequest, error: &Reques
                 | RequestError::UnknownCriticalExtension
                 | RequestError::BasicNotAcceptable
                 | RequestError::NonceLength(_)
+                | RequestError::PreferredAlgorithms(_)
         )
 }

@@ -93,7 +93,7 @@ pub fn ask(request_der: &[u8], now: UnixTime) {
             );
         }
         Expected::Question => match given {
-            Answer::Ask(question) => assert_eq!(question.request_der, request_der),
+            Answer::Ask(question) => assert_eq!(*question.request_der, *request_der),
             Answer::Ready(response) => panic!("answered at once: {response:?}"),
         },
         Expected::Signed(status, kind) => {

@@ -1,4 +1,5 @@
-//! Log lines that strangers can cause, at most one every ten seconds of each kind.
+//! Log lines that strangers can cause, or that a fault repeats: at most one every ten seconds of each
+//! kind.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,7 +8,7 @@ use std::{
 
 /// One kind of line.
 #[derive(Debug, Default)]
-pub(super) struct Quiet(Mutex<State>);
+pub(crate) struct Quiet(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -19,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(10);
 
 impl Quiet {
     /// Calls `say` with how many were kept back since the last one, if it is time for a line.
-    pub(super) fn say(&self, say: impl FnOnce(u64)) {
+    pub(crate) fn say(&self, say: impl FnOnce(u64)) {
         let kept_back = {
             let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
