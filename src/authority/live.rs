@@ -15,7 +15,7 @@ use crate::identity::SerialNumber;
 use crate::ledger::{LedgerError, StatusRecord};
 use crate::ocsp::{
     CertId, CertStatus, OcspRequest, OcspResponseStatus, ResponseDataParams, SingleResponse,
-    basic_response, invalidity_date_extension, response_data,
+    basic_response, response_data, single_extensions,
 };
 use crate::presign::SigningWindow;
 use crate::responder::{AnswerKind, AskedQuestion, EntityTag, Freshness, Question, Response};
@@ -63,11 +63,23 @@ fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
                 return Err(Refusal::NotAuthoritative);
             }
             Known::Issued(record) => {
-                let extensions = record
+                let invalidity_date = record
                     .revocation
-                    .and_then(|revoked| revoked.claim.invalidity_date)
-                    .map(invalidity_date_extension);
-                (record_status(&record).into(), extensions, Some(record))
+                    .and_then(|revoked| revoked.claim.invalidity_date);
+                let status = record_status(&record);
+                if let Err(breach) = issuer.rules.judge_status(&status) {
+                    if issuer.found_breach() {
+                        let serial = SerialNumber::from_content(cert_id.serial_number);
+                        let serial = serial.map(|serial| serial.to_string()).unwrap_or_default();
+                        tracing::error!(
+                            issuer = issuer.name,
+                            serial,
+                            "{breach}. There may be more: this is told once"
+                        );
+                    }
+                    return Err(Refusal::CannotSign);
+                }
+                (status.into(), invalidity_date, Some(record))
             }
             Known::NotIssued => {
                 // Of an issuer that CRLs alone feed, not being on the CRL is what is known of most.
@@ -91,7 +103,7 @@ fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
     // Not before: what is refused needs no key.
     let signer = issuer.signer().ok_or(Refusal::CannotSign)?;
     // After the statuses, so that what a feed knows that came back is in them.
-    let is_final = |(status, _, record): &(CertStatus, Option<Vec<u8>>, Option<StatusRecord>)| {
+    let is_final = |(status, _, record): &(CertStatus, Option<UnixTime>, Option<StatusRecord>)| {
         record.is_some() && is_revoked_for_good(*status)
     };
     if issuer.is_held_back() && !statuses.iter().all(is_final) {
@@ -102,10 +114,19 @@ fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
     let window = basis
         .window(issuer, &signer, now, None)
         .map_err(|_| Refusal::CannotSign)?;
+    // What was never issued is in no archive.
+    let extensions: Vec<Option<Vec<u8>>> = statuses
+        .iter()
+        .map(|(_, invalidity_date, record)| {
+            let archive_cutoff = window.archive_cutoff.filter(|_| record.is_some());
+            single_extensions(*invalidity_date, archive_cutoff)
+        })
+        .collect();
     let singles = cert_ids
         .iter()
         .zip(&statuses)
-        .map(|(cert_id, (status, single_extensions, record))| {
+        .zip(&extensions)
+        .map(|((cert_id, (status, _, record)), single_extensions)| {
             let this_update = match record {
                 Some(record) => basis.this_update(&window, record),
                 None => Some(window.this_update),

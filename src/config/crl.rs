@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{duration, settings::PassphraseSource};
+use super::{duration, rsa_signature::RsaSignature, settings::PassphraseSource};
 
 /// `[issuer.crl]`: how the issuer's full CRL is made.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -25,6 +25,10 @@ pub struct Crl {
     pub passphrase_env: Option<String>,
     /// The systemd credential with the passphrase of the key.
     pub passphrase_credential: Option<String>,
+    /// How an RSA key signs the CRLs: `pkcs1` (PKCS#1 v1.5 with SHA-256), `pss` (RSASSA-PSS with SHA-256) or
+    /// `pss-sha384`. Default: `pkcs1`, and for a key made for RSASSA-PSS alone the hash that it is bound to,
+    /// else SHA-256.
+    pub signature: Option<RsaSignature>,
     /// From thisUpdate to nextUpdate. Default 7 days.
     #[serde(
         default = "Crl::default_validity",
@@ -116,6 +120,7 @@ impl Crl {
             passphrase_file: None,
             passphrase_env: None,
             passphrase_credential: None,
+            signature: None,
             validity: Self::default_validity(),
             interval: Self::default_interval(),
             after_revocation: None,

@@ -18,16 +18,17 @@ mod judge;
 mod load;
 mod near_miss;
 mod place;
+mod profile;
 mod publish;
 mod push;
 mod retention;
+mod rsa_signature;
 mod settings;
 
 pub use ca::Ca;
 #[cfg(feature = "rocksdb")]
 pub(crate) use crl::SHARD;
 pub use crl::{Crl, CrlShards, DeltaCrl};
-#[cfg(feature = "rocksdb")]
 pub(crate) use duration::text as duration_text;
 pub use error::{ConfigError, Finding, Problem};
 pub use feed::{Feed, FeedKind};
@@ -36,11 +37,13 @@ pub use file::{CertificateFileError, FileError, read_certificate};
 #[cfg(feature = "rocksdb")]
 pub(crate) use judge::SOCKET_PATH_MAX;
 pub use place::Place;
+pub use profile::Profile;
 pub use publish::{
     FolderTarget, Publish, PublishTarget, Purge, PurgeCommand, PurgeHosts, StoreTarget,
 };
 pub use push::{Push, PushClient, Sha256Digest};
 pub use retention::Retention;
+pub use rsa_signature::RsaSignature;
 pub use settings::{
     Admin, CertIdHash, Config, Evidence, Http, Issuer, LedgerSettings, Limits, Listen, NotIssued,
     PassphraseSource, ResponderId, Signer, WhenStale,

@@ -11,6 +11,7 @@ use super::{
     defect::Name,
     key_file,
     public_key::{KeyKind, key_kind},
+    signature_scheme::Hash,
     verify,
 };
 use crate::{
@@ -88,7 +89,8 @@ pub fn open(
         path: settings.key.clone(),
         source,
     };
-    let signer = SoftwareSigner::from_pkcs8(key.pkcs8.as_bytes()).map_err(unusable)?;
+    let signer = SoftwareSigner::from_pkcs8_signing(key.pkcs8.as_bytes(), settings.signature)
+        .map_err(unusable)?;
     let mut loaded =
         load(issuer, certificate, Arc::new(signer), now).map_err(|defect| LoadError::Defect {
             certificate: settings.certificate.clone(),
@@ -182,13 +184,29 @@ fn judge_key(certificate: &Certificate, signer: &dyn Signer) -> Result<(), Defec
     Ok(())
 }
 
-const fn fits(kind: KeyKind, algorithm: SignatureAlgorithm) -> bool {
+/// Whether a key of this kind makes such signatures.
+pub(crate) const fn fits(kind: KeyKind, algorithm: SignatureAlgorithm) -> bool {
     matches!(
         (kind, algorithm),
         (KeyKind::P256, SignatureAlgorithm::EcdsaSha256P256)
             | (KeyKind::P384, SignatureAlgorithm::EcdsaSha384P384)
             | (KeyKind::Ed25519, SignatureAlgorithm::Ed25519)
-            | (KeyKind::Rsa, SignatureAlgorithm::RsaPkcs1Sha256 { .. })
+            | (
+                KeyKind::Rsa,
+                SignatureAlgorithm::RsaPkcs1Sha256 { .. }
+                    | SignatureAlgorithm::RsaPssSha256 { .. }
+                    | SignatureAlgorithm::RsaPssSha384 { .. }
+            )
+            | (
+                KeyKind::RsaPss(None | Some(Hash::Sha256)),
+                SignatureAlgorithm::RsaPssSha256 { .. }
+            )
+            | (
+                KeyKind::RsaPss(None | Some(Hash::Sha384)),
+                SignatureAlgorithm::RsaPssSha384 { .. }
+            )
+            | (KeyKind::MlDsa44, SignatureAlgorithm::MlDsa44)
+            | (KeyKind::MlDsa65, SignatureAlgorithm::MlDsa65)
     )
 }
 

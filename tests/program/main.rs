@@ -45,6 +45,7 @@ mod key_types;
 mod many_issuers;
 mod openssl_ca;
 mod pkits;
+mod profiles;
 mod push;
 mod retention;
 mod same_name_same_key;

@@ -398,7 +398,11 @@ fn open_own(
     issuer: &Issuer,
     settings: &config::Crl,
 ) -> Result<(SoftwareSigner, Vec<Warning>), String> {
-    let opened = open_key(&settings.key, settings.passphrase().as_ref());
+    let opened = open_key(
+        &settings.key,
+        settings.passphrase().as_ref(),
+        settings.signature,
+    );
     let (signer, warnings) = opened.map_err(|error: LoadError| with_causes(&error))?;
     if signer.public_key_octets() != issuer.certificate.public_key_octets() {
         return Err(format!(
