@@ -195,6 +195,7 @@ impl<'a> Job<'a> {
                 produced_at: this_update,
                 next_update: later(4 * 86_400 - 1),
                 next_sign: later(86_400),
+                archive_cutoff: None,
             },
         }
     }
@@ -208,6 +209,7 @@ impl<'a> Job<'a> {
             this_update: self.window.this_update,
             next_update: self.window.next_update,
             signature_algorithm: SignatureAlgorithm::EcdsaSha256P256,
+            archive_cutoff: None,
             certificates: &[],
         });
         let mut tbs = Vec::new();

@@ -44,6 +44,7 @@ fn write(folder: &std::path::Path) -> SegmentFile {
             this_update: time,
             next_update: time,
             signature_algorithm: SignatureAlgorithm::EcdsaSha256P256,
+            archive_cutoff: None,
             certificates: &[],
         })
     };

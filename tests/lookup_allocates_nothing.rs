@@ -62,6 +62,7 @@ fn publish_all(folder: &std::path::Path) -> Catalog {
         this_update: time,
         next_update: time,
         signature_algorithm: SignatureAlgorithm::EcdsaSha256P256,
+        archive_cutoff: None,
         certificates: &[],
     });
     let (catalog, _) = Catalog::open(folder, 0).unwrap();

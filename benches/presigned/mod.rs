@@ -184,6 +184,7 @@ fn template(hash: HashAlgorithm, key: &[u8]) -> Template {
         this_update: earlier(),
         next_update: later(),
         signature_algorithm: SignatureAlgorithm::EcdsaSha256P256,
+        archive_cutoff: None,
         certificates: &[certificate.der()],
     })
 }

@@ -178,6 +178,18 @@ impl Certificate {
         &self.extended_key_usage
     }
 
+    /// pathLenConstraint of basicConstraints, 255 for a longer one.
+    #[must_use]
+    pub fn path_len(&self) -> Option<u8> {
+        let extension = self.extension(&ID_CE_BASIC_CONSTRAINTS)?;
+        let mut fields = Elements::inside(extension.value, tag::SEQUENCE).ok()?;
+        fields.optional(tag::BOOLEAN).ok()?;
+        match fields.integer().ok()? {
+            [small] | [0, small] => Some(*small),
+            _ => Some(u8::MAX),
+        }
+    }
+
     /// cA of basicConstraints; false when there is none.
     #[must_use]
     pub const fn is_ca(&self) -> bool {

@@ -34,4 +34,7 @@ pub use extension::{EXTENSIONS_MAX, Extension, ExtensionError};
 pub use key_usage::KeyUsage;
 pub use pem::{PemBlock, PemError, pem_blocks};
 pub use signature_algorithm::SignatureAlgorithm;
+pub(crate) use signature_algorithm::{
+    ML_DSA_44, ML_DSA_65, ML_DSA_87, PSS_SHA256, PSS_SHA384, PSS_SHA512,
+};
 pub use time::{TimeError, UnixTime};

@@ -283,6 +283,7 @@ mod tests {
             produced_at: at(produced_at),
             next_update: at(2_000),
             next_sign: at(2_000),
+            archive_cutoff: None,
         }
     }
 

@@ -15,9 +15,10 @@ use crate::change::ExpectedScope;
 use crate::config::{self, Config};
 use crate::identity::IssuerId;
 use crate::ocsp::{CertId, HashAlgorithm, IssuerHashes};
-use crate::presign::ValidityPolicy;
+use crate::presign::{Archive, ValidityPolicy};
 use crate::signer::{Keys, LoadError, LoadedSigner, SignerError};
 
+use super::profile::Rules;
 use super::{ErrorClass, OperationError};
 
 /// One issuer as configured.
@@ -45,6 +46,8 @@ pub struct Issuer {
     pub policy: IssuerPolicy,
     /// How long answers hold.
     pub validity: ValidityPolicy,
+    /// What its profile wants.
+    pub(super) rules: Rules,
     /// Until when the status of its expired certificates is answered.
     pub keep_expired: config::Retention,
     /// How its CRL is made, if it is made here.
@@ -67,6 +70,8 @@ pub struct Issuer {
     held_back: AtomicBool,
     /// Whether it was told that its key is away.
     key_away: AtomicBool,
+    /// See [`Issuer::found_breach`].
+    breach_told: AtomicBool,
 }
 
 impl Issuer {
@@ -105,6 +110,10 @@ impl Issuer {
             }
             crl_issuers.push(Arc::new(other));
         }
+        let rules = Rules::new(config.profile, &certificate);
+        if let Some(crl) = &config.crl {
+            rules.judge_crl(crl).map_err(|breach| refused(&breach))?;
+        }
         let presigned: Vec<HashAlgorithm> = (config.cert_id_hashes.iter())
             .map(|hash| algorithm(*hash))
             .collect();
@@ -114,7 +123,7 @@ impl Issuer {
             presigned: hashes(&certificate, &presigned).collect(),
             policy: IssuerPolicy {
                 not_issued: not_issued(config.not_issued),
-                cache_max_age: config.cache_max_age,
+                cache_max_age: config.cache_max_age(),
                 echoes_nonce: config.nonce == config::Nonce::Echo,
                 signs_afresh: config.fresh,
                 presigned_when_busy: config.when_busy == config::WhenBusy::Presigned,
@@ -123,7 +132,13 @@ impl Issuer {
             validity: ValidityPolicy {
                 validity: config.validity,
                 renew_every: config.renew,
+                archive: config.archive_cutoff().then(|| Archive {
+                    since: certificate.not_before(),
+                    kept: config.keep_expired.time(),
+                }),
+                bounds: rules.bounds(),
             },
+            rules,
             keep_expired: config.keep_expired,
             crl: config.crl.clone(),
             certificate_url: config.certificate_url.clone(),
@@ -134,6 +149,7 @@ impl Issuer {
             stale: AtomicBool::new(false),
             held_back: AtomicBool::new(false),
             key_away: AtomicBool::new(false),
+            breach_told: AtomicBool::new(false),
             feeds: config.feeds.clone(),
             when_stale: config.when_stale,
             crl_signers,
@@ -164,6 +180,12 @@ impl Issuer {
             return Ok(());
         };
         let loaded = crate::signer::open(&self.certificate, settings, &self.keys, now)?;
+        self.rules
+            .judge_signer(&loaded)
+            .map_err(|breach| LoadError::Profile {
+                certificate: settings.certificate.clone(),
+                breach: Box::new(breach),
+            })?;
         let loaded = match self.responder_id {
             config::ResponderId::Key => loaded,
             config::ResponderId::Name => loaded.named_by_subject(),
@@ -214,6 +236,11 @@ impl Issuer {
     /// Notes that there is a CRL in date; true when that is news.
     pub(super) fn is_fresh_again(&self) -> bool {
         self.stale.swap(false, Ordering::Relaxed)
+    }
+
+    /// Notes that a status cannot be told since it breaks the profile; true when that is news.
+    pub(super) fn found_breach(&self) -> bool {
+        !self.breach_told.swap(true, Ordering::Relaxed)
     }
 
     /// Whether a feed of it is silent for too long, so that nothing is signed for it but that a

@@ -235,6 +235,7 @@ pub(super) fn seal(
             produced_at: now,
             next_update: now,
             next_sign: now,
+            archive_cutoff: None,
         },
         workers: 1,
         stop: &shared.stop,

@@ -27,6 +27,7 @@ mod keeper;
 mod lineage;
 mod live;
 mod observer;
+mod profile;
 mod publishing;
 mod push;
 mod renewal;

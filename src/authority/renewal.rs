@@ -169,7 +169,12 @@ fn next_due(shared: &Shared, issuer: &Arc<Issuer>) -> Result<Option<Due>, Author
             || segment
                 .templates()
                 .iter()
-                .any(|template| !template.is_by(&signer.responder_id));
+                .any(|template| {
+                    !template.is_by(&signer.responder_id)
+                        || template.archive_cutoff().is_some() != issuer.validity.archive.is_some()
+                })
+            // An RSA key that is to sign otherwise than before.
+            || segment.algorithm() != signer.signer.algorithm();
         is_due && !would_fall(segment, this_update, now)
     });
     Ok(due.map(|segment| {

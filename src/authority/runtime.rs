@@ -563,10 +563,12 @@ pub(super) fn shard_record(
     now: UnixTime,
 ) -> ShardRecord {
     let is_over = issuer.keep_expired.is_over(status.not_after(), now);
+    let told = record_status(status);
+    let breaks_profile = issuer.rules.judge_status(&told).is_err();
     ShardRecord {
-        live_only: is_over || basis.live_only(status),
+        live_only: is_over || breaks_profile || basis.live_only(status),
         serial,
-        status: record_status(status),
+        status: told,
         invalidity_date: status
             .revocation
             .and_then(|revoked| revoked.claim.invalidity_date),

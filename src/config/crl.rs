@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{duration, settings::PassphraseSource, token::Key};
+use super::{duration, rsa_signature::RsaSignature, settings::PassphraseSource, token::Key};
 
 /// `[issuer.crl]`: how the issuer's full CRL is made.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -31,6 +31,10 @@ pub struct Crl {
     /// Whether the key lives in a process of its own (`estelam signer`) while a server runs. Default
     /// `false` for a key in a file.
     pub signer_process: Option<bool>,
+    /// How an RSA key signs the CRLs: `pkcs1` (PKCS#1 v1.5 with SHA-256), `pss` (RSASSA-PSS with SHA-256) or
+    /// `pss-sha384`. Default: `pkcs1`, and for a key made for RSASSA-PSS alone the hash that it is bound to,
+    /// else SHA-256.
+    pub signature: Option<RsaSignature>,
     /// From thisUpdate to nextUpdate. Default 7 days.
     #[serde(
         default = "Crl::default_validity",
@@ -124,6 +128,7 @@ impl Crl {
             passphrase_env: None,
             passphrase_credential: None,
             signer_process: None,
+            signature: None,
             validity: Self::default_validity(),
             interval: Self::default_interval(),
             after_revocation: None,

@@ -6,6 +6,7 @@ use super::{
     duration::text,
     feed::{SqlProblem, TargetError},
     place::Place,
+    profile::Profile,
 };
 
 /// Why there is no configuration.
@@ -84,6 +85,14 @@ pub enum Problem {
          can tell what was issued; elsewhere take \"unauthorized\", \"unknown\" or \"extended_revoked\""
     )]
     GoodWithoutFeed,
+    /// What the issuer's profile forbids.
+    #[error("this does not fit profile = \"{profile}\": {why}")]
+    AgainstProfile {
+        /// The profile.
+        profile: Profile,
+        /// The clause, and what to do.
+        why: &'static str,
+    },
     /// Reasons that no CRL speaks of.
     #[error(
         "no scope lists what of {scope} is revoked for {reasons}: a certificate is known as good only when \

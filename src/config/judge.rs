@@ -3,6 +3,7 @@
 mod crl;
 mod feeds;
 mod paths;
+mod profile;
 mod tokens;
 
 use std::{
@@ -259,6 +260,7 @@ impl Judge<'_> {
                 judge.report(Problem::GoodWithoutFeed);
             }
         });
+        self.profile(issuer);
         self.times(issuer);
         self.key("cert_id_hashes", |judge| {
             judge.distinct(&issuer.cert_id_hashes);
@@ -333,13 +335,14 @@ impl Judge<'_> {
             judge.whole_seconds(renew);
         });
         self.key("cache_max_age", |judge| {
-            if issuer.cache_max_age > validity {
+            let cache_max_age = issuer.cache_max_age();
+            if cache_max_age > validity {
                 judge.report(Problem::CachedPastValidity {
-                    cache_max_age: issuer.cache_max_age,
+                    cache_max_age,
                     validity,
                 });
             }
-            judge.whole_seconds(issuer.cache_max_age);
+            judge.whole_seconds(cache_max_age);
         });
     }
 
@@ -600,6 +603,75 @@ mod tests {
             )[..],
             [Problem::CachedPastValidity { .. }]
         ));
+    }
+
+    #[test]
+    fn a_profile_refuses_the_settings_that_break_it() {
+        let against = |profile: &str, lines: &str, rest: &str| {
+            let issuer = format!("profile = \"{profile}\"\n{lines}");
+            let problems = found("", &issuer, rest);
+            let is_profile = |problem: &Problem| matches!(problem, Problem::AgainstProfile { .. });
+            problems
+                .iter()
+                .filter(|problem| is_profile(problem))
+                .count()
+        };
+        const CRL: &str = "[issuer.crl]\nurl = \"http://a.example/a.crl\"\nkey = \"ca.key\"\n";
+        const DELTA: &str = "[issuer.crl.delta]\nurl = \"http://a.example/d.crl\"\n";
+        let good = "evidence = \"feed\"\nnot_issued = \"good\"";
+        for (profile, lines, rest, broken) in [
+            ("private", good, "", 0),
+            ("br", "", CRL, 0),
+            ("br", good, CRL, 1),
+            ("br", good, &*format!("{CRL}{DELTA}"), 2),
+            ("br", "keep_expired = \"1d\"", "", 0),
+            ("etsi-qualified", "", "", 0),
+            ("etsi-qualified", good, "", 1),
+            ("etsi-qualified", "keep_expired = \"10y\"", "", 1),
+            ("etsi-qualified", "archive_cutoff = false", "", 1),
+            ("etsi-qualified", "cache_max_age = \"61m\"", "", 1),
+            ("etsi-qualified", "", CRL, 1),
+            (
+                "etsi-qualified",
+                "",
+                &*format!("{CRL}keep_expired = true\n"),
+                0,
+            ),
+            (
+                "etsi-qualified",
+                "",
+                &*format!("{CRL}keep_expired = true\n{DELTA}"),
+                0,
+            ),
+        ] {
+            assert_eq!(
+                against(profile, lines, rest),
+                broken,
+                "{profile} {lines} {rest}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_profile_sets_is_not_set_where_it_is_configured() {
+        let issuer = |lines: &str| {
+            let text = format!("[[issuer]]\nname = \"a\"\ncertificate = \"ca.pem\"\n{lines}\n");
+            let mut parsed = parse(&text).unwrap_or_else(|error| panic!("{}", error.message));
+            parsed.issuers.remove(0)
+        };
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+        for (lines, cache_max_age, archive_cutoff) in [
+            ("", hours(1), false),
+            ("profile = \"br\"", hours(12), false),
+            ("profile = \"br\"\nvalidity = \"8h\"", hours(8), false),
+            ("profile = \"br\"\ncache_max_age = \"2h\"", hours(2), false),
+            ("profile = \"etsi-qualified\"", hours(1), true),
+            ("archive_cutoff = true", hours(1), true),
+        ] {
+            let issuer = issuer(lines);
+            assert_eq!(issuer.cache_max_age(), cache_max_age, "{lines}");
+            assert_eq!(issuer.archive_cutoff(), archive_cutoff, "{lines}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{
     ca::Ca,
     crl::Crl,
     duration,
+    rsa_signature::RsaSignature,
     settings::{Config, PassphraseSource, Signer},
     token::{Key, TokenKey},
 };
@@ -76,6 +77,8 @@ pub enum KeyPlace {
         path: PathBuf,
         /// Where its passphrase comes from, if it has one.
         passphrase: Option<PassphraseSource>,
+        /// How it signs, if it is an RSA key and somebody chose.
+        signature: Option<RsaSignature>,
     },
     /// On a token.
     Token {
@@ -83,20 +86,35 @@ pub enum KeyPlace {
         key: TokenKey,
         /// The file of the certificate that the key is meant for, for a token that keeps no public key.
         certificate: Option<PathBuf>,
+        /// How it signs, if it is an RSA key and somebody chose.
+        signature: Option<RsaSignature>,
     },
 }
 
 impl KeyPlace {
-    fn new(key: &Key, passphrase: Option<PassphraseSource>, certificate: Option<&Path>) -> Self {
+    fn new(
+        key: &Key,
+        passphrase: Option<PassphraseSource>,
+        certificate: Option<&Path>,
+        signature: Option<RsaSignature>,
+    ) -> Self {
         match key {
             Key::File(path) => Self::File {
                 path: path.clone(),
                 passphrase,
+                signature,
             },
             Key::Token(key) => Self::Token {
                 key: key.clone(),
                 certificate: certificate.map(Path::to_owned),
+                signature,
             },
+        }
+    }
+
+    const fn signature(&self) -> Option<RsaSignature> {
+        match self {
+            Self::File { signature, .. } | Self::Token { signature, .. } => *signature,
         }
     }
 
@@ -121,8 +139,13 @@ impl KeyPlace {
 impl fmt::Display for KeyPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, .. } => path.display().fmt(f),
-            Self::Token { key, .. } => key.fmt(f),
+            Self::File { path, .. } => path.display().fmt(f)?,
+            Self::Token { key, .. } => key.fmt(f)?,
+        }
+        // One key may sign in two ways.
+        match self.signature() {
+            None => Ok(()),
+            Some(signature) => write!(f, " ({signature})"),
         }
     }
 }
@@ -131,7 +154,12 @@ impl Signer {
     /// Its key.
     #[must_use]
     pub fn configured_key(&self) -> ConfiguredKey {
-        let place = KeyPlace::new(&self.key, self.passphrase(), Some(&self.certificate));
+        let place = KeyPlace::new(
+            &self.key,
+            self.passphrase(),
+            Some(&self.certificate),
+            self.signature,
+        );
         ConfiguredKey::new(place, self.signer_process)
     }
 }
@@ -141,7 +169,7 @@ impl Ca {
     #[must_use]
     pub fn configured_key(&self) -> ConfiguredKey {
         ConfiguredKey::new(
-            KeyPlace::new(&self.key, self.passphrase(), None),
+            KeyPlace::new(&self.key, self.passphrase(), None, None),
             Some(false),
         )
     }
@@ -151,7 +179,7 @@ impl Crl {
     /// Its key.
     #[must_use]
     pub fn configured_key(&self) -> ConfiguredKey {
-        let place = KeyPlace::new(&self.key, self.passphrase(), None);
+        let place = KeyPlace::new(&self.key, self.passphrase(), None, self.signature);
         ConfiguredKey::new(place, self.signer_process)
     }
 }

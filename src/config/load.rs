@@ -170,7 +170,8 @@ mod tests {
     use super::*;
     use crate::config::{
         Ca, Crl, CrlShards, DeltaCrl, EXAMPLE, FolderTarget, Issuer, Publish, PublishTarget, Purge,
-        PurgeCommand, PurgeHosts, Push, PushClient, Sha256Digest, Signer, StoreTarget, Token,
+        PurgeCommand, PurgeHosts, Push, PushClient, RsaSignature, Sha256Digest, Signer,
+        StoreTarget, Token,
     };
     use std::time::Duration;
 
@@ -222,12 +223,15 @@ mod tests {
 
         let mut issuer = Issuer::new("My issuing CA", Path::new("ca.pem"));
         issuer.certificate_url = Some("http://pki.example.org/ca.cer".to_owned());
+        issuer.archive_cutoff = Some(issuer.archive_cutoff());
+        issuer.cache_max_age = Some(issuer.cache_max_age());
         issuer.signers.push(Signer {
             token: Some("hsm".to_owned()),
             passphrase_file: Some("ocsp.pass".into()),
             passphrase_env: Some("OCSP_PASSPHRASE".into()),
             passphrase_credential: Some("ocsp-passphrase".into()),
             signer_process: Some(false),
+            signature: Some(RsaSignature::Pkcs1),
             ..Signer::new(Path::new("ocsp.pem"), Path::new("ocsp.key"))
         });
         issuer.ca = Some(Ca {
@@ -243,6 +247,7 @@ mod tests {
             passphrase_env: Some("CA_PASSPHRASE".into()),
             passphrase_credential: Some("ca-passphrase".into()),
             signer_process: Some(false),
+            signature: Some(RsaSignature::Pkcs1),
             after_revocation: Some(Duration::from_secs(60)),
             delta: Some(DeltaCrl {
                 base_url: Some("http://crl.example.org/ca-base.crl".to_owned()),

@@ -19,9 +19,11 @@ mod key;
 mod load;
 mod near_miss;
 mod place;
+mod profile;
 mod publish;
 mod push;
 mod retention;
+mod rsa_signature;
 mod settings;
 mod token;
 
@@ -29,7 +31,6 @@ pub use ca::Ca;
 #[cfg(feature = "rocksdb")]
 pub(crate) use crl::SHARD;
 pub use crl::{Crl, CrlShards, DeltaCrl};
-#[cfg(feature = "rocksdb")]
 pub(crate) use duration::text as duration_text;
 pub use error::{ConfigError, Finding, Problem};
 pub use feed::{Feed, FeedKind};
@@ -39,11 +40,13 @@ pub use file::{CertificateFileError, FileError, read_certificate};
 pub(crate) use judge::SOCKET_PATH_MAX;
 pub use key::{ConfiguredKey, KeyPlace, SignerProcess};
 pub use place::Place;
+pub use profile::Profile;
 pub use publish::{
     FolderTarget, Publish, PublishTarget, Purge, PurgeCommand, PurgeHosts, StoreTarget,
 };
 pub use push::{Push, PushClient, Sha256Digest};
 pub use retention::Retention;
+pub use rsa_signature::RsaSignature;
 pub use settings::{
     Admin, CertIdHash, Config, Evidence, Http, Issuer, LedgerSettings, Limits, Listen, Nonce,
     NotIssued, PassphraseSource, ResponderId, Signer, WhenBusy, WhenStale,

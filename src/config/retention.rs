@@ -22,6 +22,15 @@ pub enum Retention {
 }
 
 impl Retention {
+    /// How long after its notAfter a certificate is answered; `None` for always.
+    #[must_use]
+    pub const fn time(self) -> Option<Duration> {
+        match self {
+            Self::Forever => None,
+            Self::For(time) => Some(time),
+        }
+    }
+
     /// The last second in which a certificate with this notAfter is answered. `None` where there is no
     /// last: nobody set one, or when the certificate ends is not known.
     #[must_use]

@@ -14,9 +14,11 @@ use super::{
     duration,
     feed::Feed,
     key::SignerProcess,
+    profile::Profile,
     publish::Publish,
     push::Push,
     retention::Retention,
+    rsa_signature::RsaSignature,
     token::{Key, Token},
 };
 use crate::change::ExpectedScope;
@@ -212,6 +214,10 @@ pub struct Issuer {
     /// Default: it is not served.
     #[serde(default)]
     pub certificate_url: Option<String>,
+    /// Whose rules its answers keep to. What an answer, its signer or a setting would break is refused, and
+    /// an answer that breaks its profile is never signed. Default `private`.
+    #[serde(default)]
+    pub profile: Profile,
     /// What says how fresh the ledger is for this CA. Default `ledger`.
     #[serde(default)]
     pub evidence: Evidence,
@@ -270,12 +276,14 @@ pub struct Issuer {
         deserialize_with = "duration::deserialize"
     )]
     pub renew: Duration,
-    /// The longest that caches on the way may keep an answer, and so hide a revocation. Default 1 h.
-    #[serde(
-        default = "Issuer::default_cache_max_age",
-        deserialize_with = "duration::deserialize"
-    )]
-    pub cache_max_age: Duration,
+    /// Whether answers about issued certificates carry archiveCutoff (RFC 6960 §4.4.4): the moment since
+    /// which the status of expired certificates is told, producedAt less `keep_expired`, and for `forever`
+    /// the notBefore of the CA's certificate. Default `true` with `profile = "etsi-qualified"`, else `false`.
+    pub archive_cutoff: Option<bool>,
+    /// The longest that caches on the way may keep an answer, and so hide a revocation. Default 1 h, with
+    /// `profile = "br"` 12 h, and never more than the validity.
+    #[serde(default, deserialize_with = "duration::optional")]
+    pub cache_max_age: Option<Duration>,
     /// The hashes in CertIDs for which answers are signed ahead; each costs a signature and 64
     /// octets or more a certificate. Default both.
     #[serde(default = "Issuer::default_cert_id_hashes")]
@@ -305,6 +313,7 @@ impl Issuer {
             name: name.to_owned(),
             certificate: certificate.to_owned(),
             certificate_url: None,
+            profile: Profile::default(),
             evidence: Evidence::default(),
             crl_signers: Vec::new(),
             crl_issuers: Vec::new(),
@@ -317,7 +326,8 @@ impl Issuer {
             keep_expired: Retention::default(),
             validity: Self::default_validity(),
             renew: Self::default_renew(),
-            cache_max_age: Self::default_cache_max_age(),
+            archive_cutoff: None,
+            cache_max_age: None,
             cert_id_hashes: Self::default_cert_id_hashes(),
             signers: Vec::new(),
             ca: None,
@@ -349,6 +359,20 @@ impl Issuer {
         }
     }
 
+    /// The longest that caches may keep an answer: as configured, else what is usual in its profile.
+    #[must_use]
+    pub fn cache_max_age(&self) -> Duration {
+        self.cache_max_age
+            .unwrap_or_else(|| self.profile.cache_max_age().min(self.validity))
+    }
+
+    /// Whether answers carry archiveCutoff: as configured, else what its profile wants.
+    #[must_use]
+    pub fn archive_cutoff(&self) -> bool {
+        self.archive_cutoff
+            .unwrap_or_else(|| self.profile.archive_cutoff())
+    }
+
     /// Four days less one second (BR §4.9.9 counts inclusively).
     const fn default_validity() -> Duration {
         Duration::from_secs(4 * 24 * 60 * 60 - 1)
@@ -356,10 +380,6 @@ impl Issuer {
 
     const fn default_renew() -> Duration {
         Duration::from_secs(24 * 60 * 60)
-    }
-
-    const fn default_cache_max_age() -> Duration {
-        Duration::from_secs(60 * 60)
     }
 
     fn default_cert_id_hashes() -> Vec<CertIdHash> {
@@ -473,6 +493,10 @@ pub struct Signer {
     /// Whether the key lives in a process of its own (`estelam signer`) while a server runs. Default
     /// `false` for a key in a file.
     pub signer_process: Option<bool>,
+    /// How an RSA key signs: `pkcs1` (PKCS#1 v1.5 with SHA-256), `pss` (RSASSA-PSS with SHA-256) or
+    /// `pss-sha384`. Default: `pkcs1`, and for a key made for RSASSA-PSS alone the hash that it is bound to,
+    /// else SHA-256.
+    pub signature: Option<RsaSignature>,
 }
 
 impl Signer {
@@ -487,6 +511,7 @@ impl Signer {
             passphrase_env: None,
             passphrase_credential: None,
             signer_process: None,
+            signature: None,
         }
     }
 

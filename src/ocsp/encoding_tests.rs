@@ -88,6 +88,7 @@ fn a_template_gives_the_very_octets_of_openssl() {
         this_update: time(single.this_update),
         next_update: time(single.next_update.unwrap()),
         signature_algorithm: SignatureAlgorithm::EcdsaSha256P256,
+        archive_cutoff: None,
         certificates: &[authority.delegate.der()],
     });
     let serial = [&hex!("1f")[..], &[0; 18], &[1]].concat();
@@ -287,6 +288,12 @@ fn any_algorithm() -> impl Strategy<Value = SignatureAlgorithm> {
         Just(SignatureAlgorithm::Ed25519),
         (256..=512_u16)
             .prop_map(|modulus_octets| SignatureAlgorithm::RsaPkcs1Sha256 { modulus_octets }),
+        (256..=512_u16)
+            .prop_map(|modulus_octets| SignatureAlgorithm::RsaPssSha256 { modulus_octets }),
+        (256..=512_u16)
+            .prop_map(|modulus_octets| SignatureAlgorithm::RsaPssSha384 { modulus_octets }),
+        Just(SignatureAlgorithm::MlDsa44),
+        Just(SignatureAlgorithm::MlDsa65),
     ]
 }
 
@@ -312,6 +319,7 @@ struct Case {
     serial: Vec<u8>,
     status: CertStatus,
     single_extensions: Option<Vec<u8>>,
+    archive_cutoff: Option<UnixTime>,
     signature: Vec<u8>,
 }
 
@@ -325,7 +333,8 @@ prop_compose! {
         serial in any_serial(),
         status in any_status(),
         single_extensions in prop::option::of(any_filler().prop_map(extensions)),
-        octets in prop::collection::vec(any::<u8>(), 512),
+        archive_cutoff in prop::option::of(any_time()),
+        octets in prop::collection::vec(any::<u8>(), 3_309),
         zeros in prop::array::uniform2(prop_oneof![3 => Just(0), 1 => 0..=48_usize]),
     ) -> Case {
         let mut signature = octets;
@@ -334,7 +343,7 @@ prop_compose! {
         for (start, zeros) in [0, half].into_iter().zip(zeros) {
             signature[start..start + zeros.min(half)].fill(0);
         }
-        Case { responder_id, hash, times, algorithm, certificates, serial, status, single_extensions, signature }
+        Case { responder_id, hash, times, algorithm, certificates, serial, status, single_extensions, archive_cutoff, signature }
     }
 }
 
@@ -348,6 +357,7 @@ impl Case {
             this_update: self.times[1],
             next_update: self.times[2],
             signature_algorithm: self.algorithm,
+            archive_cutoff: self.archive_cutoff,
             certificates: &certificates,
         })
     }
@@ -421,8 +431,26 @@ impl Case {
             .single_extensions
             .as_ref()
             .map(|list| list.to_der().unwrap());
-        prop_assert_eq!(&extensions, &self.single_extensions);
+        prop_assert_eq!(&extensions, &self.all_single_extensions());
         Ok(())
+    }
+
+    /// The certificate's own, and the template's behind them.
+    fn all_single_extensions(&self) -> Option<Vec<u8>> {
+        let Some(cutoff) = self.archive_cutoff else {
+            return self.single_extensions.clone();
+        };
+        let own = self.single_extensions.as_deref().unwrap_or(&[0x30, 0]);
+        let mut list = der_07::asn1::AnyRef::from_der(own)
+            .unwrap()
+            .value()
+            .to_vec();
+        // id-pkix-ocsp-archive-cutoff, 1.3.6.1.5.5.7.48.1.6, with a GeneralizedTime.
+        list.extend(hex!("301e 0609 2b06010505073001 06 0411 180f"));
+        list.extend(generalized(cutoff));
+        let mut all = Vec::new();
+        put_tlv(&mut all, 0x30, &list);
+        Some(all)
     }
 
     fn check_signature(&self, octets: &[u8]) -> Result<(), TestCaseError> {
@@ -483,7 +511,7 @@ proptest! {
                 status: case.status,
                 this_update: case.times[1],
                 next_update: case.times[2],
-                single_extensions: extensions,
+                single_extensions: case.all_single_extensions().as_deref(),
             }],
             nonce: None,
             extended_revoke: false,
@@ -568,6 +596,7 @@ fn the_lengths_of_certificates_cross_every_boundary() {
             serial: vec![1],
             status: CertStatus::Good,
             single_extensions: (filler % 2 == 0).then(|| extensions(filler)),
+            archive_cutoff: (filler % 3 == 0).then_some(UnixTime::EPOCH),
             signature: vec![0xff; 64],
         };
         let mut response = Vec::new();
@@ -614,6 +643,61 @@ fn invalidity_date_reaches_the_client() {
     assert_eq!(value.to_unix_duration().as_secs(), date.as_secs());
 }
 
+#[test]
+fn archive_cutoff_stands_behind_invalidity_date_and_by_itself() {
+    let date = UnixTime::from_rfc3339("2026-01-02T03:04:05Z").unwrap();
+    let cutoff = UnixTime::from_rfc3339("2019-05-06T07:08:09Z").unwrap();
+    for invalidity_date in [None, Some(date)] {
+        let case = Case {
+            single_extensions: invalidity_date.map(invalidity_date_extension),
+            archive_cutoff: Some(cutoff),
+            ..plain()
+        };
+        let own = case.single_extensions.as_deref();
+        let mut response = Vec::new();
+        case.template()
+            .assemble(&[1], &case.status, own, &[1; 64], &mut response)
+            .unwrap();
+        let basic = parse(&response);
+        case.check(&basic).unwrap();
+        let found = basic.tbs_response_data.responses[0]
+            .single_extensions
+            .clone()
+            .unwrap();
+        let last = found.last().unwrap();
+        assert_eq!(last.extn_id, const_oid_07("1.3.6.1.5.5.7.48.1.6"));
+        assert_eq!(last.extn_value.as_bytes(), b"\x18\x0f20190506070809Z");
+        assert_eq!(found.len(), 1 + usize::from(invalidity_date.is_some()));
+        // What a live answer carries.
+        assert_eq!(
+            super::single_extensions(invalidity_date, Some(cutoff)),
+            case.all_single_extensions()
+        );
+        assert_eq!(
+            super::single_extensions(invalidity_date, None),
+            case.single_extensions
+        );
+    }
+    // What is no list is refused, not sent.
+    let mut response = Vec::new();
+    let refused = plain().template().assemble(
+        &[1],
+        &CertStatus::Good,
+        Some(b"\x04\x00"),
+        &[1; 64],
+        &mut response,
+    );
+    assert_eq!(refused, Err(EncodeError::SingleExtensions));
+}
+
+/// A time as GeneralizedTime writes it, by another implementation.
+fn generalized(time: UnixTime) -> Vec<u8> {
+    let secs = std::time::Duration::from_secs(time.as_secs());
+    let time = der_07::asn1::GeneralizedTime::from_unix_duration(secs).unwrap();
+    let der = time.to_der().unwrap();
+    der[2..].to_vec()
+}
+
 fn plain() -> Case {
     Case {
         responder_id: ResponderId::ByKey([7; 20]),
@@ -624,6 +708,7 @@ fn plain() -> Case {
         serial: vec![1],
         status: CertStatus::Good,
         single_extensions: None,
+        archive_cutoff: None,
         signature: vec![1; 64],
     }
 }
@@ -740,7 +825,10 @@ fn stored_templates_that_are_not_ours_are_refused() {
         stored[place] = octet;
         Template::from_bytes(&stored).unwrap_err()
     };
-    assert_eq!(changed(4, 2), TemplateError::Version(2));
+    assert_eq!(changed(4, 0), TemplateError::Version(0));
+    assert_eq!(changed(4, 3), TemplateError::Version(3));
+    // As if there were an archiveCutoff: the first octets of issuerNameHash are no time.
+    assert_eq!(changed(4, 2), TemplateError::Time);
     assert_eq!(changed(5, 9), TemplateError::SignatureAlgorithm);
     assert_eq!(changed(8, 9), TemplateError::HashAlgorithm(9));
     assert_eq!(changed(9, 0xff), TemplateError::Time);

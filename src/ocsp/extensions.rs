@@ -4,20 +4,80 @@ use const_oid::{
     ObjectIdentifier,
     db::{
         rfc5280::ID_CE_INVALIDITY_DATE,
-        rfc6960::{ID_PKIX_OCSP_EXTENDED_REVOKE, ID_PKIX_OCSP_NONCE},
+        rfc6960::{ID_PKIX_OCSP_ARCHIVE_CUTOFF, ID_PKIX_OCSP_EXTENDED_REVOKE, ID_PKIX_OCSP_NONCE},
     },
 };
 
 use super::cert_status::{GENERALIZED_TIME_LEN, put_generalized_time};
-use crate::asn1::{UnixTime, put_header, put_tlv, tag, tlv_len};
+use crate::asn1::{Elements, UnixTime, put_header, put_tlv, tag, tlv_len, total};
 
 /// `Extensions` with one invalidityDate (RFC 5280 §5.3.2), which a SingleResponse may carry as any
 /// CRL entry extension (RFC 6960 §4.4.5): what `single_extensions` parameters take.
 #[must_use]
 pub fn invalidity_date_extension(invalidity_date: UnixTime) -> Vec<u8> {
+    sequence(&time_extension(&ID_CE_INVALIDITY_DATE, invalidity_date))
+}
+
+/// The `Extensions` of a live SingleResponse: invalidityDate, then archiveCutoff; `None` where there is
+/// neither, since an empty list must never be sent.
+#[must_use]
+pub fn single_extensions(
+    invalidity_date: Option<UnixTime>,
+    archive_cutoff: Option<UnixTime>,
+) -> Option<Vec<u8>> {
+    let mut list = Vec::new();
+    if let Some(date) = invalidity_date {
+        list.extend(time_extension(&ID_CE_INVALIDITY_DATE, date));
+    }
+    if let Some(cutoff) = archive_cutoff {
+        list.extend(archive_cutoff_extension(cutoff));
+    }
+    (!list.is_empty()).then(|| sequence(&list))
+}
+
+/// archiveCutoff, an Extension of a SingleResponse (RFC 6960 §4.4.4).
+pub(super) fn archive_cutoff_extension(cutoff: UnixTime) -> Vec<u8> {
+    time_extension(&ID_PKIX_OCSP_ARCHIVE_CUTOFF, cutoff)
+}
+
+fn time_extension(oid: &ObjectIdentifier, time: UnixTime) -> Vec<u8> {
     let mut value = Vec::with_capacity(GENERALIZED_TIME_LEN);
-    put_generalized_time(&mut value, invalidity_date);
-    sequence(&extension(&ID_CE_INVALIDITY_DATE, &value))
+    put_generalized_time(&mut value, time);
+    extension(oid, &value)
+}
+
+/// The list in a whole `Extensions` SEQUENCE, empty for an absent one; `None` for what is no SEQUENCE.
+#[inline]
+pub(super) fn list_of(extensions: Option<&[u8]>) -> Option<&[u8]> {
+    match extensions {
+        None | Some([]) => Some(&[]),
+        Some(der) => Elements::only(der, tag::SEQUENCE)
+            .ok()
+            .map(|element| element.content),
+    }
+}
+
+/// Octets of `[1] EXPLICIT Extensions` around these lists as one; none where both are empty.
+#[inline]
+pub(super) fn wrapped_lists_len(lists: [&[u8]; 2]) -> usize {
+    match total(lists.map(<[u8]>::len)) {
+        0 => 0,
+        len => tlv_len(tlv_len(len)),
+    }
+}
+
+/// Appends `[1] EXPLICIT Extensions`; see [`wrapped_lists_len`].
+#[inline]
+pub(super) fn put_wrapped_lists(out: &mut Vec<u8>, lists: [&[u8]; 2]) {
+    let len = total(lists.map(<[u8]>::len));
+    if len == 0 {
+        return;
+    }
+    put_header(out, tag::constructed(1), tlv_len(len));
+    put_header(out, tag::SEQUENCE, len);
+    for list in lists {
+        out.extend_from_slice(list);
+    }
 }
 
 /// The content of responseExtensions: the nonce (RFC 9654 §2.1), then extended-revoke (RFC 6960

@@ -130,6 +130,9 @@ pub enum EncodeError {
     /// No SingleResponse.
     #[error("a response that answers nothing")]
     NoResponse,
+    /// Single extensions that are no SEQUENCE.
+    #[error("single extensions that are not one DER SEQUENCE")]
+    SingleExtensions,
     /// A serialNumber without octets: no INTEGER is empty.
     #[error("an empty serial number")]
     EmptySerialNumber,

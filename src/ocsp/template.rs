@@ -11,15 +11,16 @@
 //! ```text
 //! offset  octets  field
 //!      0       4  length of everything, this field included
-//!      4       1  version, 1
+//!      4       1  version: 1, or 2 with archiveCutoff
 //!      5       3  signature algorithm: code, then octets of the RSA modulus (0 unless RSA)
 //!      8       1  CertID hash: 1 SHA-1, 2 SHA-256, 3 SHA-384, 4 SHA-512
 //!      9       8  producedAt, seconds since 1970
 //!     17       8  thisUpdate
 //!     25       8  nextUpdate
-//!     33       h  issuerNameHash, h = 20, 32, 48 or 64 octets as the hash makes
-//!   33+h       h  issuerKeyHash
-//!  33+2h       4  length n of the responderID
+//!              8  archiveCutoff, in version 2 alone
+//!              h  issuerNameHash, h = 20, 32, 48 or 64 octets as the hash makes
+//!              h  issuerKeyHash
+//!              4  length n of the responderID
 //!              n  ResponderID, DER: [1] byName or [2] byKey
 //!              2  number of certificates
 //!                 for each: 4 octets length, then its DER
@@ -34,7 +35,7 @@ use super::{
     CertId, CertStatus, EncodeError, HashAlgorithm, IssuerHashes, ResponderId,
     basic_response::{Envelope, SignatureBits, certs_der},
     cert_status::put_generalized_time,
-    extensions::{put_wrapped, wrapped_len},
+    extensions::{archive_cutoff_extension, list_of, put_wrapped_lists, wrapped_lists_len},
     response_data::put_updates,
 };
 use crate::{
@@ -56,6 +57,9 @@ pub struct Template {
     cert_id_head: Box<[u8]>,
     /// thisUpdate and nextUpdate.
     updates: Box<[u8]>,
+    archive_cutoff: Option<UnixTime>,
+    /// What is in every singleExtensions: archiveCutoff, if there is one.
+    single_extensions: Box<[u8]>,
     /// `[0]` certs; empty when the CA signs itself.
     certs: Box<[u8]>,
     stored: Box<[u8]>,
@@ -77,6 +81,9 @@ pub struct TemplateParams<'a> {
     pub next_update: UnixTime,
     /// What the signatures are made with.
     pub signature_algorithm: SignatureAlgorithm,
+    /// Since when the status of certificates that expired is still told (RFC 6960 §4.4.4): in every
+    /// response, if it is set.
+    pub archive_cutoff: Option<UnixTime>,
     /// The DER of the certificates to send, the delegate's first; none when the CA signs itself.
     pub certificates: &'a [&'a [u8]],
 }
@@ -104,6 +111,12 @@ impl Template {
             response_data_head: response_data_head.into(),
             cert_id_head: cert_id_head.into(),
             updates: updates.into(),
+            archive_cutoff: params.archive_cutoff,
+            single_extensions: params
+                .archive_cutoff
+                .map(archive_cutoff_extension)
+                .unwrap_or_default()
+                .into(),
             certs: certs_der(params.certificates).into(),
             checksum: crc32c::crc32c(&stored),
             stored: stored.into(),
@@ -168,6 +181,12 @@ impl Template {
         self.next_update
     }
 
+    /// archiveCutoff, if the responses carry it.
+    #[must_use]
+    pub const fn archive_cutoff(&self) -> Option<UnixTime> {
+        self.archive_cutoff
+    }
+
     /// What the signatures are made with.
     #[must_use]
     pub const fn signature_algorithm(&self) -> SignatureAlgorithm {
@@ -188,7 +207,7 @@ impl Template {
     /// Reserves at most once.
     ///
     /// # Errors
-    /// [`EncodeError::EmptySerialNumber`].
+    /// [`EncodeError::EmptySerialNumber`], [`EncodeError::SingleExtensions`].
     pub fn tbs_response_data(
         &self,
         serial: &[u8],
@@ -199,7 +218,7 @@ impl Template {
         let lengths = self.lengths(serial, status, single_extensions)?;
         out.clear();
         out.reserve(tlv_len(lengths.response_data));
-        self.put_response_data(&lengths, serial, status, single_extensions, out);
+        self.put_response_data(&lengths, serial, status, out);
         Ok(())
     }
 
@@ -211,8 +230,7 @@ impl Template {
     /// system call and no way to panic.
     ///
     /// # Errors
-    /// [`EncodeError::SignatureLength`] or [`EncodeError::EmptySerialNumber`]; `out` is then
-    /// unchanged.
+    /// [`EncodeError`]; `out` is then unchanged.
     pub fn assemble(
         &self,
         serial: &[u8],
@@ -227,7 +245,7 @@ impl Template {
         out.clear();
         out.reserve_exact(envelope.len());
         envelope.put(out);
-        self.put_response_data(&lengths, serial, status, single_extensions, out);
+        self.put_response_data(&lengths, serial, status, out);
         out.extend_from_slice(self.signature_algorithm.algorithm_identifier_der());
         signature.put(out);
         out.extend_from_slice(&self.certs);
@@ -235,25 +253,27 @@ impl Template {
     }
 
     #[inline]
-    fn lengths(
+    fn lengths<'a>(
         &self,
         serial: &[u8],
         status: &CertStatus,
-        single_extensions: Option<&[u8]>,
-    ) -> Result<Lengths, EncodeError> {
+        single_extensions: Option<&'a [u8]>,
+    ) -> Result<Lengths<'a>, EncodeError> {
         if serial.is_empty() {
             return Err(EncodeError::EmptySerialNumber);
         }
+        let single_extensions = list_of(single_extensions).ok_or(EncodeError::SingleExtensions)?;
         let cert_id = total([self.cert_id_head.len(), tlv_len(serial.len())]);
         let single_response = total([
             tlv_len(cert_id),
             status.der_len(),
             self.updates.len(),
-            wrapped_len(single_extensions),
+            wrapped_lists_len([single_extensions, &self.single_extensions]),
         ]);
         let responses = tlv_len(single_response);
         let response_data = total([self.response_data_head.len(), tlv_len(responses)]);
         Ok(Lengths {
+            single_extensions,
             cert_id,
             single_response,
             responses,
@@ -262,7 +282,7 @@ impl Template {
     }
 
     #[inline]
-    fn envelope(&self, lengths: &Lengths, signature: &SignatureBits<'_>) -> Envelope {
+    fn envelope(&self, lengths: &Lengths<'_>, signature: &SignatureBits<'_>) -> Envelope {
         Envelope::around(total([
             tlv_len(lengths.response_data),
             self.signature_algorithm.algorithm_identifier_der().len(),
@@ -274,10 +294,9 @@ impl Template {
     #[inline]
     fn put_response_data(
         &self,
-        lengths: &Lengths,
+        lengths: &Lengths<'_>,
         serial: &[u8],
         status: &CertStatus,
-        single_extensions: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) {
         put_header(out, tag::SEQUENCE, lengths.response_data);
@@ -289,12 +308,14 @@ impl Template {
         put_tlv(out, tag::INTEGER, serial);
         status.put(out);
         out.extend_from_slice(&self.updates);
-        put_wrapped(out, single_extensions);
+        put_wrapped_lists(out, [lengths.single_extensions, &self.single_extensions]);
     }
 }
 
 /// Content octets of the nested elements of ResponseData.
-struct Lengths {
+struct Lengths<'a> {
+    /// The list of single extensions that is the certificate's own.
+    single_extensions: &'a [u8],
     cert_id: usize,
     single_response: usize,
     responses: usize,
@@ -302,16 +323,21 @@ struct Lengths {
 }
 
 const STORED_VERSION: u8 = 1;
+const STORED_VERSION_WITH_ARCHIVE_CUTOFF: u8 = 2;
 
 fn stored_form(params: &TemplateParams<'_>) -> Vec<u8> {
     let hashes = params.issuer_hashes;
     let mut responder_id = Vec::new();
     params.responder_id.put(&mut responder_id);
     let mut out = vec![0; 4];
-    out.push(STORED_VERSION);
+    out.push(match params.archive_cutoff {
+        None => STORED_VERSION,
+        Some(_) => STORED_VERSION_WITH_ARCHIVE_CUTOFF,
+    });
     out.extend(params.signature_algorithm.stored_code());
     out.push(hashes.algorithm().stored_code());
-    for time in [params.produced_at, params.this_update, params.next_update] {
+    let times = [params.produced_at, params.this_update, params.next_update];
+    for time in times.into_iter().chain(params.archive_cutoff) {
         out.extend(time.as_secs().to_be_bytes());
     }
     out.extend(hashes.name_hash());
@@ -352,7 +378,7 @@ fn read_stored_form(stored: &[u8]) -> Result<Template, TemplateError> {
         });
     }
     let [version] = fields.array()?;
-    if version != STORED_VERSION {
+    if !matches!(version, STORED_VERSION | STORED_VERSION_WITH_ARCHIVE_CUTOFF) {
         return Err(TemplateError::Version(version));
     }
     let signature_algorithm = SignatureAlgorithm::from_stored_code(fields.array()?)
@@ -360,6 +386,9 @@ fn read_stored_form(stored: &[u8]) -> Result<Template, TemplateError> {
     let [hash] = fields.array()?;
     let hash = HashAlgorithm::from_stored_code(hash).ok_or(TemplateError::HashAlgorithm(hash))?;
     let (produced_at, this_update, next_update) = (fields.time()?, fields.time()?, fields.time()?);
+    let archive_cutoff = (version == STORED_VERSION_WITH_ARCHIVE_CUTOFF)
+        .then(|| fields.time())
+        .transpose()?;
     let name = fields.take(hash.output_len())?;
     let key = fields.take(hash.output_len())?;
     let issuer_hashes =
@@ -382,6 +411,7 @@ fn read_stored_form(stored: &[u8]) -> Result<Template, TemplateError> {
         this_update,
         next_update,
         signature_algorithm,
+        archive_cutoff,
         certificates: &certificates,
     }))
 }
@@ -447,7 +477,7 @@ pub enum TemplateError {
     #[error("octets follow the template's last field")]
     TrailingOctets,
     /// Written by another version of the program.
-    #[error("the template has version {0}, this program reads version {STORED_VERSION}")]
+    #[error("the template has version {0}, this program reads 1 and 2")]
     Version(u8),
     /// A signature algorithm that does not exist.
     #[error("the template names an unknown signature algorithm")]

@@ -11,4 +11,6 @@ mod window;
 
 pub use answer_signer::AnswerSigner;
 pub use shard::{PresignError, ShardJob, ShardRecord, shard_depth, sign_shard, signer_fingerprint};
-pub use window::{CrlLife, Phase, SigningWindow, ValidityPolicy, WindowError};
+pub use window::{
+    Archive, CrlLife, Phase, SigningWindow, ValidityBounds, ValidityPolicy, WindowError,
+};

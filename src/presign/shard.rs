@@ -217,6 +217,7 @@ pub(super) fn template(
         this_update: window.this_update,
         next_update: window.next_update,
         signature_algorithm: signer.signer.algorithm(),
+        archive_cutoff: window.archive_cutoff,
         certificates: &certificates,
     })
 }

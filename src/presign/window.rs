@@ -12,6 +12,60 @@ pub struct ValidityPolicy {
     pub validity: Duration,
     /// thisUpdate to the next signing; shortened where [`ValidityPolicy::window`] says.
     pub renew_every: Duration,
+    /// What archiveCutoff follows from, where answers carry it.
+    pub archive: Option<Archive>,
+    /// How long an answer may be valid, where the issuer's profile says so: both ends are counted.
+    pub bounds: Option<ValidityBounds>,
+}
+
+/// The shortest and the longest validity interval that a profile allows, counted inclusively: an answer that
+/// ends at 00:59:59 and began at 00:00:00 was valid for one hour.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ValidityBounds {
+    /// At least this.
+    pub min: Duration,
+    /// At most this.
+    pub max: Duration,
+}
+
+impl ValidityBounds {
+    /// BR §4.9.9.
+    pub const BR: Self = Self {
+        min: Duration::from_secs(8 * HOUR),
+        max: Duration::from_secs(10 * DAY),
+    };
+
+    fn judge(self, window: &SigningWindow) -> Result<(), WindowError> {
+        let Self { min, max } = self;
+        let validity = window
+            .next_update
+            .since(window.this_update)
+            .saturating_add(Duration::from_secs(1));
+        if (min..=max).contains(&validity) {
+            Ok(())
+        } else {
+            Err(WindowError::Bounds { validity, min, max })
+        }
+    }
+}
+
+/// How far back the status of expired certificates is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Archive {
+    /// notBefore of the CA's certificate: none of its certificates expired before.
+    pub since: UnixTime,
+    /// How long after its end a certificate is answered; `None` for ever.
+    pub kept: Option<Duration>,
+}
+
+impl Archive {
+    /// The archiveCutoff of what is signed at `produced_at`: producedAt less the time that is kept (RFC 6960
+    /// §4.4.4), and where that is for ever the CA's own beginning (ETSI EN 319 411-2 §6.3.10).
+    fn cutoff(self, produced_at: UnixTime) -> UnixTime {
+        self.kept.map_or(self.since, |kept| {
+            produced_at.saturating_sub(kept).max(self.since)
+        })
+    }
 }
 
 impl Default for ValidityPolicy {
@@ -19,6 +73,8 @@ impl Default for ValidityPolicy {
         Self {
             validity: Duration::from_secs(4 * DAY - 1),
             renew_every: Duration::from_secs(DAY),
+            archive: None,
+            bounds: None,
         }
     }
 }
@@ -43,6 +99,8 @@ pub struct SigningWindow {
     pub next_update: UnixTime,
     /// When the next one is due; after `produced_at`, not after `next_update`.
     pub next_sign: UnixTime,
+    /// archiveCutoff, where answers about certificates carry it.
+    pub archive_cutoff: Option<UnixTime>,
 }
 
 /// When what an answer rests on was true, and until when it says so: thisUpdate and nextUpdate of a CRL,
@@ -65,8 +123,18 @@ impl ValidityPolicy {
     /// interval so that shards signed together come due apart.
     ///
     /// # Errors
-    /// [`WindowError::Expired`] when `not_after` leaves no time at all.
+    /// [`WindowError::Expired`] when `not_after` leaves no time at all, [`WindowError::Bounds`] when it leaves
+    /// too little for the issuer's profile.
     pub fn window(
+        &self,
+        now: UnixTime,
+        not_after: UnixTime,
+        phase: Option<Phase>,
+    ) -> Result<SigningWindow, WindowError> {
+        self.bounded(self.unbounded(now, not_after, phase)?)
+    }
+
+    fn unbounded(
         &self,
         now: UnixTime,
         not_after: UnixTime,
@@ -81,6 +149,7 @@ impl ValidityPolicy {
             produced_at: now,
             next_update,
             next_sign: self.next_sign(now, next_update, phase),
+            archive_cutoff: self.archive.map(|archive| archive.cutoff(now)),
         })
     }
 
@@ -93,7 +162,7 @@ impl ValidityPolicy {
     ///
     /// # Errors
     /// [`WindowError::Stale`] when the CRL's nextUpdate is past, [`WindowError::Expired`] when
-    /// `not_after` is.
+    /// `not_after` is, [`WindowError::Bounds`] when what is left does not suit the issuer's profile.
     pub fn window_by(
         &self,
         crl: &CrlLife,
@@ -107,9 +176,9 @@ impl ValidityPolicy {
                 next_update: stale_at,
             });
         }
-        let own = self.window(now, not_after, phase)?;
+        let own = self.unbounded(now, not_after, phase)?;
         let ended_by_the_crl = stale_at <= own.next_update;
-        Ok(SigningWindow {
+        self.bounded(SigningWindow {
             this_update: crl.this_update.min(now),
             next_update: own.next_update.min(stale_at),
             next_sign: if ended_by_the_crl {
@@ -119,6 +188,13 @@ impl ValidityPolicy {
             },
             ..own
         })
+    }
+
+    fn bounded(&self, window: SigningWindow) -> Result<SigningWindow, WindowError> {
+        if let Some(bounds) = self.bounds {
+            bounds.judge(&window)?;
+        }
+        Ok(window)
     }
 
     /// When an answer that is signed at `now` and ends at `next_update` is signed again.
@@ -148,6 +224,22 @@ pub enum WindowError {
     Expired {
         /// When it ended.
         not_after: UnixTime,
+    },
+    /// What the certificates or the CRLs leave is too short or too long for the issuer's profile.
+    #[error(
+        "an answer would be valid for {}, and the issuer's profile wants {} to {}: nothing is signed. Renew \
+         the signer's certificate well before it ends, or import CRLs more often",
+        crate::config::duration_text(*validity),
+        crate::config::duration_text(*min),
+        crate::config::duration_text(*max)
+    )]
+    Bounds {
+        /// Both ends counted.
+        validity: Duration,
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
     },
     /// The evidence that an answer would rest on has ended.
     #[error("the newest CRL taken for the issuer ended at {next_update}")]
@@ -261,6 +353,62 @@ mod tests {
         );
     }
 
+    #[test]
+    fn no_answer_is_shorter_or_longer_than_its_profile_allows() {
+        let policy = ValidityPolicy {
+            bounds: Some(ValidityBounds::BR),
+            ..ValidityPolicy::default()
+        };
+        let now = 10_000_000;
+        let for_secs = |left| policy.window(at(now), at(now + left), None);
+        // Counted with both ends, one second less is eight hours.
+        assert!(for_secs(8 * HOUR - 1).is_ok());
+        let refused = for_secs(8 * HOUR - 2).unwrap_err();
+        assert!(matches!(refused, WindowError::Bounds { .. }));
+        let words = refused.to_string();
+        assert!(words.contains("7h") && words.contains("240h"), "{words}");
+        assert_eq!(
+            for_secs(0),
+            Err(WindowError::Expired { not_after: at(now) })
+        );
+        // By a CRL from days ago.
+        let by = |this_update, next_update| {
+            let crl = life(this_update, next_update);
+            policy.window_by(&crl, at(now), UnixTime::MAX, None)
+        };
+        assert!(by(now - 6 * DAY, now + 4 * DAY - 1).is_ok());
+        assert!(by(now - 7 * DAY, now + 4 * DAY).is_err());
+        assert!(by(now - HOUR, now + HOUR).is_err());
+    }
+
+    #[test]
+    fn the_archive_reaches_as_far_back_as_answers_are_given() {
+        let cutoff = |kept: Option<u64>, now: u64| {
+            let policy = ValidityPolicy {
+                archive: Some(Archive {
+                    since: at(1_000_000),
+                    kept: kept.map(Duration::from_secs),
+                }),
+                ..ValidityPolicy::default()
+            };
+            let crl = life(now - 1, now + 10 * DAY);
+            let windows = [
+                policy.window(at(now), UnixTime::MAX, None).unwrap(),
+                policy
+                    .window_by(&crl, at(now), UnixTime::MAX, None)
+                    .unwrap(),
+            ];
+            assert_eq!(windows[0].archive_cutoff, windows[1].archive_cutoff);
+            windows[0].archive_cutoff
+        };
+        assert_eq!(cutoff(None, 9_000_000), Some(at(1_000_000)));
+        assert_eq!(cutoff(Some(DAY), 9_000_000), Some(at(9_000_000 - DAY)));
+        // A CA younger than what is kept.
+        assert_eq!(cutoff(Some(9_000_000), 9_000_000), Some(at(1_000_000)));
+        let none = ValidityPolicy::default().window(at(1), UnixTime::MAX, None);
+        assert_eq!(none.unwrap().archive_cutoff, None);
+    }
+
     proptest! {
         #[test]
         fn no_answer_by_a_crl_says_more_than_the_crl(
@@ -275,6 +423,7 @@ mod tests {
             let policy = ValidityPolicy {
                 validity: Duration::from_secs(validity),
                 renew_every: Duration::from_secs(renew),
+                ..ValidityPolicy::default()
             };
             let this_update = now.saturating_add_signed(this_update);
             let crl = life(this_update, this_update + lasts);
@@ -297,6 +446,7 @@ mod tests {
                     prop_assert!(next_update == crl.next_update && next_update <= at(now));
                 }
                 Err(WindowError::Expired { .. }) => prop_assert!(not_after <= at(now)),
+                Err(error) => prop_assert!(false, "{}", error),
             }
         }
 
@@ -310,6 +460,7 @@ mod tests {
             let policy = ValidityPolicy {
                 validity: Duration::from_secs(validity),
                 renew_every: Duration::from_secs(renew),
+                ..ValidityPolicy::default()
             };
             let window = policy.window(at(now), at(now + left), None).unwrap();
             let v = window.next_update.since(window.this_update).as_secs();

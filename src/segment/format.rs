@@ -230,8 +230,8 @@ impl Header {
         Ok(header)
     }
 
-    /// Where everything lies. All products and sums stay below 2^34: 2^21 records of at most 2079
-    /// octets are less than 2^33, buckets at most 2^28, the side table at most 2^26.
+    /// Where everything lies. All products and sums stay below 2^35: 2^21 records of at most
+    /// 13,267 octets (four ML-DSA-65 signatures) are less than 2^35 - 2^32, buckets at most 2^28, the side table at most 2^26.
     pub(super) fn layout(&self) -> Layout {
         let signatures_len = usize::from(self.columns).saturating_mul(self.algorithm.stored_len());
         let stride = usize::from(self.serial_width)

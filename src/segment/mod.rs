@@ -31,7 +31,8 @@
 //!  10      2  header length, 256
 //!  12      1  kind: 1 base, 2 patch
 //!  13      3  signature algorithm: 1 ecdsa-with-SHA256 P-256, 2 ecdsa-with-SHA384 P-384, 3 Ed25519,
-//!             4 RSA PKCS#1 v1.5 with SHA-256; then the octets of the RSA modulus (2), else zeros.
+//!             4 RSA PKCS#1 v1.5 with SHA-256, 5 RSASSA-PSS with SHA-256, 6 with SHA-384, 7 ML-DSA-44,
+//!             8 ML-DSA-65; then the octets of the RSA modulus (2), else zeros.
 //!             It fixes the signature length S in stored form (ECDSA: r ‖ s)
 //!  16      1  columns C: templates, and signatures of a signed record, 0 to 4
 //!  17      1  serial width W, 1 to 20

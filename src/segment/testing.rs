@@ -19,13 +19,18 @@ pub(crate) fn time(secs: u64) -> UnixTime {
 }
 
 pub(crate) fn template(hash: HashAlgorithm) -> Template {
+    template_by(hash, SignatureAlgorithm::EcdsaSha256P256)
+}
+
+pub(crate) fn template_by(hash: HashAlgorithm, algorithm: SignatureAlgorithm) -> Template {
     Template::new(&TemplateParams {
         responder_id: &ResponderId::ByKey([0x77; 20]),
         issuer_hashes: &IssuerHashes::new(hash, b"a name", b"a key"),
         produced_at: time(1_700_000_000),
         this_update: time(1_700_000_000),
         next_update: time(1_700_345_600),
-        signature_algorithm: SignatureAlgorithm::EcdsaSha256P256,
+        signature_algorithm: algorithm,
+        archive_cutoff: None,
         certificates: &[],
     })
 }

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::disk::faults::{self, Fault};
 use super::testing::{
-    BOTH, ISSUER, Owned, hash, open, put_version, records, revoked, serial, spec, template, time,
-    write,
+    BOTH, ISSUER, Owned, hash, open, put_version, records, revoked, serial, spec, template,
+    template_by, time, write,
 };
 use super::*;
 use crate::asn1::SignatureAlgorithm;
@@ -105,6 +105,50 @@ fn what_was_written_is_found_again() {
     );
     assert_eq!(segment.sha256(), &file.sha256);
     assert_eq!(segment.file_len(), fs::metadata(&file.path).unwrap().len());
+}
+
+/// The longest records that there are, of which 65,536 octets hold not five.
+#[test]
+fn the_signatures_of_ml_dsa_fit() {
+    const ALL: [HashAlgorithm; 4] = HashAlgorithm::ALL;
+    for algorithm in [SignatureAlgorithm::MlDsa44, SignatureAlgorithm::MlDsa65] {
+        let signature_len = algorithm.stored_len();
+        for columns in 1..=ALL.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let mut spec = spec(&[]);
+            spec.algorithm = algorithm;
+            spec.templates = ALL[..columns]
+                .iter()
+                .map(|hash| template_by(*hash, algorithm))
+                .collect();
+            let records: Vec<Owned> = (0..40_u8)
+                .map(|number| Owned {
+                    signatures: (0..columns * signature_len)
+                        .map(|at| u8::try_from(at % 251).unwrap() ^ number)
+                        .collect(),
+                    ..Owned::unsigned(serial(number.into()), RecordStatus::Good)
+                })
+                .collect();
+            let file = write(folder.path(), &spec, &records).unwrap();
+            let segment = open(folder.path(), &file).unwrap();
+            assert_eq!(segment.algorithm(), algorithm);
+            // Serial and overhead: 31 octets.
+            let octets = 40 * (31 + columns * signature_len);
+            assert!(usize::try_from(segment.file_len()).unwrap() > octets);
+            for record in &records {
+                let asked = record.serial;
+                let Lookup::Found(found) = segment.lookup(hash(&asked), asked.as_bytes()) else {
+                    panic!("{asked:?}");
+                };
+                assert_eq!(&owned(&found), record);
+                for column in 0..columns {
+                    let expected = &record.signatures[column * signature_len..][..signature_len];
+                    assert_eq!(found.signature(column), Some(expected));
+                }
+            }
+            assert!(segment.iter().all(|record| record.is_ok()));
+        }
+    }
 }
 
 #[test]

@@ -85,6 +85,15 @@ pub enum LoadError {
         /// Why.
         source: SignerError,
     },
+    /// What the issuer's profile does not allow, though it might sign otherwise.
+    #[error("{}: {breach}", certificate.display())]
+    Profile {
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// What it is, as whoever knows the profile says it.
+        #[source]
+        breach: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Certificate and key are readable, but may not sign for the issuer.
     #[error("{}: {defect}", certificate.display())]
     Defect {

@@ -9,6 +9,7 @@ use super::{
     Defect, Keys, LoadError, Signer, SignerError, Warning, certificate_signature,
     defect::Name,
     public_key::{KeyKind, key_kind},
+    signature_scheme::Hash,
     verify,
 };
 use crate::{
@@ -175,13 +176,29 @@ fn judge_key(certificate: &Certificate, signer: &dyn Signer) -> Result<(), Defec
     Ok(())
 }
 
-const fn fits(kind: KeyKind, algorithm: SignatureAlgorithm) -> bool {
+/// Whether a key of this kind makes such signatures.
+pub(crate) const fn fits(kind: KeyKind, algorithm: SignatureAlgorithm) -> bool {
     matches!(
         (kind, algorithm),
         (KeyKind::P256, SignatureAlgorithm::EcdsaSha256P256)
             | (KeyKind::P384, SignatureAlgorithm::EcdsaSha384P384)
             | (KeyKind::Ed25519, SignatureAlgorithm::Ed25519)
-            | (KeyKind::Rsa, SignatureAlgorithm::RsaPkcs1Sha256 { .. })
+            | (
+                KeyKind::Rsa,
+                SignatureAlgorithm::RsaPkcs1Sha256 { .. }
+                    | SignatureAlgorithm::RsaPssSha256 { .. }
+                    | SignatureAlgorithm::RsaPssSha384 { .. }
+            )
+            | (
+                KeyKind::RsaPss(None | Some(Hash::Sha256)),
+                SignatureAlgorithm::RsaPssSha256 { .. }
+            )
+            | (
+                KeyKind::RsaPss(None | Some(Hash::Sha384)),
+                SignatureAlgorithm::RsaPssSha384 { .. }
+            )
+            | (KeyKind::MlDsa44, SignatureAlgorithm::MlDsa44)
+            | (KeyKind::MlDsa65, SignatureAlgorithm::MlDsa65)
     )
 }
 

@@ -17,10 +17,12 @@ mod error;
 mod key_file;
 mod keys;
 mod load;
+mod ml_dsa;
 mod no_core_dumps;
 mod open_key;
 mod passphrase;
 pub mod process;
+mod pss_parameters;
 mod public_key;
 mod rsa;
 mod second_opinion;
@@ -39,12 +41,14 @@ pub use defect::{Defect, Name, Warning};
 pub use error::{LoadError, SignerError};
 pub use key_file::KeyError;
 pub use keys::Keys;
+pub(crate) use load::fits;
 pub use load::{LoadedSigner, Role, load, open, probe};
 pub use no_core_dumps::forbid_core_dumps;
 pub use open_key::open_key;
 pub use passphrase::{Passphrase, PassphraseError};
 pub use public_key::PublicKeyError;
 pub(crate) use public_key::{KeyKind, key_kind, rsa_numbers};
+pub(crate) use signature_scheme::Hash;
 pub use signature_scheme::SignatureAlgorithmError;
 pub use signed_octets::{SignatureFault, SignedMessage, SignedOctets};
 pub use software::{PrivateKeyError, SoftwareSigner};
@@ -105,14 +109,18 @@ pub trait Signer: Send + Sync {
 }
 
 /// The hash whose digest is signed; `None` for Ed25519, which hashes the message twice (RFC 8032
-/// §5.1.7).
+/// §5.1.7), and for ML-DSA, which hashes it behind a hash of the key (FIPS 204 algorithm 7).
 #[must_use]
 pub const fn message_digest(algorithm: SignatureAlgorithm) -> Option<&'static digest::Algorithm> {
     match algorithm {
-        SignatureAlgorithm::EcdsaSha256P256 | SignatureAlgorithm::RsaPkcs1Sha256 { .. } => {
-            Some(&digest::SHA256)
+        SignatureAlgorithm::EcdsaSha256P256
+        | SignatureAlgorithm::RsaPkcs1Sha256 { .. }
+        | SignatureAlgorithm::RsaPssSha256 { .. } => Some(&digest::SHA256),
+        SignatureAlgorithm::EcdsaSha384P384 | SignatureAlgorithm::RsaPssSha384 { .. } => {
+            Some(&digest::SHA384)
         }
-        SignatureAlgorithm::EcdsaSha384P384 => Some(&digest::SHA384),
-        SignatureAlgorithm::Ed25519 => None,
+        SignatureAlgorithm::Ed25519 | SignatureAlgorithm::MlDsa44 | SignatureAlgorithm::MlDsa65 => {
+            None
+        }
     }
 }

@@ -3,13 +3,18 @@
 use const_oid::{
     ObjectIdentifier,
     db::{
-        rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP_256_R_1, SECP_384_R_1, SECP_521_R_1},
+        fips204::{ID_ML_DSA_44, ID_ML_DSA_65, ID_ML_DSA_87},
+        rfc5912::{
+            ID_EC_PUBLIC_KEY, ID_RSASSA_PSS, RSA_ENCRYPTION, SECP_256_R_1, SECP_384_R_1,
+            SECP_521_R_1,
+        },
         rfc8410::ID_ED_25519,
     },
 };
 use der::{Decode as _, Tag, Tagged as _};
 use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
+use super::{pss_parameters, signature_scheme::Hash};
 use crate::asn1::{Elements, tag};
 
 /// The kinds of keys that certificates and keys are checked for here.
@@ -19,7 +24,12 @@ pub(crate) enum KeyKind {
     P384,
     P521,
     Rsa,
+    /// An RSA key for RSASSA-PSS alone, with the hash that it is bound to if it is (RFC 4055 §3.1).
+    RsaPss(Option<Hash>),
     Ed25519,
+    MlDsa44,
+    MlDsa65,
+    MlDsa87,
 }
 
 impl KeyKind {
@@ -42,7 +52,23 @@ impl KeyKind {
                 _ => Err(PublicKeyError::ExplicitCurve),
             },
             RSA_ENCRYPTION => Ok(Self::Rsa),
+            ID_RSASSA_PSS => match algorithm.parameters {
+                None => Ok(Self::RsaPss(None)),
+                Some(parameters) if parameters.tag() == Tag::Sequence => {
+                    pss_parameters::hash(parameters.value())
+                        .map(|hash| Self::RsaPss(Some(hash)))
+                        .ok_or(PublicKeyError::PssParameters)
+                }
+                Some(_) => Err(PublicKeyError::Malformed),
+            },
             ID_ED_25519 => Ok(Self::Ed25519),
+            // RFC 9881 §2: absent, and a key with any is another, unknown one.
+            ID_ML_DSA_44 | ID_ML_DSA_65 | ID_ML_DSA_87 if algorithm.parameters.is_some() => {
+                Err(PublicKeyError::Malformed)
+            }
+            ID_ML_DSA_44 => Ok(Self::MlDsa44),
+            ID_ML_DSA_65 => Ok(Self::MlDsa65),
+            ID_ML_DSA_87 => Ok(Self::MlDsa87),
             algorithm => Err(PublicKeyError::Algorithm { algorithm }),
         }
     }
@@ -59,7 +85,7 @@ pub(crate) fn key_kind(spki_der: &[u8]) -> Result<KeyKind, PublicKeyError> {
             Some(0x04) => Ok(kind),
             _ => Err(PublicKeyError::CompressedPoint),
         },
-        KeyKind::Rsa => {
+        KeyKind::Rsa | KeyKind::RsaPss(_) => {
             let (modulus, _) = rsa_numbers(octets).ok_or(PublicKeyError::Malformed)?;
             let bits = bits(modulus);
             if (RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
@@ -69,6 +95,22 @@ pub(crate) fn key_kind(spki_der: &[u8]) -> Result<KeyKind, PublicKeyError> {
             }
         }
         KeyKind::Ed25519 => Ok(kind),
+        KeyKind::MlDsa44 => of_length(kind, octets, 1_312),
+        KeyKind::MlDsa65 => of_length(kind, octets, 1_952),
+        KeyKind::MlDsa87 => of_length(kind, octets, 2_592),
+    }
+}
+
+/// FIPS 204 table 2.
+const fn of_length(
+    kind: KeyKind,
+    octets: &[u8],
+    expected: usize,
+) -> Result<KeyKind, PublicKeyError> {
+    if octets.len() == expected {
+        Ok(kind)
+    } else {
+        Err(PublicKeyError::Malformed)
     }
 }
 
@@ -110,7 +152,8 @@ pub enum PublicKeyError {
     Malformed,
     /// A kind of key that is not supported.
     #[error(
-        "keys of algorithm {algorithm} are not supported: use EC P-256 or P-384, Ed25519 or RSA"
+        "keys of algorithm {algorithm} are not supported: use EC P-256 or P-384, Ed25519, RSA, \
+         ML-DSA-44 or ML-DSA-65"
     )]
     Algorithm {
         /// The algorithm's OID.
@@ -137,6 +180,13 @@ pub enum PublicKeyError {
         /// The length of the modulus.
         bits: u32,
     },
+    /// An RSASSA-PSS key that is bound to hashes which are refused, or to different ones.
+    #[error(
+        "its RSASSA-PSS key is bound to other parameters than SHA-256, SHA-384 or SHA-512 throughout, \
+         with a salt no longer than the hash: have one made with the same hash for the message and \
+         for MGF1 (in OpenSSL rsa_pss_keygen_md and rsa_pss_keygen_mgf1_md), or a plain RSA key"
+    )]
+    PssParameters,
     /// A compressed point.
     #[error(
         "its EC key is a compressed point, which many clients cannot read: use uncompressed form"

@@ -7,9 +7,10 @@ use aws_lc_rs::{
         ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1,
         ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA512_ASN1,
         ECDSA_P521_SHA256_ASN1, ECDSA_P521_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, ED25519,
-        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
-        RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
-        VerificationAlgorithm,
+        ML_DSA_44 as VERIFIES_ML_DSA_44, ML_DSA_65 as VERIFIES_ML_DSA_65,
+        ML_DSA_87 as VERIFIES_ML_DSA_87, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+        RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+        RSA_PSS_2048_8192_SHA512, VerificationAlgorithm,
     },
 };
 use const_oid::{
@@ -23,6 +24,7 @@ use hex_literal::hex;
 use spki::AlgorithmIdentifierRef;
 
 use super::public_key::KeyKind;
+use crate::asn1::{ML_DSA_44, ML_DSA_65, ML_DSA_87, PSS_SHA256, PSS_SHA384, PSS_SHA512};
 
 /// What an AlgorithmIdentifier names; the key decides the rest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,11 +33,14 @@ pub(super) enum SignatureScheme {
     RsaPkcs1(Hash),
     RsaPss(Hash),
     Ed25519,
+    MlDsa44,
+    MlDsa65,
+    MlDsa87,
 }
 
 /// The hash that is signed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Hash {
+pub(crate) enum Hash {
     Sha256,
     Sha384,
     Sha512,
@@ -55,6 +60,9 @@ impl SignatureScheme {
             PSS_SHA384 => Ok(Self::RsaPss(Hash::Sha384)),
             PSS_SHA512 => Ok(Self::RsaPss(Hash::Sha512)),
             ED25519_ALGORITHM => Ok(Self::Ed25519),
+            ML_DSA_44 => Ok(Self::MlDsa44),
+            ML_DSA_65 => Ok(Self::MlDsa65),
+            ML_DSA_87 => Ok(Self::MlDsa87),
             _ => Err(unusable(algorithm)),
         }
     }
@@ -75,15 +83,25 @@ impl SignatureScheme {
             (KeyKind::Rsa, Self::RsaPkcs1(Sha256)) => &RSA_PKCS1_2048_8192_SHA256,
             (KeyKind::Rsa, Self::RsaPkcs1(Sha384)) => &RSA_PKCS1_2048_8192_SHA384,
             (KeyKind::Rsa, Self::RsaPkcs1(Sha512)) => &RSA_PKCS1_2048_8192_SHA512,
-            (KeyKind::Rsa, Self::RsaPss(Sha256)) => &RSA_PSS_2048_8192_SHA256,
-            (KeyKind::Rsa, Self::RsaPss(Sha384)) => &RSA_PSS_2048_8192_SHA384,
-            (KeyKind::Rsa, Self::RsaPss(Sha512)) => &RSA_PSS_2048_8192_SHA512,
+            (KeyKind::Rsa | KeyKind::RsaPss(None | Some(Sha256)), Self::RsaPss(Sha256)) => {
+                &RSA_PSS_2048_8192_SHA256
+            }
+            (KeyKind::Rsa | KeyKind::RsaPss(None | Some(Sha384)), Self::RsaPss(Sha384)) => {
+                &RSA_PSS_2048_8192_SHA384
+            }
+            (KeyKind::Rsa | KeyKind::RsaPss(None | Some(Sha512)), Self::RsaPss(Sha512)) => {
+                &RSA_PSS_2048_8192_SHA512
+            }
             (KeyKind::Ed25519, Self::Ed25519) => &ED25519,
+            (KeyKind::MlDsa44, Self::MlDsa44) => &VERIFIES_ML_DSA_44,
+            (KeyKind::MlDsa65, Self::MlDsa65) => &VERIFIES_ML_DSA_65,
+            (KeyKind::MlDsa87, Self::MlDsa87) => &VERIFIES_ML_DSA_87,
             _ => return None,
         })
     }
 
-    /// The hash that is signed; `None` for Ed25519, which hashes the message twice (RFC 8032 §5.1.7).
+    /// The hash that is signed; `None` for Ed25519, which hashes the message twice (RFC 8032 §5.1.7), and
+    /// for ML-DSA, which hashes it behind a hash of the key (FIPS 204 algorithm 7).
     pub(super) const fn digest(self) -> Option<&'static digest::Algorithm> {
         match self {
             Self::Ecdsa(hash) | Self::RsaPkcs1(hash) | Self::RsaPss(hash) => Some(match hash {
@@ -91,7 +109,7 @@ impl SignatureScheme {
                 Hash::Sha384 => &digest::SHA384,
                 Hash::Sha512 => &digest::SHA512,
             }),
-            Self::Ed25519 => None,
+            Self::Ed25519 | Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87 => None,
         }
     }
 }
@@ -152,21 +170,5 @@ const ECDSA_SHA512: &[u8] = &hex!("300a 0608 2a8648ce3d040304");
 const RSA_SHA256: &[u8] = &hex!("300d 0609 2a864886f70d01010b 0500");
 const RSA_SHA384: &[u8] = &hex!("300d 0609 2a864886f70d01010c 0500");
 const RSA_SHA512: &[u8] = &hex!("300d 0609 2a864886f70d01010d 0500");
-// The three that Mozilla's root store policy §5.1.1 allows: one hash throughout, salt as long as it.
-const PSS_SHA256: &[u8] = &hex!(
-    "3041 0609 2a864886f70d01010a 3034"
-    "a00f 300d 0609 608648016503040201 0500"
-    "a11c 301a 0609 2a864886f70d010108 300d 0609 608648016503040201 0500 a203 020120"
-);
-const PSS_SHA384: &[u8] = &hex!(
-    "3041 0609 2a864886f70d01010a 3034"
-    "a00f 300d 0609 608648016503040202 0500"
-    "a11c 301a 0609 2a864886f70d010108 300d 0609 608648016503040202 0500 a203 020130"
-);
-const PSS_SHA512: &[u8] = &hex!(
-    "3041 0609 2a864886f70d01010a 3034"
-    "a00f 300d 0609 608648016503040203 0500"
-    "a11c 301a 0609 2a864886f70d010108 300d 0609 608648016503040203 0500 a203 020140"
-);
 // RFC 8410 §3: parameters absent.
 const ED25519_ALGORITHM: &[u8] = &hex!("3005 0603 2b6570");

@@ -12,8 +12,9 @@ use crate::asn1::Certificate;
 /// the digest remains.
 ///
 /// An Ed25519 signature is over the whole message, and its first half is needed before the message
-/// (RFC 8032 §5.1.7), but stands behind it in a CRL. So with Ed25519 the message is kept, up to
-/// [`SignedOctets::KEPT_OCTETS_MAX`].
+/// (RFC 8032 §5.1.7), but stands behind it in a CRL. An ML-DSA signature is over a hash of the key and
+/// then the message (FIPS 204 algorithm 7), and which key it was may be known only behind it. So with these
+/// the message is kept, up to [`SignedOctets::KEPT_OCTETS_MAX`].
 pub struct SignedOctets {
     scheme: SignatureScheme,
     heard: Heard,
@@ -145,7 +146,7 @@ pub enum SignatureFault {
     #[error("the signature does not verify with the signer's key")]
     Wrong,
     /// Only a digest could have been kept, and the algorithm needs more.
-    #[error("Ed25519 signatures over more than {octets_max} octets are not verified")]
+    #[error("Ed25519 and ML-DSA signatures over more than {octets_max} octets are not verified")]
     MessageTooLong {
         /// The limit.
         octets_max: usize,

@@ -7,6 +7,9 @@ use std::{
     sync::Arc,
 };
 
+use aws_lc_rs::signature::{ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, PqdsaKeyPair};
+use der::pem::LineEnding;
+use pkcs8::SecretDocument;
 use tempfile::TempDir;
 
 use super::{Defect, LoadedSigner, SoftwareSigner, key_file, load};
@@ -21,6 +24,9 @@ pub(super) const EC_P384: &[&str] = &["EC", "-pkeyopt", "ec_paramgen_curve:P-384
 pub(super) const EC_P521: &[&str] = &["EC", "-pkeyopt", "ec_paramgen_curve:P-521"];
 pub(super) const RSA_2048: &[&str] = &["RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
 pub(super) const ED25519: &[&str] = &["ED25519"];
+/// Made by aws-lc-rs, since OpenSSL 3.0 knows none.
+pub(super) const ML_DSA_44: &[&str] = &["ML-DSA-44"];
+pub(super) const ML_DSA_65: &[&str] = &["ML-DSA-65"];
 
 /// What a CA's certificate has.
 pub(super) const CA: &str = "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign,\
@@ -69,6 +75,18 @@ impl Pki {
 
     pub(super) fn key(&self, name: &str, algorithm: &[&str]) {
         let file = format!("{name}.key");
+        let ml_dsa = match algorithm {
+            ["ML-DSA-44"] => Some(&ML_DSA_44_SIGNING),
+            ["ML-DSA-65"] => Some(&ML_DSA_65_SIGNING),
+            _ => None,
+        };
+        if let Some(algorithm) = ml_dsa {
+            let key = PqdsaKeyPair::generate(algorithm).unwrap();
+            let der = SecretDocument::try_from(key.to_pkcs8v1().unwrap().as_ref()).unwrap();
+            let pem = der.to_pem("PRIVATE KEY", LineEnding::LF).unwrap();
+            fs::write(self.path(&file), pem.as_bytes()).unwrap();
+            return;
+        }
         self.openssl(&[&["genpkey", "-out", &file, "-algorithm"], algorithm].concat());
     }
 

@@ -1,7 +1,8 @@
 //! Verification of what signers sign, by aws-lc-rs.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ML_DSA_44, ML_DSA_65,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
     UnparsedPublicKey, VerificationAlgorithm,
 };
 
@@ -28,5 +29,9 @@ pub(super) fn verification(algorithm: SignatureAlgorithm) -> &'static dyn Verifi
         SignatureAlgorithm::EcdsaSha384P384 => &ECDSA_P384_SHA384_FIXED,
         SignatureAlgorithm::Ed25519 => &ED25519,
         SignatureAlgorithm::RsaPkcs1Sha256 { .. } => &RSA_PKCS1_2048_8192_SHA256,
+        SignatureAlgorithm::RsaPssSha256 { .. } => &RSA_PSS_2048_8192_SHA256,
+        SignatureAlgorithm::RsaPssSha384 { .. } => &RSA_PSS_2048_8192_SHA384,
+        SignatureAlgorithm::MlDsa44 => &ML_DSA_44,
+        SignatureAlgorithm::MlDsa65 => &ML_DSA_65,
     }
 }

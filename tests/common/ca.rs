@@ -31,6 +31,8 @@ pub enum KeyType {
     Rsa2048,
     Rsa3072,
     Rsa4096,
+    /// Bound to RSASSA-PSS with SHA-256.
+    RsaPss2048,
 }
 
 impl KeyType {
@@ -43,6 +45,10 @@ impl KeyType {
             Self::Rsa2048 => "RSA -pkeyopt rsa_keygen_bits:2048",
             Self::Rsa3072 => "RSA -pkeyopt rsa_keygen_bits:3072",
             Self::Rsa4096 => "RSA -pkeyopt rsa_keygen_bits:4096",
+            Self::RsaPss2048 => {
+                "RSA-PSS -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_pss_keygen_md:sha256 \
+                 -pkeyopt rsa_pss_keygen_mgf1_md:sha256 -pkeyopt rsa_pss_keygen_saltlen:32"
+            }
         }
     }
 
@@ -52,7 +58,9 @@ impl KeyType {
             Self::EcP384 => "sha384",
             // Ed25519 hashes by itself.
             Self::Ed25519 => "default",
-            Self::EcP256 | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => "sha256",
+            Self::EcP256 | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 | Self::RsaPss2048 => {
+                "sha256"
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 """Judges OCSP responses with Python `cryptography`, and with pkilint where asked.
 
-Reads [{"issuer": PEM path, "signer": PEM path, "by_name": whether responderIDs are, "cases": [...]}, ...]
-from stdin and writes the list of what is wrong to stdout. One process judges many responses.
+Reads [{"issuer": PEM path, "signer": PEM path, "by_name": whether responderIDs are, "pss": whether a plain RSA
+key has to sign with RSASSA-PSS, "cases": [...]}, ...] from stdin and writes the list of what is wrong to stdout. One process judges many responses.
 """
 
 import datetime
@@ -11,9 +11,9 @@ import sys
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding, rsa
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, PublicKeyAlgorithmOID, SignatureAlgorithmOID
 
 REASONS = {
     1: "keyCompromise", 2: "cACompromise", 3: "affiliationChanged", 4: "superseded",
@@ -34,7 +34,7 @@ def main():
         for case in task["cases"]:
             der = bytes.fromhex(case["response"])
             one = "status" in case["expected"]
-            judged = (judge if one else judge_several)(case, der, issuer, signer, task["by_name"])
+            judged = (judge if one else judge_several)(case, der, issuer, signer, task)
             found = list(judged)
             if case["lint"]:
                 found += lint(der)
@@ -42,7 +42,7 @@ def main():
     json.dump(problems, sys.stdout)
 
 
-def judge(case, der, issuer, signer, is_by_name):
+def judge(case, der, issuer, signer, task):
     """Yields what a strict client would not accept."""
     request = ocsp.load_der_ocsp_request(bytes.fromhex(case["request"]))
     response = ocsp.load_der_ocsp_response(der)
@@ -52,7 +52,7 @@ def judge(case, der, issuer, signer, is_by_name):
     if len(list(response.responses)) != 1:
         yield "not one SingleResponse"
         return
-    yield from judge_signer(response, issuer, signer, is_by_name)
+    yield from judge_signer(response, issuer, signer, task)
 
     asked = (request.serial_number, request.issuer_name_hash, request.issuer_key_hash,
              request.hash_algorithm.name)
@@ -96,10 +96,10 @@ def judge(case, der, issuer, signer, is_by_name):
         yield f"producedAt {response.produced_at_utc}"
 
 
-def judge_several(case, der, issuer, signer, is_by_name):
+def judge_several(case, der, issuer, signer, task):
     """The same for an answer about several certificates: their serials and statuses in order."""
     response = ocsp.load_der_ocsp_response(der)
-    yield from judge_signer(response, issuer, signer, is_by_name)
+    yield from judge_signer(response, issuer, signer, task)
     told = [
         {
             "serial": one.serial_number,
@@ -122,7 +122,7 @@ def judge_several(case, der, issuer, signer, is_by_name):
         yield f"{told} is told, not {expected}"
 
 
-def judge_signer(response, issuer, signer, is_by_name):
+def judge_signer(response, issuer, signer, task):
     """Yields why the signer would not be believed."""
     certificates = list(response.certificates)
     if signer == issuer:
@@ -139,9 +139,10 @@ def judge_signer(response, issuer, signer, is_by_name):
             yield "nextUpdate is later than the delegate's notAfter"
     told = (response.responder_name, response.responder_key_hash)
     by_name, by_key = (signer.subject, None), (None, hashlib.sha1(key_bits(signer)).digest())
-    if told != (by_name if is_by_name else by_key):
+    if told != (by_name if task["by_name"] else by_key):
         yield f"responderID is {told}"
-    algorithm, how = scheme(signer.public_key())
+    is_pss = task.get("pss") or signer.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
+    algorithm, how = scheme(signer.public_key(), is_pss)
     if response.signature_algorithm_oid != algorithm:
         yield f"signatureAlgorithm {response.signature_algorithm_oid}"
     try:
@@ -162,8 +163,15 @@ def key_bits(certificate):
     return key.public_bytes(*form)
 
 
-def scheme(key):
-    """The signatureAlgorithm that belongs to a key (RFC 5758, 8410, 8017), and how to verify it."""
+def scheme(key, is_pss):
+    """The signatureAlgorithm that belongs to a key (RFC 5758, 8410, 8017, 9881), and how to verify it."""
+    if isinstance(key, mldsa.MLDSA44PublicKey):
+        return SignatureAlgorithmOID.ML_DSA_44, ()
+    if isinstance(key, mldsa.MLDSA65PublicKey):
+        return SignatureAlgorithmOID.ML_DSA_65, ()
+    if is_pss:
+        pss = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
+        return SignatureAlgorithmOID.RSASSA_PSS, (pss, hashes.SHA256())
     if isinstance(key, rsa.RSAPublicKey):
         return SignatureAlgorithmOID.RSA_WITH_SHA256, (padding.PKCS1v15(), hashes.SHA256())
     if not isinstance(key, ec.EllipticCurvePublicKey):

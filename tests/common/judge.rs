@@ -247,6 +247,15 @@ pub fn judge_by_name_with_python(ca: &OpensslCa, signer: &str, cases: &[Case], l
     ask_python(&[task]);
 }
 
+/// The same for answers that a plain RSA key signs with RSASSA-PSS.
+#[track_caller]
+pub fn judge_pss_with_python(ca: &OpensslCa, signer: &str, cases: &[Case], lint_every: usize) {
+    let (issuer, signer) = (ca.path("ca.pem"), ca.path(signer));
+    let mut task = task(&issuer, &signer, cases, lint_every);
+    task["pss"] = true.into();
+    ask_python(&[task]);
+}
+
 /// The same for several issuers: each with its certificate, its signer's, and cases.
 #[track_caller]
 pub fn judge_all_with_python(all: &[(PathBuf, PathBuf, &[Case])], lint_every: usize) {

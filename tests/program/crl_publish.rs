@@ -144,6 +144,7 @@ fn every_reader_accepts_the_crl_of_every_key_type() {
             KeyType::EcP384,
             KeyType::Ed25519,
             KeyType::Rsa2048,
+            KeyType::RsaPss2048,
         ] {
             scope.spawn(move || {
                 let plan = Plan {

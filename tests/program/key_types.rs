@@ -1,13 +1,16 @@
 //! Every type of key that may sign, delegated and by the CA itself, judged by everybody else's clients.
 //! P-256 is what every other test uses.
 
+use std::process::Command;
 use std::sync::Arc;
 
 use crate::common::ask::{cert_id, get_paths, request_of_cert_ids};
 use crate::common::judge::{
-    Case, judge_by_name_with_python, judge_ca_signed_with_gnutls, judge_several_with_openssl,
-    judge_several_with_python, judge_with_gnutls, judge_with_openssl, judge_with_python,
+    Case, judge_by_name_with_python, judge_ca_signed_with_gnutls, judge_pss_with_python,
+    judge_several_with_openssl, judge_several_with_python, judge_with_gnutls, judge_with_openssl,
+    judge_with_python,
 };
+use crate::common::tools::{python, run, text};
 use crate::common::{
     Answer, Certificate, Hash, KeyType, OpensslCa, Plan, Server, Settings, Site, Status, request_of,
 };
@@ -35,6 +38,11 @@ fn rsa_3072() {
 #[test]
 fn rsa_4096() {
     every_client_accepts(KeyType::Rsa4096);
+}
+
+#[test]
+fn rsa_pss_2048() {
+    every_client_accepts(KeyType::RsaPss2048);
 }
 
 fn every_client_accepts(key_type: KeyType) {
@@ -115,6 +123,93 @@ fn by_name() {
                 judge_with_gnutls(&ca, case);
             }
         }
+    }
+}
+
+/// A plain RSA key signs with RSASSA-PSS where it is told to, and with nothing else.
+#[test]
+fn a_plain_rsa_key_signs_with_pss() {
+    let ca = ca_of(KeyType::Rsa2048);
+    for (certificate, key) in [("ocsp.pem", "ocsp.key"), ("ca.pem", "ca.key")] {
+        let settings = Settings {
+            signer_lines: "signature = \"pss\"".to_owned(),
+            ..Settings::with_signer(certificate, key)
+        };
+        let site = Site::with(&ca, &settings);
+        site.run(&["check"])
+            .expect(0)
+            .says(&["RSASSA-PSS with SHA-256"]);
+        site.import_index().expect(0);
+        let server = site.serve_settled();
+        let certificates = ca.certificates();
+        let mut cases = presigned(&ca, &server, &certificates);
+        cases.extend(with_another_hash(&ca, &server, &certificates));
+        judge_pss_with_python(&ca, certificate, &cases, 5);
+        for case in &cases {
+            judge_with_openssl(&ca, case);
+            if certificate == "ca.pem" {
+                judge_ca_signed_with_gnutls(&ca, case);
+            } else {
+                judge_with_gnutls(&ca, case);
+            }
+        }
+        let judged = std::panic::catch_unwind(|| judge_with_python(&ca, certificate, &cases, 0));
+        assert!(judged.is_err(), "they are signed with PKCS#1 v1.5");
+    }
+    // Of a key that is not RSA there is no other way.
+    let settings = Settings {
+        signer_lines: "signature = \"pss\"".to_owned(),
+        ..Settings::default()
+    };
+    let site = Site::with(&ca_of(KeyType::EcP256), &settings);
+    site.run(&["check"])
+        .expect(4)
+        .says(&["ocsp.key", "not an RSA key", "`signature`"]);
+}
+
+/// A CA that others made with ML-DSA: its delegate is taken, its certificates and CRLs are verified, and
+/// others judge what is answered for it.
+#[test]
+fn ml_dsa_of_others() {
+    for key_type in ["ml-dsa-44", "ml-dsa-65"] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        let mut make = python();
+        make.args([
+            "-c",
+            include_str!("ml_dsa_ca.py"),
+            text(folder.path()),
+            key_type,
+        ]);
+        let serial = run(&mut make).expect(0).stdout.trim().to_owned();
+        std::fs::write(
+            path("estelam.toml"),
+            "[[listen]]\naddress = \"127.0.0.1:0\"\n[[issuer]]\nname = \"ca\"\ncertificate = \"ca.pem\"\n\
+             [[issuer.signer]]\ncertificate = \"ocsp.pem\"\nkey = \"ocsp.key\"\n",
+        )
+        .expect("a configuration");
+        let estelam = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_estelam"));
+            command.args(arguments).current_dir(folder.path());
+            run(command.args(["--config", "estelam.toml"]))
+        };
+        estelam(&["check"])
+            .expect(0)
+            .says(&[&key_type.to_uppercase()]);
+        estelam(&["import", "certs", "leaf.pem"]).expect(0);
+        let verify = |crl: &str| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_estelam"));
+            command.args(["crl", "verify", crl, "--issuer", "ca.pem"]);
+            run(command.current_dir(folder.path()))
+        };
+        verify("ca.crl").expect(0);
+        assert_ne!(verify("forged.crl").code, 0);
+        assert_ne!(estelam(&["import", "crl", "forged.crl"]).code, 0);
+        estelam(&["import", "crl", "ca.crl"]).expect(0);
+        estelam(&["status", &serial]).expect(0).says(&["revoked"]);
+        // Of another set, and so not the certificate's.
+        std::fs::copy(path("ca.key"), path("ocsp.key")).expect("a key");
+        estelam(&["check"]).expect(4).says(&["does not belong"]);
     }
 }
 

@@ -46,6 +46,7 @@ mod live;
 mod many_issuers;
 mod openssl_ca;
 mod pkits;
+mod profiles;
 mod push;
 mod retention;
 mod same_name_same_key;

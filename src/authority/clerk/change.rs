@@ -31,6 +31,14 @@ impl Clerk {
         let revoked = known.and_then(|record| record.revocation);
         let claimed = revoked.map(|revocation| revocation.claim);
         let action = request.action.to_ledger(self.clock.now(), claimed)?;
+        if let Action::Revoke { claim, .. } | Action::Correct(claim) = &action {
+            issuer.rules.judge_reason(claim.reason).map_err(|breach| {
+                OperationError::new(
+                    ErrorClass::Refused,
+                    format!("serial {serial} of issuer {:?}: {breach}", issuer.name),
+                )
+            })?;
+        }
         let change = Change {
             issuer: issuer.id,
             serial,

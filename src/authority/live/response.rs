@@ -8,12 +8,14 @@ use super::refusal::Refusal;
 use crate::asn1::{CrlReason, UnixTime};
 use crate::authority::runtime::record_status;
 use crate::catalog::NotIssued;
+use crate::identity::SerialNumber;
 use crate::ocsp::{
-    CertStatus, ResponseDataParams, SingleResponse, basic_response, invalidity_date_extension,
-    response_data,
+    CertStatus, ResponseDataParams, SingleResponse, basic_response, response_data,
+    single_extensions,
 };
 use crate::presign::SigningWindow;
 use crate::responder::{AnswerKind, EntityTag, Freshness, Response};
+use crate::segment::RecordStatus;
 use crate::signer::LoadedSigner;
 
 /// An answer without its signature.
@@ -129,13 +131,14 @@ struct Told {
 impl Told {
     fn new(about: &About<'_>, signer: &LoadedSigner, now: UnixTime) -> Result<Self, Refusal> {
         let About { issuer, basis, .. } = about;
-        let (status, single_extensions) = match &about.known {
+        let (status, invalidity_date) = match &about.known {
             Known::Issued(record) => {
-                let extensions = record
+                let status = record_status(record);
+                judge_status(about, &status)?;
+                let invalidity_date = record
                     .revocation
-                    .and_then(|revoked| revoked.claim.invalidity_date)
-                    .map(invalidity_date_extension);
-                (record_status(record).into(), extensions)
+                    .and_then(|revoked| revoked.claim.invalidity_date);
+                (status.into(), invalidity_date)
             }
             Known::NotIssued => (not_issued(issuer.policy.not_issued)?, None),
         };
@@ -152,6 +155,9 @@ impl Told {
             Known::NotIssued => Some(window.this_update),
         };
         let is_unissued = matches!(about.known, Known::NotIssued);
+        // What was never issued is in no archive.
+        let archive_cutoff = window.archive_cutoff.filter(|_| !is_unissued);
+        let single_extensions = single_extensions(invalidity_date, archive_cutoff);
         Ok(Self {
             status,
             single_extensions,
@@ -175,6 +181,23 @@ impl Told {
         };
         policy.cache_max_age.min(most)
     }
+}
+
+/// Whether the issuer's profile lets the status be told.
+fn judge_status(about: &About<'_>, status: &RecordStatus) -> Result<(), Refusal> {
+    let issuer = &about.issuer;
+    issuer.rules.judge_status(status).map_err(|breach| {
+        if issuer.found_breach() {
+            let serial = SerialNumber::from_content(about.cert_id.serial_number);
+            let serial = serial.map(|serial| serial.to_string()).unwrap_or_default();
+            tracing::error!(
+                issuer = issuer.name,
+                serial,
+                "{breach}. There may be more: this is told once"
+            );
+        }
+        Refusal::CannotSign
+    })
 }
 
 fn not_issued(policy: NotIssued) -> Result<CertStatus, Refusal> {

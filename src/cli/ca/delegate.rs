@@ -29,7 +29,7 @@ pub(super) struct DelegateArguments {
     /// The folder for ocsp.pem and ocsp.key
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// ec-p256, ec-p384, ed25519, rsa-2048, rsa-3072 or rsa-4096 [default: as the CA's]
+    /// ec-p256, ec-p384, ed25519, rsa-2048, rsa-3072, rsa-4096, ml-dsa-44 or ml-dsa-65 [default: as the CA's]
     #[arg(long, value_name = "TYPE")]
     key_type: Option<KeyType>,
     /// How long it is valid: short, because it cannot be revoked [default: 90, and no longer than

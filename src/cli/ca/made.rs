@@ -30,7 +30,7 @@ pub(super) struct NewCaArguments {
     /// What to call it in the configuration [default: the common name]
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
-    /// ec-p256, ec-p384, ed25519, rsa-2048, rsa-3072 or rsa-4096; for the delegate's key too
+    /// ec-p256, ec-p384, ed25519, rsa-2048, rsa-3072, rsa-4096, ml-dsa-44 or ml-dsa-65; for the delegate's key too
     #[arg(long, value_name = "TYPE", default_value = "ec-p256")]
     pub(super) key_type: KeyType,
     /// Where the status of its certificates will be asked; may be repeated

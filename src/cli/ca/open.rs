@@ -112,11 +112,15 @@ pub(super) fn key_type_of(signer: &dyn Signer) -> KeyType {
         SignatureAlgorithm::EcdsaSha256P256 => KeyType::EcP256,
         SignatureAlgorithm::EcdsaSha384P384 => KeyType::EcP384,
         SignatureAlgorithm::Ed25519 => KeyType::Ed25519,
-        SignatureAlgorithm::RsaPkcs1Sha256 { modulus_octets } => match modulus_octets {
+        SignatureAlgorithm::RsaPkcs1Sha256 { modulus_octets }
+        | SignatureAlgorithm::RsaPssSha256 { modulus_octets }
+        | SignatureAlgorithm::RsaPssSha384 { modulus_octets } => match modulus_octets {
             0..=256 => KeyType::Rsa2048,
             257..=384 => KeyType::Rsa3072,
             _ => KeyType::Rsa4096,
         },
+        SignatureAlgorithm::MlDsa44 => KeyType::MlDsa44,
+        SignatureAlgorithm::MlDsa65 => KeyType::MlDsa65,
     }
 }
 

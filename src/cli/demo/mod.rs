@@ -55,7 +55,14 @@ pub(super) struct DemoArguments {
     once: bool,
 }
 
-const KEY_TYPES: [&str; 4] = ["ec-p256", "ec-p384", "ed25519", "rsa-2048"];
+const KEY_TYPES: [&str; 6] = [
+    "ec-p256",
+    "ec-p384",
+    "ed25519",
+    "rsa-2048",
+    "ml-dsa-44",
+    "ml-dsa-65",
+];
 const CERTS: u64 = 10_000;
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 

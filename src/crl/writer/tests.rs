@@ -246,6 +246,30 @@ fn moment(time: &Time) -> UnixTime {
     at(secs)
 }
 
+/// Of every length that a signature has, with the algorithm's own identifier inside and outside.
+#[test]
+fn lists_of_every_algorithm_are_read_by_another_implementation() {
+    let none = ExtensionsWriter::new();
+    let modulus_octets = 512;
+    for algorithm in [
+        SignatureAlgorithm::Ed25519,
+        SignatureAlgorithm::RsaPkcs1Sha256 { modulus_octets },
+        SignatureAlgorithm::RsaPssSha256 { modulus_octets },
+        SignatureAlgorithm::RsaPssSha384 { modulus_octets },
+        SignatureAlgorithm::MlDsa44,
+        SignatureAlgorithm::MlDsa65,
+    ] {
+        let length = algorithm.stored_len();
+        let (der, _) = written(&head(algorithm, &none), &[], length).unwrap();
+        let read = CertificateList::from_der(&der).unwrap();
+        assert_eq!(read.to_der().unwrap(), der);
+        let expected = algorithm.algorithm_identifier_der();
+        assert_eq!(read.signature_algorithm.to_der().unwrap(), expected);
+        assert_eq!(read.tbs_cert_list.signature.to_der().unwrap(), expected);
+        assert_eq!(read.signature.raw_bytes(), vec![0x5a; length]);
+    }
+}
+
 proptest! {
     #[test]
     fn another_implementation_reads_the_same_and_writes_the_same(

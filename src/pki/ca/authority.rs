@@ -3,14 +3,11 @@
 use std::{num::NonZero, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use const_oid::{
-    ObjectIdentifier,
-    db::rfc5280::{ID_CE_BASIC_CONSTRAINTS, ID_KP_OCSP_SIGNING},
-};
+use const_oid::{ObjectIdentifier, db::rfc5280::ID_KP_OCSP_SIGNING};
 
 use super::{
     CaError, IssuedCertificate, Name, PlannedCertificate, Profile, SerialRegister, SubjectKey,
-    SubjectKeyError, Urls, Validity,
+    Urls, Validity,
     build::{Tbs, extensions_of},
     lint::lint,
     serial_register::draw,
@@ -18,9 +15,9 @@ use super::{
 };
 use crate::change::PointTag;
 use crate::{
-    asn1::{Certificate, Elements, KeyUsage, tag},
+    asn1::{Certificate, KeyUsage},
     identity::{IssuerId, SerialNumber},
-    signer::Signer,
+    signer::{Signer, fits},
 };
 
 /// A CA's certificate with its key, and the URLs that its certificates name.
@@ -104,13 +101,13 @@ impl CertificateAuthority {
         {
             return Err(CaError::CaWithOcspSigning);
         }
-        let key = SubjectKey::of_signer(&*signer).map_err(CaError::CaKey)?;
-        if key.spki_der() != certificate.spki_der() {
-            // Another way to write the same key may have other parameters, never other octets.
-            if key.public_key_octets() != certificate.public_key_octets() {
-                return Err(CaError::KeyMismatch);
-            }
-            return Err(CaError::CaKey(SubjectKeyError::Parameters));
+        // Another way to write the same key may have other parameters, never other octets.
+        if signer.public_key_octets() != certificate.public_key_octets() {
+            return Err(CaError::KeyMismatch);
+        }
+        let key = SubjectKey::from_spki(certificate.spki_der()).map_err(CaError::CaKey)?;
+        if !fits(key.kind(), signer.algorithm()) {
+            return Err(CaError::KeyMismatch);
         }
         urls.judge()?;
         let computed = || key_id(certificate.public_key_octets()).to_vec();
@@ -119,7 +116,7 @@ impl CertificateAuthority {
             key_id: certificate
                 .subject_key_id()
                 .map_or_else(computed, <[u8]>::to_vec),
-            path_len: path_len(&certificate),
+            path_len: certificate.path_len(),
             certificate,
             signer,
             urls,
@@ -410,16 +407,6 @@ impl std::fmt::Debug for CertificateAuthority {
 }
 
 /// pathLenConstraint of a certificate, 255 for a higher one.
-fn path_len(certificate: &Certificate) -> Option<u8> {
-    let extension = certificate.extension(&ID_CE_BASIC_CONSTRAINTS)?;
-    let mut fields = Elements::inside(extension.value, tag::SEQUENCE).ok()?;
-    fields.optional(tag::BOOLEAN).ok()?;
-    match fields.integer().ok()? {
-        [small] | [0, small] => Some(*small),
-        _ => Some(u8::MAX),
-    }
-}
-
 fn sha256(octets: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, octets).as_ref());

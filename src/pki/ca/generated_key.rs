@@ -5,7 +5,8 @@ use aws_lc_rs::{
     rsa::{KeyPair as RsaKeyPair, KeySize},
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-        EcdsaSigningAlgorithm, Ed25519KeyPair,
+        EcdsaSigningAlgorithm, Ed25519KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, PqdsaKeyPair,
+        PqdsaSigningAlgorithm,
     },
 };
 use der::pem::LineEnding;
@@ -40,6 +41,12 @@ impl KeyType {
                 .and_then(|key| key.as_der())
                 .map_err(failed)
         };
+        // The seed alone, the form that RFC 9881 §6 recommends.
+        let ml_dsa = |algorithm: &'static PqdsaSigningAlgorithm| {
+            PqdsaKeyPair::generate(algorithm)
+                .and_then(|key| key.to_pkcs8v1())
+                .map_err(failed)
+        };
         // Version 1, without the public key in it: OpenSSL 3.0 reads no version 2.
         let secret = |der: &[u8]| {
             SecretDocument::try_from(der).map_err(|_| KeyGenerationError { key_type: self })
@@ -54,6 +61,8 @@ impl KeyType {
             Self::Rsa2048 => secret(rsa(KeySize::Rsa2048)?.as_ref()),
             Self::Rsa3072 => secret(rsa(KeySize::Rsa3072)?.as_ref()),
             Self::Rsa4096 => secret(rsa(KeySize::Rsa4096)?.as_ref()),
+            Self::MlDsa44 => secret(ml_dsa(&ML_DSA_44_SIGNING)?.as_ref()),
+            Self::MlDsa65 => secret(ml_dsa(&ML_DSA_65_SIGNING)?.as_ref()),
         }?;
         Ok(GeneratedKey {
             key_type: self,

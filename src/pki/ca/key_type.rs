@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 /// A kind of key pair. Shown and read as `ec-p256`, `ec-p384`, `ed25519`, `rsa-2048`, `rsa-3072`,
-/// `rsa-4096`.
+/// `rsa-4096`, `ml-dsa-44`, `ml-dsa-65`.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum KeyType {
     /// ECDSA on P-256: small, fast, read by everything.
@@ -19,17 +19,23 @@ pub enum KeyType {
     Rsa3072,
     /// RSA with a modulus of 4096 bits.
     Rsa4096,
+    /// ML-DSA-44 (RFC 9881): holds against quantum computers; read by few clients yet.
+    MlDsa44,
+    /// ML-DSA-65 (RFC 9881).
+    MlDsa65,
 }
 
 impl KeyType {
     /// Every one of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::EcP256,
         Self::EcP384,
         Self::Ed25519,
         Self::Rsa2048,
         Self::Rsa3072,
         Self::Rsa4096,
+        Self::MlDsa44,
+        Self::MlDsa65,
     ];
 
     /// The name that people type.
@@ -42,6 +48,8 @@ impl KeyType {
             Self::Rsa2048 => "rsa-2048",
             Self::Rsa3072 => "rsa-3072",
             Self::Rsa4096 => "rsa-4096",
+            Self::MlDsa44 => "ml-dsa-44",
+            Self::MlDsa65 => "ml-dsa-65",
         }
     }
 }
@@ -68,8 +76,8 @@ impl FromStr for KeyType {
 /// A text that names no kind of key.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{text:?} is no key type that can be made here: ec-p256, ec-p384, ed25519, rsa-2048, rsa-3072 or \
-     rsa-4096"
+    "{text:?} is no key type that can be made here: ec-p256, ec-p384, ed25519, rsa-2048, rsa-3072, \
+     rsa-4096, ml-dsa-44 or ml-dsa-65"
 )]
 pub struct KeyTypeError {
     /// What was read.

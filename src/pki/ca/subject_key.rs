@@ -4,14 +4,20 @@ use std::{fmt, sync::Arc};
 
 use aws_lc_rs::{
     digest::{SHA1_FOR_LEGACY_USE_ONLY, digest},
-    signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ParsedPublicKey},
+    signature::{
+        ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ML_DSA_44 as VERIFIES_ML_DSA_44,
+        ML_DSA_65 as VERIFIES_ML_DSA_65, ParsedPublicKey, VerificationAlgorithm,
+    },
 };
 use hex_literal::hex;
 use spki::{SubjectPublicKeyInfoRef, der::Decode as _};
 
 use crate::{
-    asn1::{SignatureAlgorithm, put_header, tag, tlv_len, total},
-    signer::{KeyKind, PublicKeyError, Signer, key_kind, rsa_numbers},
+    asn1::{
+        ML_DSA_44, ML_DSA_65, PSS_SHA256, PSS_SHA384, PSS_SHA512, SignatureAlgorithm, put_header,
+        tag, tlv_len, total,
+    },
+    signer::{Hash, KeyKind, PublicKeyError, Signer, key_kind, rsa_numbers},
 };
 
 /// A SubjectPublicKeyInfo in DER that was judged: a kind of key that is supported, long enough, sound.
@@ -49,7 +55,7 @@ impl SubjectKey {
         })
     }
 
-    /// The public key of a signer.
+    /// The public key of a signer; of an RSA key as a plain one, whatever it signs with.
     ///
     /// # Errors
     /// [`SubjectKeyError`] for a key that no certificate should be issued for.
@@ -58,7 +64,11 @@ impl SubjectKey {
             SignatureAlgorithm::EcdsaSha256P256 => EC_P256,
             SignatureAlgorithm::EcdsaSha384P384 => EC_P384,
             SignatureAlgorithm::Ed25519 => ED25519,
-            SignatureAlgorithm::RsaPkcs1Sha256 { .. } => RSA,
+            SignatureAlgorithm::RsaPkcs1Sha256 { .. }
+            | SignatureAlgorithm::RsaPssSha256 { .. }
+            | SignatureAlgorithm::RsaPssSha384 { .. } => RSA,
+            SignatureAlgorithm::MlDsa44 => ML_DSA_44,
+            SignatureAlgorithm::MlDsa65 => ML_DSA_65,
         };
         Self::from_spki(&encode(algorithm, signer.public_key_octets()))
     }
@@ -129,6 +139,13 @@ const fn algorithm_of(kind: KeyKind) -> Result<&'static [u8], SubjectKeyError> {
         KeyKind::P384 => EC_P384,
         KeyKind::Ed25519 => ED25519,
         KeyKind::Rsa => RSA,
+        KeyKind::RsaPss(None) => PSS_UNBOUND,
+        KeyKind::RsaPss(Some(Hash::Sha256)) => PSS_SHA256,
+        KeyKind::RsaPss(Some(Hash::Sha384)) => PSS_SHA384,
+        KeyKind::RsaPss(Some(Hash::Sha512)) => PSS_SHA512,
+        KeyKind::MlDsa44 => ML_DSA_44,
+        KeyKind::MlDsa65 => ML_DSA_65,
+        KeyKind::MlDsa87 => return Err(SubjectKeyError::MlDsa87),
         KeyKind::P521 => return Err(SubjectKeyError::P521),
     })
 }
@@ -141,18 +158,24 @@ const ED25519: &[u8] = &hex!("3005 0603 2b6570");
 // RFC 3279 §2.3.1: parameters NULL.
 const RSA: &[u8] = &hex!("300d 0609 2a864886f70d010101 0500");
 
+// RFC 4055 §3.1: without parameters good for every hash.
+const PSS_UNBOUND: &[u8] = &hex!("300b 0609 2a864886f70d01010a");
+
 fn judge_octets(kind: KeyKind, octets: &[u8]) -> Result<(), SubjectKeyError> {
-    let on_curve = |algorithm| {
+    let read = |algorithm: &'static dyn VerificationAlgorithm, error| {
         ParsedPublicKey::new(algorithm, octets)
             .map(|_| ())
-            .map_err(|_| SubjectKeyError::NotOnCurve)
+            .map_err(|_| error)
     };
     match kind {
-        KeyKind::P256 => on_curve(&ECDSA_P256_SHA256_ASN1),
-        KeyKind::P384 => on_curve(&ECDSA_P384_SHA384_ASN1),
+        KeyKind::P256 => read(&ECDSA_P256_SHA256_ASN1, SubjectKeyError::NotOnCurve),
+        KeyKind::P384 => read(&ECDSA_P384_SHA384_ASN1, SubjectKeyError::NotOnCurve),
         KeyKind::P521 => Err(SubjectKeyError::P521),
         KeyKind::Ed25519 => judge_ed25519(octets),
-        KeyKind::Rsa => judge_rsa(octets),
+        KeyKind::Rsa | KeyKind::RsaPss(_) => judge_rsa(octets),
+        KeyKind::MlDsa44 => read(&VERIFIES_ML_DSA_44, PublicKeyError::Malformed.into()),
+        KeyKind::MlDsa65 => read(&VERIFIES_ML_DSA_65, PublicKeyError::Malformed.into()),
+        KeyKind::MlDsa87 => Err(SubjectKeyError::MlDsa87),
     }
 }
 
@@ -199,8 +222,13 @@ pub enum SubjectKeyError {
     /// P-521 can be verified, but is not issued for: few clients read it.
     #[error("EC keys on the curve P-521 are not supported: use P-256 or P-384")]
     P521,
+    /// ML-DSA-87 can be verified, but is not issued for: its signatures are larger than any need here.
+    #[error("ML-DSA-87 keys are not supported: use ML-DSA-44 or ML-DSA-65")]
+    MlDsa87,
     /// Other parameters than the standards name, or an encoding that is not DER.
-    #[error("its SubjectPublicKeyInfo is not encoded as RFC 3279, 5480 and 8410 demand")]
+    #[error(
+        "its SubjectPublicKeyInfo is not encoded as RFC 3279, 4055, 5480, 8410 and 9881 demand"
+    )]
     Parameters,
     /// Coordinates that are no point.
     #[error("its point is not on the curve")]

@@ -59,6 +59,7 @@ fn place(path: &Path) -> KeyPlace {
     KeyPlace::File {
         path: path.to_owned(),
         passphrase: None,
+        signature: None,
     }
 }
 

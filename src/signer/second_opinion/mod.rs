@@ -8,6 +8,7 @@
 
 mod ecdsa;
 mod ed25519;
+mod ml_dsa;
 mod rsa;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -40,6 +41,18 @@ impl SecondOpinion {
             SignatureAlgorithm::Ed25519 => Box::new(ed25519::Dalek::new(public_key_octets)?),
             SignatureAlgorithm::RsaPkcs1Sha256 { .. } => {
                 Box::new(rsa::Pkcs1Sha256::new(public_key_octets)?)
+            }
+            SignatureAlgorithm::RsaPssSha256 { .. } => {
+                Box::new(rsa::Pss::<sha2::Sha256>::new(public_key_octets)?)
+            }
+            SignatureAlgorithm::RsaPssSha384 { .. } => {
+                Box::new(rsa::Pss::<sha2::Sha384>::new(public_key_octets)?)
+            }
+            SignatureAlgorithm::MlDsa44 => {
+                Box::new(ml_dsa::MlDsa::<::ml_dsa::MlDsa44>::new(public_key_octets)?)
+            }
+            SignatureAlgorithm::MlDsa65 => {
+                Box::new(ml_dsa::MlDsa::<::ml_dsa::MlDsa65>::new(public_key_octets)?)
             }
         };
         Some(Self::new(verifier))

@@ -198,6 +198,12 @@ pub enum TokenError {
         /// The file of the certificate.
         certificate: PathBuf,
     },
+    /// How an RSA key signs was set for another one.
+    #[error("the key {key} is no RSA key, and only for one can `signature` be set: leave it out")]
+    NotRsa {
+        /// Which key.
+        key: String,
+    },
     /// The public key on the token does not verify what the private key signs.
     #[error(
         "a test signature of {key} does not verify with its public key: the token is damaged, or the \

@@ -135,7 +135,7 @@ fn make(session: &mut Session, new: &NewTokenKey) -> Result<(), TokenError> {
         id: Some(new.id.clone()),
         ..KeyUri::default()
     };
-    key::find(session, &uri, u64::MAX, None)
+    key::find(session, &uri, u64::MAX, None, None)
         .map(drop)
         .inspect_err(|_| {
             for object in [private, public] {

@@ -15,7 +15,7 @@ use der::Decode as _;
 use super::{TokenError, error::KeyKindProblem, session::Session, way::Way};
 use crate::{
     asn1::{SignatureAlgorithm, put_tlv, tag},
-    config::KeyUri,
+    config::{KeyUri, RsaSignature},
     signer::{PublicKeyError, rsa_numbers, verify},
 };
 
@@ -43,6 +43,7 @@ pub(super) fn find(
     uri: &KeyUri,
     number: u64,
     expected: Option<&Expected>,
+    signature: Option<RsaSignature>,
 ) -> Result<KnownKey, TokenError> {
     let key = || uri.to_string();
     if !session.found().is_that_of(uri) {
@@ -67,6 +68,8 @@ pub(super) fn find(
             None => TokenError::NoPublicKey { key: key() },
         });
     };
+    let algorithm =
+        signing(algorithm, signature).ok_or_else(|| TokenError::NotRsa { key: key() })?;
     let is_the_certificates =
         |octets: &[u8]| expected.is_none_or(|expected| expected.public_key_octets == octets);
     let way = way(session, algorithm, &key)?;
@@ -94,6 +97,24 @@ pub(super) fn find(
         algorithm,
         public_key_octets,
         way,
+    })
+}
+
+/// The algorithm, for an RSA key the one that was asked for.
+fn signing(
+    algorithm: SignatureAlgorithm,
+    asked: Option<RsaSignature>,
+) -> Option<SignatureAlgorithm> {
+    let Some(asked) = asked else {
+        return Some(algorithm);
+    };
+    let SignatureAlgorithm::RsaPkcs1Sha256 { modulus_octets } = algorithm else {
+        return None;
+    };
+    Some(match asked {
+        RsaSignature::Pkcs1 => algorithm,
+        RsaSignature::Pss => SignatureAlgorithm::RsaPssSha256 { modulus_octets },
+        RsaSignature::PssSha384 => SignatureAlgorithm::RsaPssSha384 { modulus_octets },
     })
 }
 

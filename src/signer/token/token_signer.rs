@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     asn1::{Certificate, SignatureAlgorithm},
-    config::{self, KeyUri},
+    config::{self, KeyUri, RsaSignature},
     signer::{Signer, SignerError, forbid_core_dumps},
 };
 
@@ -32,7 +32,7 @@ pub struct TokenSigner {
 /// Opens a key on a token: finds it, judges it and has it sign. With the file and the certificate that it is
 /// meant for, it has to be that one's; a token that keeps no public key needs it to know what the key is.
 ///
-/// All keys of a token share its sessions.
+/// `signature` is how an RSA key is to sign. All keys of a token share its sessions.
 ///
 /// # Errors
 /// [`TokenError`].
@@ -40,9 +40,10 @@ pub fn open(
     token: &Arc<config::Token>,
     uri: &KeyUri,
     certificate: Option<(&Path, &Certificate)>,
+    signature: Option<RsaSignature>,
 ) -> Result<TokenSigner, TokenError> {
     forbid_core_dumps();
-    open_in(&shared_pool(token)?, uri, certificate)
+    open_in(&shared_pool(token)?, uri, certificate, signature)
 }
 
 /// The same with sessions of its own.
@@ -51,13 +52,14 @@ pub fn open(
 /// [`TokenError`].
 pub fn open_alone(token: &Arc<config::Token>, uri: &KeyUri) -> Result<TokenSigner, TokenError> {
     forbid_core_dumps();
-    open_in(&Arc::new(Pool::start(token, false)?), uri, None)
+    open_in(&Arc::new(Pool::start(token, false)?), uri, None, None)
 }
 
 fn open_in(
     pool: &Arc<Pool>,
     uri: &KeyUri,
     certificate: Option<(&Path, &Certificate)>,
+    signature: Option<RsaSignature>,
 ) -> Result<TokenSigner, TokenError> {
     let expected = certificate.and_then(|(path, certificate)| {
         let algorithm = signing_algorithm(certificate)?;
@@ -69,7 +71,8 @@ fn open_in(
     });
     let number = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
     let uri = uri.clone();
-    let key = pool.run(move |session| key::find(session, &uri, number, expected.as_ref()))?;
+    let key =
+        pool.run(move |session| key::find(session, &uri, number, expected.as_ref(), signature))?;
     let key = Arc::new(key);
     pool.keep_alive_with(&key);
     Ok(TokenSigner {
@@ -85,12 +88,13 @@ fn signing_algorithm(certificate: &Certificate) -> Option<SignatureAlgorithm> {
         KeyKind::P256 => SignatureAlgorithm::EcdsaSha256P256,
         KeyKind::P384 => SignatureAlgorithm::EcdsaSha384P384,
         KeyKind::Ed25519 => SignatureAlgorithm::Ed25519,
-        KeyKind::Rsa => {
+        // One that is bound to RSASSA-PSS is a plain RSA key to most tokens: `signature` says how it signs.
+        KeyKind::Rsa | KeyKind::RsaPss(_) => {
             let (modulus, _) = rsa_numbers(certificate.public_key_octets())?;
             let modulus_octets = u16::try_from(modulus.len()).ok()?;
             SignatureAlgorithm::RsaPkcs1Sha256 { modulus_octets }
         }
-        KeyKind::P521 => return None,
+        KeyKind::P521 | KeyKind::MlDsa44 | KeyKind::MlDsa65 | KeyKind::MlDsa87 => return None,
     })
 }
 

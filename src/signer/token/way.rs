@@ -4,6 +4,7 @@ use aws_lc_rs::digest::{self, Digest, digest};
 use cryptoki::mechanism::{
     Mechanism, MechanismType,
     eddsa::{EddsaParams, EddsaSignatureScheme},
+    rsa::{PkcsMgfType, PkcsPssParams},
 };
 
 use crate::asn1::SignatureAlgorithm;
@@ -19,6 +20,10 @@ pub(super) enum Way {
     RsaPkcs1,
     /// CKM_SHA256_RSA_PKCS over the message.
     RsaPkcs1Hashing,
+    /// CKM_RSA_PKCS_PSS over a digest, with a salt of its length.
+    RsaPss(&'static digest::Algorithm),
+    /// CKM_SHA256_RSA_PKCS_PSS or _SHA384 over the message.
+    RsaPssHashing(&'static digest::Algorithm),
     /// CKM_EDDSA over the message, without parameters: Ed25519 (PKCS#11 3.0 §2.3.14).
     Ed25519,
 }
@@ -37,7 +42,17 @@ impl Way {
                 Self::EcdsaHashing(&digest::SHA384),
             ],
             SignatureAlgorithm::RsaPkcs1Sha256 { .. } => &[Self::RsaPkcs1, Self::RsaPkcs1Hashing],
+            SignatureAlgorithm::RsaPssSha256 { .. } => &[
+                Self::RsaPss(&digest::SHA256),
+                Self::RsaPssHashing(&digest::SHA256),
+            ],
+            SignatureAlgorithm::RsaPssSha384 { .. } => &[
+                Self::RsaPss(&digest::SHA384),
+                Self::RsaPssHashing(&digest::SHA384),
+            ],
             SignatureAlgorithm::Ed25519 => &[Self::Ed25519],
+            // No module is known that has them.
+            SignatureAlgorithm::MlDsa44 | SignatureAlgorithm::MlDsa65 => &[],
         }
     }
 
@@ -49,6 +64,11 @@ impl Way {
             Self::EcdsaHashing(_) => Mechanism::EcdsaSha256,
             Self::RsaPkcs1 => Mechanism::RsaPkcs,
             Self::RsaPkcs1Hashing => Mechanism::Sha256RsaPkcs,
+            Self::RsaPss(hash) => Mechanism::RsaPkcsPss(pss(hash)),
+            Self::RsaPssHashing(hash) if *hash == digest::SHA384 => {
+                Mechanism::Sha384RsaPkcsPss(pss(hash))
+            }
+            Self::RsaPssHashing(hash) => Mechanism::Sha256RsaPkcsPss(pss(hash)),
             Self::Ed25519 => Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure)),
         }
     }
@@ -61,9 +81,12 @@ impl Way {
     /// What the token is given of a message.
     pub(super) fn prepare(self, message: &[u8]) -> Vec<u8> {
         match self {
-            Self::Ecdsa(hash) => digest(hash, message).as_ref().to_vec(),
+            Self::Ecdsa(hash) | Self::RsaPss(hash) => digest(hash, message).as_ref().to_vec(),
             Self::RsaPkcs1 => digest_info(digest(&digest::SHA256, message).as_ref()),
-            Self::EcdsaHashing(_) | Self::RsaPkcs1Hashing | Self::Ed25519 => message.to_vec(),
+            Self::EcdsaHashing(_)
+            | Self::RsaPkcs1Hashing
+            | Self::RsaPssHashing(_)
+            | Self::Ed25519 => message.to_vec(),
         }
     }
 
@@ -71,11 +94,30 @@ impl Way {
     /// another hash.
     pub(super) fn prepare_digest(self, digest: &Digest) -> Option<Vec<u8>> {
         match self {
-            Self::Ecdsa(hash) if digest.algorithm() == hash => Some(digest.as_ref().to_vec()),
+            Self::Ecdsa(hash) | Self::RsaPss(hash) if digest.algorithm() == hash => {
+                Some(digest.as_ref().to_vec())
+            }
             Self::RsaPkcs1 if digest.algorithm() == &digest::SHA256 => {
                 Some(digest_info(digest.as_ref()))
             }
             _ => None,
+        }
+    }
+}
+
+/// MGF1 over the same hash, and a salt as long as a digest: what RFC 4055 §3.1 recommends.
+fn pss(hash: &digest::Algorithm) -> PkcsPssParams {
+    if *hash == digest::SHA384 {
+        PkcsPssParams {
+            hash_alg: MechanismType::SHA384,
+            mgf: PkcsMgfType::MGF1_SHA384,
+            s_len: 48.into(),
+        }
+    } else {
+        PkcsPssParams {
+            hash_alg: MechanismType::SHA256,
+            mgf: PkcsMgfType::MGF1_SHA256,
+            s_len: 32.into(),
         }
     }
 }

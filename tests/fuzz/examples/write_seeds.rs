@@ -362,6 +362,7 @@ fn template() {
                 2 => SignatureAlgorithm::Ed25519,
                 _ => SignatureAlgorithm::from_stored_code([4, 1, 0]).unwrap(),
             },
+            archive_cutoff: (place == 1).then(|| world::time(1_600_000_000)),
             certificates: &vec![&certificate[..]; place],
         });
         write("template", &place.to_string(), template.to_bytes());

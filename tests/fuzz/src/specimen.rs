@@ -94,6 +94,7 @@ pub fn write(folder: &Path) -> SegmentFile {
             this_update: time(1_700_000_000),
             next_update: time(1_700_345_600),
             signature_algorithm: SignatureAlgorithm::EcdsaSha256P256,
+            archive_cutoff: None,
             certificates: &[],
         })
     });

@@ -284,6 +284,7 @@ impl World {
                     this_update: time(THIS_UPDATE),
                     next_update: time(NEXT_UPDATE),
                     signature_algorithm: SignatureAlgorithm::EcdsaSha256P256,
+                    archive_cutoff: None,
                     certificates: &[],
                 })
             })

@@ -5,6 +5,7 @@ use crate::common::demo::{DemoIssuer, status_of};
 use crate::common::judge::{
     Case, judge_below_with_openssl, judge_delegate_with_gnutls, judge_files_with_python,
 };
+use crate::common::tools::{python, run, text};
 use crate::common::{Certificate, Connection, Demo, Hash, Status};
 
 #[test]
@@ -98,6 +99,77 @@ fn every_client_accepts_ed25519() {
 #[test]
 fn every_client_accepts_rsa_2048() {
     every_client_accepts("rsa-2048");
+}
+
+#[test]
+fn python_accepts_ml_dsa_44() {
+    python_accepts("ml-dsa-44");
+}
+
+#[test]
+fn python_accepts_ml_dsa_65() {
+    python_accepts("ml-dsa-65");
+}
+
+/// Python alone knows ML-DSA, by the OpenSSL that it brings: it follows the chain from the root, judges the
+/// answer about every certificate that has a name, and verifies each CRL.
+fn python_accepts(key_type: &str) {
+    let demo = Demo::place();
+    let server = demo.serve(&["--certs", "40", "--key-type", key_type]);
+    let mut connection = server.connect();
+    for issuer in demo.issuers() {
+        assert_eq!(issuer.described["key_type"], key_type);
+        let mut cases = Vec::new();
+        for described in issuer.certs() {
+            let certificate = Certificate {
+                serial: described["serial"].as_str().unwrap().to_owned(),
+                status: status_of(described),
+                invalidity_date: None,
+                pem: None,
+            };
+            for hash in Hash::BOTH {
+                let request = issuer.request(hash, &certificate.serial);
+                let response = connection.post("/ocsp", &request).body;
+                cases.push(Case {
+                    certificate: certificate.clone(),
+                    hash,
+                    request,
+                    response,
+                });
+            }
+        }
+        judge_files_with_python(&issuer.certificate, &issuer.responder, &cases, 2);
+
+        let mut crls = Vec::new();
+        for url in crl_urls(&issuer.described["crl"]) {
+            let path = url.splitn(4, '/').nth(3).expect("a path");
+            let reply = connection.get(&format!("/{path}"));
+            assert_eq!(reply.status, 200, "{url}");
+            let file = demo.around().join(format!("{}.crl", crls.len()));
+            std::fs::write(&file, &reply.body).unwrap();
+            crls.push(file);
+        }
+        let mut verify = python();
+        verify.args([
+            "-c",
+            include_str!("ml_dsa.py"),
+            text(&demo.path("root.pem")),
+        ]);
+        verify.args([&issuer.certificate, &issuer.responder]);
+        let said = run(verify.args(&crls)).expect(0);
+        assert_eq!(said.stdout.trim(), format!("{} CRLs", crls.len()), "{said}");
+    }
+    server.terminate().expect(0);
+}
+
+/// Wherever `demo.json` has them.
+fn crl_urls(described: &serde_json::Value) -> Vec<String> {
+    match described {
+        serde_json::Value::String(url) => vec![url.clone()],
+        serde_json::Value::Array(all) => all.iter().flat_map(crl_urls).collect(),
+        serde_json::Value::Object(all) => all.values().flat_map(crl_urls).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// OpenSSL, GnuTLS and Python judge the answer about every certificate that has a name, and pkilint

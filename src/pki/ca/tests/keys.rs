@@ -12,7 +12,7 @@ fn keys_of_every_kind_are_read_by_openssl_and_by_this_program() {
     folder.write("pass", "geheim\n");
     let source = crate::config::PassphraseSource::File(folder.path("pass"));
     let passphrase = Passphrase::read(&source).unwrap();
-    for key_type in KeyType::ALL {
+    for key_type in KNOWN_TO_OPENSSL_3_0 {
         let key = key_type.generate().unwrap();
         folder.write("plain.key", key.to_pem().as_bytes());
         folder.write(
@@ -41,10 +41,54 @@ fn keys_of_every_kind_are_read_by_openssl_and_by_this_program() {
             Ok(subject_key.clone())
         );
 
-        let (read, warnings) = open_key(&folder.path("secret.key"), Some(&source)).unwrap();
+        let (read, warnings) = open_key(&folder.path("secret.key"), Some(&source), None).unwrap();
         assert_eq!(read.public_key_octets(), signer.public_key_octets());
         // The files of a test are open to others by default, and that is told.
         assert!(warnings.len() <= 2);
+    }
+}
+
+/// The oracle: the key and the certificate of RFC 9881 appendix C.
+#[test]
+fn ml_dsa_keys_are_those_of_rfc_9881() {
+    let fixture = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/ml-dsa/");
+        std::path::Path::new(folder).join(name)
+    };
+    let folder = Folder::new();
+    for key_type in [KeyType::MlDsa44, KeyType::MlDsa65] {
+        let name = key_type.name().to_uppercase();
+        let certificate =
+            crate::config::read_certificate(&fixture(&format!("{name}.crt"))).unwrap();
+        let (theirs, _) = open_key(&fixture(&format!("{name}-seed.priv")), None, None).unwrap();
+        let key = SubjectKey::of_signer(&theirs).unwrap();
+        assert_eq!(key.spki_der(), certificate.spki_der());
+        assert_eq!(
+            SubjectKey::from_spki(certificate.spki_der()),
+            Ok(key.clone())
+        );
+        // Ours has the same form as theirs, octet for octet up to the seed.
+        let made = key_type.generate().unwrap();
+        let pem = fs::read_to_string(fixture(&format!("{name}-seed.priv"))).unwrap();
+        let (_, document) = der::Document::from_pem(&pem).unwrap();
+        let (form, seed) = made.pkcs8().split_at(document.as_bytes().len() - 32);
+        assert!(document.as_bytes().starts_with(form));
+        assert_eq!(seed.len(), 32);
+        folder.write("made.key", made.to_pem().as_bytes());
+        let (read, _) = open_key(&folder.path("made.key"), None, None).unwrap();
+        assert_eq!(
+            read.public_key_octets(),
+            made.signer().unwrap().public_key_octets()
+        );
+        // With parameters, and an octet short.
+        let mut with_null = certificate.spki_der().to_vec();
+        with_null[5] += 2;
+        with_null.splice(17..17, [5, 0]);
+        let longer = u16::from_be_bytes([with_null[2], with_null[3]]) + 2;
+        with_null[2..4].copy_from_slice(&longer.to_be_bytes());
+        assert!(refused(&with_null).contains("malformed"));
+        let short = certificate.spki_der().split_last().unwrap().1;
+        assert!(refused(short).contains("malformed"));
     }
 }
 
@@ -89,8 +133,14 @@ fn keys_that_nobody_should_have_are_refused_with_the_reason() {
         (&["ED448"], "1.3.101.113"),
         (&["X25519"], "1.3.101.110"),
         (
-            &["RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"],
-            "1.2.840.113549.1.1.10",
+            &[
+                "RSA-PSS",
+                "-pkeyopt",
+                "rsa_keygen_bits:2048",
+                "-pkeyopt",
+                "rsa_pss_keygen_md:sha1",
+            ],
+            "RSASSA-PSS",
         ),
     ] {
         let spki = spki_by_openssl(&folder, arguments);

@@ -71,6 +71,16 @@ fn a_year() -> Validity {
     Validity::days(now().saturating_sub(Duration::from_secs(3600)), 365)
 }
 
+/// Of [`KeyType::ALL`] those that the OpenSSL of Debian 12 can read.
+const KNOWN_TO_OPENSSL_3_0: [KeyType; 6] = [
+    KeyType::EcP256,
+    KeyType::EcP384,
+    KeyType::Ed25519,
+    KeyType::Rsa2048,
+    KeyType::Rsa3072,
+    KeyType::Rsa4096,
+];
+
 fn signer(key_type: KeyType) -> Arc<dyn crate::signer::Signer> {
     Arc::new(key_type.generate().unwrap().signer().unwrap())
 }
