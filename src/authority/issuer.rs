@@ -16,7 +16,7 @@ use crate::config::{self, Config};
 use crate::identity::IssuerId;
 use crate::ocsp::{CertId, HashAlgorithm, IssuerHashes};
 use crate::presign::ValidityPolicy;
-use crate::signer::{Keys, LoadError, LoadedSigner};
+use crate::signer::{Keys, LoadError, LoadedSigner, SignerError};
 
 use super::{ErrorClass, OperationError};
 
@@ -65,6 +65,8 @@ pub struct Issuer {
     stale: AtomicBool,
     /// See [`Issuer::is_held_back`].
     held_back: AtomicBool,
+    /// Whether it was told that its key is away.
+    key_away: AtomicBool,
 }
 
 impl Issuer {
@@ -127,6 +129,7 @@ impl Issuer {
             left_to_renewal: AtomicBool::new(false),
             stale: AtomicBool::new(false),
             held_back: AtomicBool::new(false),
+            key_away: AtomicBool::new(false),
             feeds: config.feeds.clone(),
             when_stale: config.when_stale,
             crl_signers,
@@ -206,6 +209,33 @@ impl Issuer {
 
     pub(super) fn set_held_back(&self, held_back: bool) {
         self.held_back.store(held_back, Ordering::SeqCst);
+    }
+
+    /// Whether its key was away when something was to be signed last.
+    pub(super) fn is_key_away(&self) -> bool {
+        self.key_away.load(Ordering::Relaxed)
+    }
+
+    /// Whether a signing failed since the key is away, which is told once: work waits and is tried again,
+    /// many times a minute.
+    pub(super) fn key_went_away(&self, error: &SignerError) -> bool {
+        let SignerError::Unavailable { why } = error else {
+            return false;
+        };
+        if !self.key_away.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                issuer = self.name,
+                "{why}: what is signed is served until it ends, and signing goes on when the key is back"
+            );
+        }
+        true
+    }
+
+    /// Something was signed.
+    pub(super) fn key_signed(&self) {
+        if self.is_key_away() && self.key_away.swap(false, Ordering::Relaxed) {
+            tracing::info!(issuer = self.name, "the signing key is back");
+        }
     }
 
     /// How CertIDs under these algorithms name it.

@@ -35,6 +35,12 @@ pub(super) fn run(shared: &Shared, wake: &Wake) {
                 Err(error) => {
                     again = again.min(RETRY);
                     shared.counters.signing_failed();
+                    if error
+                        .of_signer()
+                        .is_some_and(|error| issuer.key_went_away(error))
+                    {
+                        continue;
+                    }
                     tracing::error!(issuer = issuer.name, %error, "changes could not be signed; \
                         they are answered tryLater until it works again");
                 }
@@ -143,6 +149,7 @@ fn sign(
         return Ok(tended);
     }
     let signed = answers.sign(&kept)?;
+    issuer.key_signed();
     let answers = Publication::FreshAnswer {
         issuer: issuer.id,
         answers: signed,

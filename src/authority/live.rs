@@ -142,9 +142,12 @@ fn sign(
     let mut signature = vec![0; algorithm.stored_len()];
     signer.signer.sign(tbs, &mut signature).map_err(|error| {
         shared.counters.signing_failed();
-        tracing::error!(issuer = issuer.name, %error, "a live answer could not be signed");
+        if !issuer.key_went_away(&error) {
+            tracing::error!(issuer = issuer.name, %error, "a live answer could not be signed");
+        }
         Refusal::CannotSign
     })?;
+    issuer.key_signed();
     let certificates: Vec<&[u8]> = signer
         .certificates_to_send
         .iter()

@@ -17,6 +17,7 @@ use crate::ledger::EvidenceEntry;
 use crate::ocsp::Template;
 use crate::publish::TargetHealth;
 use crate::segment::SegmentKind;
+use crate::signer::process::ProcessHealth;
 
 /// One issuer's state.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -172,6 +173,9 @@ pub struct AuthorityStats {
     /// Times that a thread panicked and was set going again.
     #[serde(default)]
     pub panics: u64,
+    /// The process that keys live in which do not live in the server, if there are any.
+    #[serde(default)]
+    pub signer_process: Option<ProcessHealth>,
     /// Each issuer.
     pub issuers: Vec<IssuerStats>,
     /// Where CRLs are brought.
@@ -254,6 +258,11 @@ pub(super) fn observe(
         quarantined: counters.quarantined.load(Relaxed),
         crls_left_out: snapshot.files().left_out().to_vec(),
         panics: counters.panics.load(Relaxed),
+        signer_process: shared
+            .issuers
+            .iter()
+            .find_map(|issuer| issuer.keys.process())
+            .map(|process| process.health()),
         issuers,
         targets: shared
             .publishing

@@ -33,11 +33,12 @@ pub(super) fn run(shared: &Shared, wake: &Wake) {
     let _result = rustix::process::nice(10);
     let mut keys_looked_at = Instant::now();
     while !shared.stopping() {
-        if keys_looked_at.elapsed() >= KEY_RETRY {
+        let came = shared.keys_came.swap(false, Ordering::Relaxed);
+        if came || keys_looked_at.elapsed() >= KEY_RETRY {
             keys_looked_at = Instant::now();
             load_missing_keys(shared);
         }
-        let mut failed = false;
+        let mut retry = None;
         for issuer in shared.issuers.iter() {
             loop {
                 if shared.stopping() {
@@ -48,8 +49,15 @@ pub(super) fn run(shared: &Shared, wake: &Wake) {
                     Ok(false) => break,
                     Err(AuthorityError::Presign(PresignError::Stopped)) => return,
                     Err(error) => {
-                        failed = true;
                         shared.counters.signing_failed();
+                        if error
+                            .of_signer()
+                            .is_some_and(|error| issuer.key_went_away(error))
+                        {
+                            retry.get_or_insert(AWAY_RETRY);
+                            break;
+                        }
+                        retry = Some(RETRY);
                         tracing::error!(issuer = issuer.name, %error, "a shard could not be signed; \
                             its answers are served until their nextUpdate");
                         break;
@@ -57,7 +65,7 @@ pub(super) fn run(shared: &Shared, wake: &Wake) {
                 }
             }
         }
-        wake.wait(if failed { RETRY } else { pause(shared) });
+        wake.wait(retry.unwrap_or_else(|| pause(shared)));
     }
 }
 
@@ -267,6 +275,10 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
         Err(Undated::NoCrl { .. } | Undated::Stale { .. }) => Ok(None),
         Err(Undated::Window(error)) => Err(AuthorityError::Window(error)),
     };
+    // As is a key that is still away.
+    if issuer.is_key_away() {
+        signer.probe()?;
+    }
     // A certificate that has ended is found before a million records are read for nothing.
     if dated(shared.signing.clock().now())?.is_none() {
         return Ok(false);
@@ -305,6 +317,7 @@ fn renew(shared: &Shared, issuer: &Arc<Issuer>, due: Due) -> Result<bool, Author
             file,
         });
     }
+    issuer.key_signed();
     shared.lineage.record(&shared.ledger, as_of)?;
     // A clock that stepped meanwhile makes these times untrue.
     if !shared.publish_signed(now, &publications)? {
@@ -423,6 +436,8 @@ fn pause(shared: &Shared) -> Duration {
 
 /// How soon to try a failed shard again.
 const RETRY: Duration = Duration::from_secs(5);
+/// How soon to ask again for a key that is away: signing goes on within seconds of its return.
+const AWAY_RETRY: Duration = Duration::from_secs(1);
 /// How often to look for a missing key.
 const KEY_RETRY: Duration = Duration::from_secs(10);
 /// The longest pause between two looks.

@@ -82,6 +82,7 @@ impl Authority {
             publishing: OnceLock::new(),
             crl_files_wake,
             counters: Counters::default(),
+            keys_came: AtomicBool::new(false),
             masked_up_to: AtomicU64::new(0),
             renewing: Mutex::default(),
             bustle: Bustle::default(),
@@ -232,6 +233,16 @@ impl Authority {
         super::observer::observe(&self.shared, self.feeds().map(|feeds| &**feeds.board()))
     }
 
+    /// To be called when a key that was away may be back: what waits for it is tried at once.
+    pub fn keys_came(&self) {
+        self.shared.keys_came.store(true, Ordering::Relaxed);
+        self.shared.renewal_wake.notify();
+        self.shared.keeper_wake.notify();
+        if let Some(publishing) = self.shared.publishing.get() {
+            publishing.wake();
+        }
+    }
+
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -315,6 +326,8 @@ pub(super) struct Shared {
     pub(super) publishing: OnceLock<Arc<Publishing>>,
     pub(super) crl_files_wake: Waker,
     pub(super) counters: Counters,
+    /// Whether a key may be back that was missing.
+    pub(super) keys_came: AtomicBool,
     /// The last change that [`Shared::mask`] made visible, with all before it since the start.
     masked_up_to: AtomicU64,
     /// The shard that is being signed at the moment.
@@ -679,6 +692,16 @@ pub enum AuthorityError {
     },
 }
 
+impl AuthorityError {
+    /// The signer's error, if that is what stopped it.
+    pub(super) const fn of_signer(&self) -> Option<&SignerError> {
+        match self {
+            Self::Signer(error) | Self::Presign(PresignError::Signer(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 impl From<&AuthorityError> for ErrorClass {
     fn from(error: &AuthorityError) -> Self {
         match error {
@@ -692,7 +715,9 @@ impl From<&AuthorityError> for ErrorClass {
             ) => Self::NewerState,
             AuthorityError::Catalog(_) => Self::Storage,
             AuthorityError::OtherLedger { .. } | AuthorityError::NoLineage { .. } => Self::Damaged,
-            AuthorityError::Signer(_) | AuthorityError::Window(_) => Self::Key,
+            AuthorityError::Signer(_)
+            | AuthorityError::Presign(PresignError::Signer(_))
+            | AuthorityError::Window(_) => Self::Key,
             _ => Self::Internal,
         }
     }

@@ -126,6 +126,15 @@ impl Service {
             )
             .map_err(|error| authority_failure(&error))?,
         );
+        if let Some(process) = &signer_process {
+            // Not kept alive by it.
+            let authority = Arc::downgrade(&authority);
+            process.tell(move || {
+                if let Some(authority) = authority.upgrade() {
+                    authority.keys_came();
+                }
+            });
+        }
         authority
             .start_feeds(&config.state_dir.join("feeds"))
             .map_err(|error| authority_failure(&error))?;

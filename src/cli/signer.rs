@@ -11,6 +11,7 @@ use super::service::{self, stop_signal};
 use super::{Common, Exit, Failure};
 use crate::authority::with_causes;
 use crate::config::Config;
+use crate::signer::forbid_core_dumps;
 use crate::signer::process::{Desk, ListenError, SignerListener, serve};
 
 /// Keep the keys that are to live in a process of their own, and sign with them for the server
@@ -36,7 +37,7 @@ pub(super) fn run(common: &Common, arguments: &SignerArguments) -> Result<Exit, 
     }
     let config = load_config(common)?;
     service::start_log("info");
-    leave_no_core()?;
+    forbid_core_dumps();
     let keys = config.keys().into_iter().filter(|key| key.own_process);
     let keys: Vec<_> = keys.map(|key| key.place).collect();
     if keys.is_empty() {
@@ -111,16 +112,6 @@ fn standard_input() -> Result<UnixStream, Failure> {
     let stream = UnixStream::from(copy);
     stream.peer_addr().map_err(refused)?;
     Ok(stream)
-}
-
-/// Whoever may look at this process's memory has its keys.
-fn leave_no_core() -> Result<(), Failure> {
-    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| {
-        let why =
-            format!("the system does not let this process keep its memory to itself: {error}");
-        Failure::new(Exit::Internal, why)
-    })
 }
 
 /// The kernel kills this process when the server's thread that started it goes, also where it is stopped

@@ -9,6 +9,7 @@ use crate::authority::{
     AuthorityStats, EvidenceStats, FeedState, IssuerStats, ServerStats, SignerState,
 };
 use crate::http::admin::Query;
+use crate::signer::process::{ProcessHealth, ProcessState};
 
 pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
     let stats: ServerStats = Server::connect(common)?.get("/stats", &Query::default())?;
@@ -43,6 +44,12 @@ fn text(stats: &ServerStats) -> String {
         issuer_text(&mut text, issuer);
     }
     let authority = &stats.authority;
+    if let Some(process) = &authority.signer_process {
+        line(
+            &mut text,
+            format_args!("{:<30}{}", "signing process", signer_process(process)),
+        );
+    }
     for (name, value) in super::crl::health::target_lines(&authority.targets) {
         line(&mut text, format_args!("{name:<30}{value}"));
     }
@@ -64,6 +71,29 @@ fn text(stats: &ServerStats) -> String {
     );
     text.push_str(&stats.http.to_string());
     text
+}
+
+/// The process that keys live in, in a line.
+fn signer_process(process: &ProcessHealth) -> String {
+    let state = match process.state {
+        ProcessState::Starting => "is being started",
+        ProcessState::Running => "running",
+        ProcessState::Down => "DOWN",
+    };
+    let place = match (process.pid, &process.socket) {
+        (Some(pid), _) => format!(", pid {pid}"),
+        (None, Some(socket)) => format!(" at {}", socket.display()),
+        (None, None) => String::new(),
+    };
+    let ready = process.keys.iter().filter(|key| key.problem.is_none());
+    format!(
+        "{state}{place}, {} of {} keys ready, {} signatures, started {} times ({} hung)",
+        ready.count(),
+        process.keys.len(),
+        process.signed,
+        process.starts,
+        process.hangs
+    )
 }
 
 fn issuer_text(text: &mut String, issuer: &IssuerStats) {
@@ -157,6 +187,24 @@ fn newest_crl(evidence: &EvidenceStats) -> String {
 /// What an operator has to look at, and what to do.
 fn problems(stats: &ServerStats) -> Vec<String> {
     let mut problems: Vec<String> = stats.authority.signing_paused.iter().cloned().collect();
+    if let Some(process) = &stats.authority.signer_process {
+        if process.state == ProcessState::Down {
+            problems.push(format!(
+                "the signing process is down: {}. What is signed is served until it ends; it is started \
+                 again every few seconds",
+                process.last_fault.as_deref().unwrap_or("nobody knows why")
+            ));
+        } else {
+            let keys = process.keys.iter();
+            problems.extend(keys.filter_map(|key| {
+                let problem = key.problem.as_ref()?;
+                Some(format!(
+                    "the signing process: the key {}: {problem}",
+                    key.name
+                ))
+            }));
+        }
+    }
     for issuer in &stats.authority.issuers {
         let name = &issuer.name;
         if matches!(issuer.signer, SignerState::Missing) {

@@ -28,8 +28,9 @@ pub struct SignerProcess {
     pub server_uid: Option<u32>,
     /// The user id of the signer, where it is not the server's own. Default: the server's own.
     pub signer_uid: Option<u32>,
-    /// How long the process may take for one request. One that takes longer hangs: it is killed and
-    /// started again, or left to its service manager and connected to again. Default 5 s.
+    /// How long the process may take for one signature, or give no sign of life. One that takes longer
+    /// hangs: it is killed and started again, or left to its service manager and connected to again.
+    /// Default 10 s: tokens have a deadline of their own for each call, 5 s, and are given it.
     #[serde(deserialize_with = "duration::deserialize")]
     pub deadline: Duration,
 }
@@ -40,7 +41,7 @@ impl Default for SignerProcess {
             socket: None,
             server_uid: None,
             signer_uid: None,
-            deadline: Duration::from_secs(5),
+            deadline: Duration::from_secs(10),
         }
     }
 }

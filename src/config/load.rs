@@ -227,6 +227,7 @@ mod tests {
             passphrase_file: Some("ocsp.pass".into()),
             passphrase_env: Some("OCSP_PASSPHRASE".into()),
             passphrase_credential: Some("ocsp-passphrase".into()),
+            signer_process: Some(false),
             ..Signer::new(Path::new("ocsp.pem"), Path::new("ocsp.key"))
         });
         issuer.ca = Some(Ca {
@@ -241,6 +242,7 @@ mod tests {
             passphrase_file: Some("ca.pass".into()),
             passphrase_env: Some("CA_PASSPHRASE".into()),
             passphrase_credential: Some("ca-passphrase".into()),
+            signer_process: Some(false),
             after_revocation: Some(Duration::from_secs(60)),
             delta: Some(DeltaCrl {
                 base_url: Some("http://crl.example.org/ca-base.crl".to_owned()),
@@ -256,6 +258,12 @@ mod tests {
         assert_eq!(
             parsed,
             Config {
+                signer_process: crate::config::SignerProcess {
+                    socket: Some("/run/estelam/signer.sock".into()),
+                    server_uid: Some(990),
+                    signer_uid: Some(991),
+                    ..crate::config::SignerProcess::default()
+                },
                 admin: crate::config::Admin {
                     socket: Some("state/admin.sock".into())
                 },

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use const_oid::db::{rfc5280::ID_KP_OCSP_SIGNING, rfc6960::ID_PKIX_OCSP_NOCHECK};
 
 use super::{
-    Defect, Keys, LoadError, Signer, Warning, certificate_signature,
+    Defect, Keys, LoadError, Signer, SignerError, Warning, certificate_signature,
     defect::Name,
     public_key::{KeyKind, key_kind},
     verify,
@@ -50,6 +50,14 @@ impl fmt::Debug for LoadedSigner {
 }
 
 impl LoadedSigner {
+    /// Signs a line that nobody needs, to see whether the key is there.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    pub fn probe(&self) -> Result<(), SignerError> {
+        probe(&*self.signer)
+    }
+
     /// The same signer, whose answers name it by its certificate's subject.
     #[must_use]
     pub fn named_by_subject(mut self) -> Self {
@@ -124,6 +132,18 @@ pub fn load(
     })
 }
 
+/// The same, of a key without its certificate.
+///
+/// # Errors
+/// [`SignerError`].
+pub fn probe(signer: &dyn Signer) -> Result<(), SignerError> {
+    let mut signature = vec![0; signer.algorithm().stored_len()];
+    signer.sign(SELF_TEST, &mut signature)
+}
+
+/// What is signed to see whether, and what, a key signs: nothing that anybody takes for something else.
+const SELF_TEST: &[u8] = b"estelam: does this key sign what this certificate verifies?";
+
 fn judge_issuer(issuer: &Certificate) -> Result<(), Defect> {
     // A version 1 root has no extensions to say that it is a CA; nothing else is taken on trust.
     let is_v1_root =
@@ -146,7 +166,7 @@ fn judge_key(certificate: &Certificate, signer: &dyn Signer) -> Result<(), Defec
     if !fits(kind, algorithm) || public_key != signer.public_key_octets() {
         return Err(Defect::KeyMismatch);
     }
-    let message = b"estelam: does this key sign what this certificate verifies?";
+    let message = SELF_TEST;
     let mut signature = vec![0; algorithm.stored_len()];
     signer.sign(message, &mut signature)?;
     if !verify(algorithm, public_key, message, &signature) {

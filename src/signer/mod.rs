@@ -39,7 +39,7 @@ pub use defect::{Defect, Name, Warning};
 pub use error::{LoadError, SignerError};
 pub use key_file::KeyError;
 pub use keys::Keys;
-pub use load::{LoadedSigner, Role, load, open};
+pub use load::{LoadedSigner, Role, load, open, probe};
 pub use no_core_dumps::forbid_core_dumps;
 pub use open_key::open_key;
 pub use passphrase::{Passphrase, PassphraseError};

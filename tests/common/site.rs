@@ -519,6 +519,11 @@ impl Server {
         self.addresses[0]
     }
 
+    /// Whose certificates it is asked about.
+    pub fn ca(&self) -> Option<&OpensslCa> {
+        self.ca.as_deref()
+    }
+
     /// The OCSP URL at the first listener.
     pub fn url(&self) -> String {
         format!("http://{}/ocsp", self.address())

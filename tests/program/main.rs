@@ -48,5 +48,6 @@ mod pkits;
 mod push;
 mod retention;
 mod same_name_same_key;
+mod signer_process;
 mod sql_feed;
 mod token;

@@ -106,6 +106,23 @@ impl Board {
         }
     }
 
+    /// None was made since its key is away. Gives how long to wait until the next attempt, always the same
+    /// short while, and whether that is news.
+    pub(super) fn key_is_away(
+        &self,
+        issuer: &IssuerId,
+        line: Line,
+        problem: String,
+        now: Duration,
+    ) -> (Duration, bool) {
+        let mut states = self.states();
+        let state = states.entry((*issuer, line)).or_default();
+        let is_news = state.problem.as_ref() != Some(&problem);
+        state.retry_at = now.saturating_add(AWAY_RETRY);
+        state.problem = Some(problem);
+        (AWAY_RETRY, is_news)
+    }
+
     /// None was made; gives how long to wait until the next attempt.
     pub(super) fn failed(
         &self,
@@ -176,6 +193,7 @@ impl Board {
 }
 
 const RETRY: Duration = Duration::from_secs(1);
+const AWAY_RETRY: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// A CRL that is made here.

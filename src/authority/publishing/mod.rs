@@ -23,7 +23,7 @@ use crate::ledger::{AppliedEntry, Ledger};
 use crate::publish::{
     Couriers, CrlIssuer, PublishError, Publisher, ShardRule, TargetHealth, Time, Wanted,
 };
-use crate::signer::{LoadError, Signer, Warning};
+use crate::signer::{LoadError, Signer, SignerError, Warning, probe};
 
 pub(super) use schedule::run;
 
@@ -34,6 +34,8 @@ pub struct Publishing {
     clock: Arc<dyn Clock>,
     /// Keys as they were last read.
     keys: Mutex<HashMap<IssuerId, Arc<dyn Signer>>>,
+    /// Whose key was away the last time.
+    away: Mutex<HashSet<IssuerId>>,
     /// Which certificate is in which shard, of issuers with shards.
     rules: HashMap<IssuerId, ShardRule>,
     board: Board,
@@ -64,6 +66,7 @@ impl Publishing {
             publisher: Publisher::new(ledger, shelf, time),
             board: Board::default(),
             keys: Mutex::default(),
+            away: Mutex::default(),
             waker: OnceLock::new(),
             couriers: None,
             issuers,
@@ -132,9 +135,21 @@ impl Publishing {
             OperationError::new(class, format!("issuer {:?}: {why}", issuer.name))
         };
         let settings = may_publish(issuer).map_err(|(class, why)| refused(class, why))?;
-        let signer = self
-            .key(issuer, settings)
-            .map_err(|why| refused(ErrorClass::Key, why))?;
+        let key_fault = |fault: KeyFault| {
+            self.set_key_away(&issuer.id, fault.may_pass);
+            refused(ErrorClass::Key, fault.why)
+        };
+        let signer = self.key(issuer, settings).map_err(key_fault)?;
+        // A million entries are not written for a key that is still away.
+        if self.is_key_away(&issuer.id) {
+            probe(&*signer).map_err(|error| {
+                key_fault(KeyFault {
+                    may_pass: matches!(error, SignerError::Unavailable { .. }),
+                    why: error.to_string(),
+                })
+            })?;
+            self.set_key_away(&issuer.id, false);
+        }
         let made = self.publisher.publish(
             &CrlIssuer {
                 name: &issuer.name,
@@ -163,6 +178,8 @@ impl Publishing {
                 Ok(editions)
             }
             Err(error) => {
+                let is_away = matches!(error, PublishError::Sign(SignerError::Unavailable { .. }));
+                self.set_key_away(&issuer.id, is_away);
                 // It may have been exchanged meanwhile.
                 if matches!(error, PublishError::Sign(_) | PublishError::Guard { .. }) {
                     self.keys().remove(&issuer.id);
@@ -366,7 +383,24 @@ impl Publishing {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn key(&self, issuer: &Issuer, settings: &config::Crl) -> Result<Arc<dyn Signer>, String> {
+    /// Whether an issuer's key was away the last time, and may be back any moment.
+    fn is_key_away(&self, issuer: &IssuerId) -> bool {
+        self.away
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(issuer)
+    }
+
+    fn set_key_away(&self, issuer: &IssuerId, is_away: bool) {
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_away {
+            away.insert(*issuer);
+        } else {
+            away.remove(issuer);
+        }
+    }
+
+    fn key(&self, issuer: &Issuer, settings: &config::Crl) -> Result<Arc<dyn Signer>, KeyFault> {
         if let Some(key) = self.keys().get(&issuer.id) {
             return Ok(Arc::clone(key));
         }
@@ -389,22 +423,36 @@ pub fn judge_crl_key(issuer: &Issuer) -> Result<Vec<String>, String> {
         return Ok(Vec::new());
     }
     let settings = may_publish(issuer).map_err(|(_, why)| why)?;
-    let (_, warnings) = open_own(issuer, settings)?;
+    let (_, warnings) = open_own(issuer, settings).map_err(|fault| fault.why)?;
     Ok(warnings.iter().map(ToString::to_string).collect())
+}
+
+/// Why there is no key to make CRLs with.
+struct KeyFault {
+    why: String,
+    /// Whether it may be back any moment, without anybody doing anything.
+    may_pass: bool,
 }
 
 fn open_own(
     issuer: &Issuer,
     settings: &config::Crl,
-) -> Result<(Arc<dyn Signer>, Vec<Warning>), String> {
+) -> Result<(Arc<dyn Signer>, Vec<Warning>), KeyFault> {
     let key = settings.configured_key();
     let opened = issuer.keys.open(&key);
-    let (signer, warnings) = opened.map_err(|error: LoadError| with_causes(&error))?;
+    let (signer, warnings) = opened.map_err(|error: LoadError| KeyFault {
+        why: with_causes(&error),
+        // A file that is missing waits for somebody.
+        may_pass: !matches!(error, LoadError::Key(_)) && error.may_pass(),
+    })?;
     if signer.public_key_octets() != issuer.certificate.public_key_octets() {
-        return Err(format!(
-            "the key of its CRLs in {} is not that of its certificate",
-            key.place
-        ));
+        return Err(KeyFault {
+            why: format!(
+                "the key of its CRLs in {} is not that of its certificate",
+                key.place
+            ),
+            may_pass: false,
+        });
     }
     Ok((signer, warnings))
 }

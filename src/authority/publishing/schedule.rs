@@ -181,6 +181,16 @@ impl Publishing {
                     self.board.put_back(&issuer.id, line, found);
                 }
                 let now = self.clock.monotonic();
+                if self.is_key_away(&issuer.id) {
+                    let problem = error.to_string();
+                    let (pause, is_news) = self.board.key_is_away(&issuer.id, line, problem, now);
+                    if is_news {
+                        tracing::error!(
+                            "no CRL was made, and what was there before stays until its key is back: {error}"
+                        );
+                    }
+                    return pause;
+                }
                 let pause = self.board.failed(&issuer.id, line, error.to_string(), now);
                 tracing::error!(
                     "no CRL was made, and what was there before stays: {error}; the next attempt is in {} s",

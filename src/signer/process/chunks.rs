@@ -11,13 +11,14 @@ pub(super) struct Pace(AtomicU64);
 
 impl Pace {
     pub(super) const fn new() -> Self {
-        Self(AtomicU64::new(UNKNOWN_NANOS))
+        Self(AtomicU64::new(UNKNOWN))
     }
 
     /// How many messages to send at once.
     pub(super) fn at_once(&self) -> usize {
-        let each = self.0.load(Ordering::Relaxed).max(1);
-        let fits = TARGET_NANOS.checked_div(each).unwrap_or(0);
+        let each = self.0.load(Ordering::Relaxed);
+        // Of an unknown key one, since it may be one that takes a second for it.
+        let fits = TARGET_NANOS.checked_div(each).unwrap_or(1);
         usize::try_from(fits)
             .unwrap_or(MESSAGES_MAX)
             .clamp(1, MESSAGES_MAX)
@@ -30,15 +31,18 @@ impl Pace {
         let each = took.checked_div(messages).unwrap_or(took);
         let before = self.0.load(Ordering::Relaxed);
         // Of several threads one notes: the next note is not far.
-        let mean = before / 4 * 3 + each / 4;
+        let mean = if before == UNKNOWN {
+            each
+        } else {
+            before / 4 * 3 + each / 4
+        };
         self.0.store(mean.max(1), Ordering::Relaxed);
     }
 }
 
 /// What waits behind a request for very many signatures: others of the same key.
 const TARGET_NANOS: u64 = 50_000_000;
-/// A slow token's 16 signatures take a second.
-const UNKNOWN_NANOS: u64 = TARGET_NANOS / 16;
+const UNKNOWN: u64 = 0;
 
 #[cfg(test)]
 mod tests {
@@ -47,7 +51,7 @@ mod tests {
     #[test]
     fn the_number_follows_the_pace() {
         let pace = Pace::new();
-        assert_eq!(pace.at_once(), 16);
+        assert_eq!(pace.at_once(), 1);
         for _ in 0..40 {
             let count = pace.at_once();
             pace.note(

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::Digest;
 
@@ -26,6 +26,15 @@ pub struct Desk {
     bell: Condvar,
     begun: Instant,
     signed: AtomicU64,
+    /// What each thread does.
+    workers: Vec<Mutex<Option<Busy>>>,
+}
+
+/// A signing under way.
+struct Busy {
+    since: Instant,
+    /// What the length of its message adds to the time that it may take.
+    longer: Duration,
 }
 
 #[derive(Default)]
@@ -71,7 +80,10 @@ impl Desk {
                 max: NAME_OCTETS_MAX,
             });
         }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = URGENT_WORKERS.saturating_add(cores.min(BULK_WORKERS_MAX));
         let desk = Arc::new(Self {
+            workers: (0..workers).map(|_| Mutex::default()).collect(),
             slots,
             open: Arc::new(open),
             waiting: Mutex::default(),
@@ -79,13 +91,12 @@ impl Desk {
             begun: Instant::now(),
             signed: AtomicU64::new(0),
         });
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        for number in 0..URGENT_WORKERS.saturating_add(cores.min(BULK_WORKERS_MAX)) {
+        for number in 0..workers {
             let desk = Arc::clone(&desk);
             let takes_bulk = number >= URGENT_WORKERS;
             std::thread::Builder::new()
                 .name(if takes_bulk { "sign-bulk" } else { "sign" }.to_owned())
-                .spawn(move || desk.work(takes_bulk))
+                .spawn(move || desk.work(number, takes_bulk))
                 .map_err(|source| ServeError::Thread { source })?;
         }
         Ok(desk)
@@ -93,6 +104,11 @@ impl Desk {
 
     /// Takes a request of `from` in. False when that has too many under way.
     pub(super) fn take(&self, from: &Arc<Asker>, frame: Frame) -> bool {
+        if frame.kind == Request::Health.kind() {
+            // By the thread that reads: the others may all be busy.
+            self.tell_health(from, &frame);
+            return true;
+        }
         if from.under_way.fetch_add(1, Ordering::AcqRel) >= AT_ONCE {
             return false;
         }
@@ -113,14 +129,16 @@ impl Desk {
 
     /// Signs until the process ends. Urgent ones first; some threads take no others, so that somebody
     /// who waits never stands behind a long row.
-    fn work(&self, takes_bulk: bool) {
+    fn work(&self, number: usize, takes_bulk: bool) {
         if takes_bulk {
             // Nobody waits for these. Refused, it signs as it is.
             let _result = rustix::process::nice(10);
         }
         loop {
             let job = self.next(takes_bulk);
+            self.set_busy(number, Some(Busy::with(&job.frame)));
             self.answer(&job);
+            self.set_busy(number, None);
             job.from.under_way.fetch_sub(1, Ordering::AcqRel);
         }
     }
@@ -178,20 +196,8 @@ impl Desk {
                     },
                 )
             }
-            Request::Health => {
-                let waiting = self.waiting();
-                let count = waiting.urgent.len().saturating_add(waiting.bulk.len());
-                drop(waiting);
-                from.reply(
-                    number,
-                    &Reply::Healthy {
-                        uptime_ms: u64::try_from(self.begun.elapsed().as_millis())
-                            .unwrap_or(u64::MAX),
-                        signed: self.signed.load(Ordering::Relaxed),
-                        waiting: u32::try_from(count).unwrap_or(u32::MAX),
-                    },
-                )
-            }
+            // It is answered where it is read.
+            Request::Health => Ok(()),
             Request::Sign { key, messages } => {
                 self.sign(job, *key, messages.len(), |signer, buffers| {
                     signer.sign_batch(messages, buffers)
@@ -270,8 +276,49 @@ impl Desk {
         }
     }
 
+    fn tell_health(&self, from: &Asker, frame: &Frame) {
+        let waiting = self.waiting();
+        let count = waiting.urgent.len().saturating_add(waiting.bulk.len());
+        drop(waiting);
+        let busy = self.workers.iter().filter_map(|worker| {
+            let busy = worker.lock().unwrap_or_else(PoisonError::into_inner);
+            busy.as_ref()
+                .map(|busy| busy.since.elapsed().saturating_sub(busy.longer))
+        });
+        let longest = busy.max().unwrap_or_default();
+        let healthy = Reply::Healthy {
+            uptime_ms: u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            signed: self.signed.load(Ordering::Relaxed),
+            waiting: u32::try_from(count).unwrap_or(u32::MAX),
+            longest_ms: u32::try_from(longest.as_millis()).unwrap_or(u32::MAX),
+        };
+        if from.reply(frame.number, &healthy).is_err() {
+            from.cut_off();
+        }
+    }
+
+    fn set_busy(&self, worker: usize, busy: Option<Busy>) {
+        if let Some(worker) = self.workers.get(worker) {
+            *worker.lock().unwrap_or_else(PoisonError::into_inner) = busy;
+        }
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Busy {
+    fn with(frame: &Frame) -> Self {
+        let octets = match Request::decode(frame.kind, &frame.payload) {
+            Ok(Request::SignFile { octets, .. }) => octets,
+            _ => 0,
+        };
+        Self {
+            since: Instant::now(),
+            // A slow machine hashes 50 MB/s, and Ed25519 does it twice.
+            longer: Duration::from_secs(octets / 25_000_000),
+        }
     }
 }
 

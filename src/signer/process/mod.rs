@@ -34,21 +34,26 @@
 //! | 0x81 | welcome | version u16, requests at once u16, keys: u16 count, each name (u16 length, UTF-8) and state |
 //! | 0x82 | signatures | length of one u16, count u16, octets |
 //! | 0x83 | refused | cause u8, why in UTF-8 |
-//! | 0x84 | healthy | milliseconds since the start u64, signatures made u64, requests waiting u32 |
+//! | 0x84 | healthy | milliseconds since the start u64, signatures made u64, requests waiting u32, milliseconds of the longest signing under way u32 |
 //!
 //! A key's state is 0 ready (algorithm in 3 octets as segments have it, public key with u16 length), 1 it
 //! is being opened, 2 it is away for now (why, u16 length), 3 it is refused (why). A key's number is its
 //! place in the newest welcome. Hello comes first and may come again: it has keys opened that are away.
 //! Several requests are under way at once, and replies come in any order. Who breaks the rules is cut off.
 //!
+//! Health is answered at once, also where every thread signs: that requests wait for a slow key is no
+//! fault, but a signing that takes longer than the server's deadline is, and so is no answer at all.
+//!
 //! Both sides look at the user id of the other (SO_PEERCRED). There is no authentication beside that: who
 //! runs as the server's user can sign whatever the server can.
 
+mod child;
 mod chunks;
 mod connection;
 mod desk;
 mod frame;
 mod health;
+mod link;
 mod listener;
 mod memory_file;
 mod opening;
@@ -63,7 +68,7 @@ mod tests;
 pub use desk::Desk;
 pub use health::{KeyHealth, ProcessHealth, ProcessState};
 pub use listener::{ListenError, SignerListener};
-pub use peer::{Stranger, own_uid};
+pub use peer::Stranger;
 pub use protocol::{Cause, KeyState, Malformed, Reply, Request, Served, decode_any};
 pub use remote::RemoteSigner;
 pub use serving::{ServeError, serve};

@@ -3,8 +3,7 @@
 use std::os::unix::net::UnixStream;
 
 /// The user that this process runs as.
-#[must_use]
-pub fn own_uid() -> u32 {
+fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 

@@ -83,6 +83,8 @@ pub enum Reply<'a> {
         signed: u64,
         /// Requests that wait.
         waiting: u32,
+        /// Milliseconds that the longest signing under way has taken so far.
+        longest_ms: u32,
     },
 }
 
@@ -276,10 +278,12 @@ impl<'a> Reply<'a> {
                 uptime_ms,
                 signed,
                 waiting,
+                longest_ms,
             } => {
                 octets.extend(uptime_ms.to_be_bytes());
                 octets.extend(signed.to_be_bytes());
                 octets.extend(waiting.to_be_bytes());
+                octets.extend(longest_ms.to_be_bytes());
             }
         }
     }
@@ -336,6 +340,7 @@ impl<'a> Reply<'a> {
                 uptime_ms: fields.u64()?,
                 signed: fields.u64()?,
                 waiting: fields.u32()?,
+                longest_ms: fields.u32()?,
             },
             _ => return None,
         })
@@ -595,7 +600,7 @@ mod tests {
             reply(&Reply::Welcome { version: 1, at_once: key, keys: keys.collect() });
             let signature = vec![9; length];
             reply(&Reply::Signatures(vec![&signature; signatures]));
-            reply(&Reply::Healthy { uptime_ms: number, signed: number, waiting: 7 });
+            reply(&Reply::Healthy { uptime_ms: number, signed: number, waiting: 7, longest_ms: 8 });
         }
 
         /// As the fuzzer tries it, at greater length.

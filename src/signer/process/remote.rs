@@ -1,6 +1,6 @@
 //! A key in the signing process, which signs like any other.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,9 @@ use aws_lc_rs::digest::Digest;
 use super::chunks::Pace;
 use super::connection::{Connection, Fault};
 use super::frame::{Frame, Lane, PAYLOAD_OCTETS_MAX};
+use super::link::Link;
 use super::memory_file::sealed;
 use super::protocol::{Reply, Request};
-use super::supervisor::Link;
 use crate::asn1::SignatureAlgorithm;
 use crate::signer::{Signer, SignerError, message_digest};
 
@@ -43,18 +43,18 @@ impl RemoteSigner {
         }
     }
 
+    /// Asks and waits. Whether the process hangs is found out by its supervisor, which breaks the
+    /// connection then: that it has much to do is no fault.
     fn ask(
         &self,
+        connection: &Connection,
+        request: &Request<'_>,
         lane: Lane,
-        deadline: Duration,
-        file: Option<std::os::fd::BorrowedFd<'_>>,
-        request: impl FnOnce(u16) -> Request<'static>,
-    ) -> Result<(Arc<Connection>, Frame), SignerError> {
-        let (connection, key) = self.reach()?;
-        let frame = connection
-            .ask(&request(key), lane, file, deadline)
-            .map_err(|why| self.away(&why))?;
-        Ok((connection, frame))
+        file: Option<BorrowedFd<'_>>,
+    ) -> Result<Frame, SignerError> {
+        connection
+            .ask(request, lane, file, PATIENCE)
+            .map_err(|why| self.away(&why))
     }
 
     /// The connection of this moment, and the key's number there.
@@ -119,9 +119,7 @@ impl RemoteSigner {
             key,
             messages: messages.to_vec(),
         };
-        let frame = connection
-            .ask(&request, lane, None, self.link.deadline())
-            .map_err(|why| self.away(&why))?;
+        let frame = self.ask(&connection, &request, lane, None)?;
         self.take(&connection, &frame, signatures)
     }
 
@@ -133,13 +131,9 @@ impl RemoteSigner {
                 "there is no memory for the {octets} octets that are to be signed: {error}"
             ),
         })?;
-        // A slow machine hashes 50 MB/s, and Ed25519 does it twice.
-        let longer = Duration::from_secs(octets / 25_000_000);
-        let deadline = self.link.deadline().saturating_add(longer);
-        let file = Some(file.as_fd());
-        let (connection, frame) = self.ask(Lane::Bulk, deadline, file, |key| {
-            Request::SignFile { key, octets }
-        })?;
+        let (connection, key) = self.reach()?;
+        let request = Request::SignFile { key, octets };
+        let frame = self.ask(&connection, &request, Lane::Bulk, Some(file.as_fd()))?;
         self.take(&connection, &frame, &mut [signature])
     }
 }
@@ -165,9 +159,7 @@ impl Signer for RemoteSigner {
         let (connection, key) = self.reach()?;
         let digest = digest.as_ref();
         let request = Request::SignDigest { key, digest };
-        let frame = connection
-            .ask(&request, Lane::Bulk, None, self.link.deadline())
-            .map_err(|why| self.away(&why))?;
+        let frame = self.ask(&connection, &request, Lane::Bulk, None)?;
         self.take(&connection, &frame, &mut [signature])
     }
 
@@ -232,6 +224,8 @@ fn fitting(messages: &[&[u8]], at_once: usize) -> usize {
     count.max(1)
 }
 
+/// Longer than any that is not lost, with as many before it as there may be.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// A longer message goes as a file.
 const INLINE_OCTETS_MAX: usize = 64 * 1_024;
 /// Of more messages at once nobody waits for a single one.

@@ -3,22 +3,21 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::process::Child;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::child;
 use super::connection::{Connection, Fault};
 use super::frame::Lane;
 use super::health::{KeyHealth, ProcessHealth, ProcessState};
+use super::link::{Line, Link, ServedKey, ServedState};
 use super::peer;
 use super::protocol::{KeyState, Reply, Request, VERSION};
 use super::remote::RemoteSigner;
-use crate::asn1::SignatureAlgorithm;
 use crate::signer::LoadError;
 
 /// How the signing process is come by.
@@ -201,115 +200,6 @@ impl Drop for SignerProcess {
     }
 }
 
-/// What the supervisor and the keys share.
-pub(super) struct Link {
-    deadline: Duration,
-    facts: Mutex<Facts>,
-    changed: Condvar,
-}
-
-struct Facts {
-    line: Line,
-    keys: HashMap<String, ServedKey>,
-    told: Vec<Arc<dyn Fn() + Send + Sync>>,
-    stopping: bool,
-    pid: Option<u32>,
-    socket: Option<PathBuf>,
-    starts: u64,
-    hangs: u64,
-    signed: u64,
-    last_fault: Option<String>,
-}
-
-enum Line {
-    Starting,
-    Up(Arc<Connection>),
-    Down(String),
-}
-
-struct ServedKey {
-    number: u16,
-    state: ServedState,
-}
-
-#[derive(Clone, Eq, PartialEq)]
-enum ServedState {
-    Ready(SignatureAlgorithm, Box<[u8]>),
-    Opening,
-    Away(String),
-    Refused(String),
-}
-
-impl Link {
-    fn new(deadline: Duration) -> Self {
-        Self {
-            deadline,
-            changed: Condvar::new(),
-            facts: Mutex::new(Facts {
-                line: Line::Starting,
-                keys: HashMap::new(),
-                told: Vec::new(),
-                stopping: false,
-                pid: None,
-                socket: None,
-                starts: 0,
-                hangs: 0,
-                signed: 0,
-                last_fault: None,
-            }),
-        }
-    }
-
-    pub(super) const fn deadline(&self) -> Duration {
-        self.deadline
-    }
-
-    /// The connection of this moment and a key's number there, if the key is still this one.
-    pub(super) fn reach(
-        &self,
-        name: &str,
-        algorithm: SignatureAlgorithm,
-        public_key: &[u8],
-    ) -> Result<(Arc<Connection>, u16), String> {
-        let facts = self.facts();
-        let connection = match &facts.line {
-            Line::Up(connection) => connection,
-            Line::Starting => return Err("the signing process is being started".to_owned()),
-            Line::Down(why) => return Err(format!("the signing process: {why}")),
-        };
-        let Some(key) = facts.keys.get(name) else {
-            return Err(format!("the signing process does not have the key {name}"));
-        };
-        match &key.state {
-            ServedState::Ready(now, octets) if (*now, &**octets) == (algorithm, public_key) => {
-                Ok((Arc::clone(connection), key.number))
-            }
-            ServedState::Ready(..) => Err(format!(
-                "the key {name} is another one than when the server was started: put the old one back, or \
-                 have a certificate issued for this one and start the server again"
-            )),
-            ServedState::Opening => Err(format!("the key {name} is being opened")),
-            ServedState::Away(why) | ServedState::Refused(why) => {
-                Err(format!("the key {name}: {why}"))
-            }
-        }
-    }
-
-    fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for a stop, `at_most` so long.
-    fn stops_within(&self, at_most: Duration) -> bool {
-        let facts = self.facts();
-        let (facts, _) = self
-            .changed
-            .wait_timeout_while(facts, at_most, |facts| !facts.stopping)
-            .unwrap_or_else(PoisonError::into_inner);
-        facts.stopping
-    }
-}
-
 /// The thread that keeps the process there.
 struct Supervisor {
     link: Arc<Link>,
@@ -387,9 +277,9 @@ impl Supervisor {
             return fault;
         };
         let stopping = self.link.facts().stopping;
-        match end(child, fault.hangs, stopping) {
+        match child::end(child, fault.hangs, stopping) {
             Some(status) if !fault.hangs && !stopping => Fault {
-                why: format!("{} ({})", fault.why, told(status)),
+                why: format!("{} ({})", fault.why, child::told(status)),
                 ..fault
             },
             _ => fault,
@@ -406,21 +296,9 @@ impl Supervisor {
                 Ok((stream, None))
             }
             Reach::Child { program, arguments } => {
-                let start = || {
-                    let (ours, theirs) = UnixStream::pair()?;
-                    // The command, and with it our copy of their end, goes before this returns: only
-                    // then does the end of the child end the stream.
-                    let child = Command::new(program)
-                        .arg0("estelam")
-                        .args(arguments)
-                        .stdin(OwnedFd::from(theirs))
-                        .stdout(Stdio::null())
-                        // Ctrl-C is for the server, which ends it when the last answer is given.
-                        .process_group(0)
-                        .spawn()?;
-                    Ok((ours, Some(child)))
-                };
-                start().map_err(|error: io::Error| format!("it cannot be started: {error}"))
+                let (stream, child) = child::start(program, arguments)
+                    .map_err(|error| format!("it cannot be started: {error}"))?;
+                Ok((stream, Some(child)))
             }
         }
     }
@@ -445,9 +323,13 @@ impl Supervisor {
             facts.line = Line::Up(Arc::clone(connection));
         }
         self.link.changed.notify_all();
-        let mut all_ready = self.look(true);
+        let mut keys = self.link.look(None);
         loop {
-            let tick = if all_ready { TICK } else { OPENING_TICK };
+            let tick = if keys.opening > 0 {
+                OPENING_TICK
+            } else {
+                TICK.min(self.link.deadline / 2)
+            };
             if let Some(fault) = connection.broken_within(tick) {
                 return fault;
             }
@@ -457,17 +339,16 @@ impl Supervisor {
                     hangs: false,
                 };
             }
-            let asked = if all_ready {
-                self.check(connection)
-            } else {
-                self.greet(connection, self.link.deadline)
-            };
+            let mut asked = self.check(connection);
+            if !keys.are_ready() {
+                asked = asked.and_then(|()| self.greet(connection, self.link.deadline));
+            }
             if let Err(why) = asked {
                 return fallen(connection, why);
             }
-            if !all_ready {
+            if !keys.are_ready() {
                 self.link.changed.notify_all();
-                all_ready = self.look(false);
+                keys = self.link.look(Some(keys));
             }
         }
     }
@@ -514,84 +395,23 @@ impl Supervisor {
         let deadline = self.link.deadline;
         let frame = connection.ask(&Request::Health, Lane::Urgent, None, deadline)?;
         match Reply::decode(frame.kind, &frame.payload) {
-            Ok(Reply::Healthy { signed, .. }) => {
+            Ok(Reply::Healthy {
+                signed, longest_ms, ..
+            }) => {
                 self.link.facts().signed = signed;
-                Ok(())
+                if Duration::from_millis(longest_ms.into()) <= deadline {
+                    return Ok(());
+                }
+                Err(connection.break_off(Fault {
+                    why: format!(
+                        "a signature takes longer than {} ms, so a token or its library hangs",
+                        deadline.as_millis()
+                    ),
+                    hangs: true,
+                }))
             }
             _ => Err("it does not speak our protocol".to_owned()),
         }
-    }
-
-    /// Whether all keys are there; whoever waits for one is told when one came.
-    fn look(&self, is_new: bool) -> bool {
-        let facts = self.link.facts();
-        let ready = |key: &&ServedKey| matches!(key.state, ServedState::Ready(..));
-        let count = facts.keys.values().filter(ready).count();
-        let all_ready = count == facts.keys.len();
-        let told = facts.told.clone();
-        let (pid, keys) = (facts.pid, facts.keys.len());
-        drop(facts);
-        if is_new || all_ready {
-            tracing::info!(
-                pid,
-                "the signing process is there: {count} of {keys} keys are ready"
-            );
-        }
-        if count > 0 {
-            told.iter().for_each(|tell| tell());
-        }
-        all_ready
-    }
-}
-
-/// Makes sure that a child is gone, and gives how it ended, if it is known.
-fn end(mut child: Child, hangs: bool, stopping: bool) -> Option<ExitStatus> {
-    let patience = match (hangs, stopping) {
-        (true, _) => Duration::ZERO,
-        // It ends when its socket does.
-        (false, true) => Duration::from_secs(2),
-        // It is ending already, or broke the rules.
-        (false, false) => Duration::from_millis(200),
-    };
-    let ended = wait(&mut child, patience);
-    if ended.is_some() {
-        return ended;
-    }
-    // Also one that is stopped dies of it.
-    drop(child.kill());
-    let killed = wait(&mut child, Duration::from_secs(1));
-    if killed.is_none() {
-        tracing::error!(
-            pid = child.id(),
-            "the signing process does not die: the kernel keeps it, perhaps in its token's driver"
-        );
-        // Waited for until it does, so that it does not stay as a zombie.
-        drop(std::thread::Builder::new().spawn(move || drop(child.wait())));
-    }
-    None
-}
-
-fn wait(child: &mut Child, at_most: Duration) -> Option<ExitStatus> {
-    let until = Instant::now().checked_add(at_most);
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Some(status),
-            Ok(None) => {}
-            Err(_) => return None,
-        }
-        if until.is_none_or(|until| Instant::now() >= until) {
-            return None;
-        }
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-}
-
-fn told(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt as _;
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("killed by signal {signal}"),
-        (None, Some(code)) => format!("exit code {code}"),
-        (None, None) => status.to_string(),
     }
 }
 

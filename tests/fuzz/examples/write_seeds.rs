@@ -35,6 +35,7 @@ fn main() {
     config();
     admin_query();
     ledger_entry();
+    signer_frame();
 }
 
 fn root() -> PathBuf {
@@ -554,5 +555,28 @@ fn ledger_entry() {
             .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
             .collect();
         write("ledger_entry", name, octets);
+    }
+}
+
+/// A request and a reply of each kind, as `signer::process` draws them.
+fn signer_frame() {
+    let seeds: [(&str, &[u8]); 9] = [
+        ("hello", b"\x01estelsig\x00\x01\x00\x01\x00\x08pkcs11:a"),
+        ("sign", b"\x02\x00\x02\x00\x02\x00\x00\x00\x02ab\x00\x00\x00\x00"),
+        ("digest", b"\x03\x00\x000123456789abcdef0123456789abcdef"),
+        ("file", b"\x04\x00\x01\x00\x00\x00\x00\x00\x01\x02\x03"),
+        ("health", b"\x05"),
+        (
+            "welcome",
+            b"\x81\x00\x01\x00\x40\x00\x04\x00\x01a\x00\x01\x00\x00\x00\x02\x04\x05\x00\x01b\x01\
+              \x00\x01c\x02\x00\x03why\x00\x01d\x03\x00\x03why",
+        ),
+        ("signatures", b"\x82\x00\x02\x00\x02abcd"),
+        ("refused", b"\x83\x01why"),
+        ("healthy", b"\x84\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x03\
+              \x00\x00\x00\x04"),
+    ];
+    for (name, octets) in seeds {
+        write("signer_frame", name, octets);
     }
 }
