@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::desk::AT_ONCE;
 use super::frame::{self, Frame, Lane};
-use super::protocol::Request;
+use super::request::Request;
 
 /// A connection to a signing process.
 pub(super) struct Connection {
@@ -199,7 +199,7 @@ fn no_answer(deadline: Duration) -> Fault {
 
 /// A refusal that has no number says why nobody is listened to.
 fn told_without_being_asked(frame: &Frame) -> String {
-    use super::protocol::Reply;
+    use super::reply::Reply;
     match Reply::decode(frame.kind, &frame.payload) {
         Ok(Reply::Refused { why, .. }) => format!("it refuses: {why}"),
         _ => "it answered what nobody had asked".to_owned(),
