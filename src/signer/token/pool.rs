@@ -7,7 +7,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
@@ -53,7 +53,7 @@ pub(super) struct Shared {
     /// When a job was done last.
     progress: Mutex<Instant>,
     /// What is signed with to see whether the token works.
-    pub(super) recent: Mutex<Option<Arc<KnownKey>>>,
+    pub(super) recent: Mutex<Weak<KnownKey>>,
 }
 
 #[derive(Default)]
@@ -187,7 +187,7 @@ impl Pool {
             .recent
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *recent = Some(Arc::clone(key));
+        *recent = Arc::downgrade(key);
     }
 }
 

@@ -128,7 +128,7 @@ impl Desk<'_> {
         }
         let key = {
             let recent = self.shared.recent.lock();
-            recent.unwrap_or_else(PoisonError::into_inner).clone()
+            recent.unwrap_or_else(PoisonError::into_inner).upgrade()
         };
         let outcome = self.climb(ATTEMPTS, |session| match &key {
             Some(key) => session.test(key),
@@ -137,8 +137,9 @@ impl Desk<'_> {
                 .map(drop),
         });
         match outcome {
-            Ok(()) => self.shared.is_well(),
-            Err(error) => self.shared.is_down(&error),
+            Err(error) if self.is_the_tokens(&error) => self.shared.is_down(&error),
+            // A key that is gone is nothing that the token should be waited for.
+            _ => self.shared.is_well(),
         }
     }
 
