@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::desk::AT_ONCE;
-use super::frame::{self, Frame, Lane};
+use super::frame::{self, Frame, FrameError, Lane};
 use super::request::Request;
 
 /// A connection to a signing process.
@@ -144,6 +144,10 @@ impl Connection {
                     }
                 }
                 Ok(None) => break "it ended".to_owned(),
+                // With requests that it had not read.
+                Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    break "it ended".to_owned();
+                }
                 Err(error) => break format!("its answers cannot be read: {error}"),
             }
         };

@@ -9,6 +9,9 @@ use super::wire::Malformed;
 ///
 /// # Errors
 /// [`Malformed`] when it is neither.
+///
+/// # Panics
+/// When what was read is written in another way: a fault of this program.
 pub fn decode_any(kind: u8, payload: &[u8]) -> Result<(), Malformed> {
     let mut again = Vec::new();
     match Request::decode(kind, payload) {

@@ -149,7 +149,8 @@ impl SignerProcess {
             .map(|(name, key)| KeyHealth {
                 name: name.clone(),
                 problem: match &key.state {
-                    ServedState::Ready(..) => None,
+                    ServedState::Ready(..) if matches!(facts.line, Line::Up(_)) => None,
+                    ServedState::Ready(..) => Some("its process is down".to_owned()),
                     ServedState::Opening => Some("it is being opened".to_owned()),
                     ServedState::Away(why) | ServedState::Refused(why) => Some(why.clone()),
                 },
@@ -377,7 +378,10 @@ impl Supervisor {
                         KeyState::Refused(why) => ServedState::Refused(why.to_owned()),
                         KeyState::Latched(why) => {
                             // The first reason is the one to mend.
-                            let why = self.latched.entry(name.clone()).or_insert(why.to_owned());
+                            let why = self
+                                .latched
+                                .entry(name.clone())
+                                .or_insert_with(|| why.to_owned());
                             ServedState::Away(why.clone())
                         }
                     };

@@ -529,7 +529,7 @@ fn files_are_signed_only_when_they_are_sealed_and_as_long_as_said() {
         (Cause::Malformed, true),
         "{why}"
     );
-    let sealed = super::memory_file::sealed(b"message").unwrap();
+    let sealed = memory_file::sealed(b"message").unwrap();
     let (cause, why) = ask(8, Some(sealed));
     assert_eq!(
         (cause, why.contains("length")),
