@@ -121,7 +121,9 @@ fn measure(signer: &Tested, sessions: usize, length: Duration) -> Result<Run, Si
         let mut places: Vec<&mut [u8]> = signatures.iter_mut().map(Vec::as_mut_slice).collect();
         signer.sign_batch(&messages, &mut places)
     })?;
-    let in_batches = batches.len().saturating_mul(usize::try_from(BATCH).unwrap_or(1));
+    let in_batches = batches
+        .len()
+        .saturating_mul(usize::try_from(BATCH).unwrap_or(1));
     times.sort_unstable();
     let at = |percent: usize| {
         let place = times.len().saturating_mul(percent) / 100;

@@ -152,7 +152,8 @@ impl TokenSigner {
             }
             match self.pool.wait(one) {
                 Ok(made) => {
-                    for (place, made) in places.by_ref().zip(made) {
+                    // The signatures first: at their end, no place is taken that is the next share's.
+                    for (made, place) in made.into_iter().zip(places.by_ref()) {
                         place.copy_from_slice(&made);
                     }
                 }

@@ -2,7 +2,7 @@
 
 mod commands;
 mod faults;
-mod hsm;
+pub(crate) mod hsm;
 mod nss;
 mod refusals;
 mod serving;
