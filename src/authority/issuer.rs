@@ -194,6 +194,12 @@ impl Issuer {
         Ok(())
     }
 
+    /// Whose rules it keeps to.
+    #[must_use]
+    pub const fn profile(&self) -> config::Profile {
+        self.rules.profile()
+    }
+
     /// Whether a signer is configured at all.
     #[must_use]
     pub const fn has_signer_configured(&self) -> bool {

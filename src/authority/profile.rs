@@ -47,6 +47,10 @@ impl Rules {
         Self { profile, issues }
     }
 
+    pub(super) const fn profile(self) -> Profile {
+        self.profile
+    }
+
     /// How long its answers may be valid, where the profile says so.
     pub(super) const fn bounds(self) -> Option<ValidityBounds> {
         match self.profile {

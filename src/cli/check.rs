@@ -22,6 +22,8 @@ struct Verdict {
     /// How OpenSSL prints it would need a name printer; the id is what the files are keyed by.
     id: String,
     signer: Option<String>,
+    /// Whose rules its answers keep to.
+    profile: &'static str,
     /// The CA's own key, for an issuer that this installation issues for.
     ca_key: Option<String>,
     /// What dates its answers.
@@ -206,6 +208,7 @@ fn judge(issuer: &Issuer) -> Verdict {
         issuer: issuer.name.clone(),
         id: issuer.id.to_string(),
         signer,
+        profile: issuer.profile().name(),
         ca_key: None,
         evidence: match issuer.evidence {
             Evidence::Ledger => "the ledger",
@@ -270,6 +273,7 @@ fn text(common: &Common, config: &Config, verdicts: &[Verdict]) -> String {
             .warnings
             .iter()
             .map(|warning| format!("warning: {warning}"));
+        let profile = format!("profile: {}", verdict.profile);
         let evidence = format!("answers are dated by: {}", verdict.evidence);
         let crl_signers = verdict
             .crl_signers
@@ -277,7 +281,8 @@ fn text(common: &Common, config: &Config, verdicts: &[Verdict]) -> String {
             .map(|id| format!("its CRLs may also be signed by: {id}"));
         let feeds = verdict.feeds.iter().map(|feed| format!("feed: {feed}"));
         let crls = verdict.crls.iter().map(|crls| format!("CRLs: {crls}"));
-        let facts = std::iter::once(evidence)
+        let facts = [profile, evidence]
+            .into_iter()
             .chain(crl_signers)
             .chain(feeds)
             .chain(crls);

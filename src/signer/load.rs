@@ -632,6 +632,21 @@ mod tests {
                 ],
             ),
             (ED25519, vec![vec![]]),
+            // Its certificates are signed as it is bound to.
+            (
+                &[
+                    "RSA-PSS",
+                    "-pkeyopt",
+                    "rsa_keygen_bits:2048",
+                    "-pkeyopt",
+                    "rsa_pss_keygen_md:sha384",
+                    "-pkeyopt",
+                    "rsa_pss_keygen_mgf1_md:sha384",
+                    "-pkeyopt",
+                    "rsa_pss_keygen_saltlen:48",
+                ],
+                vec![vec!["-sha384"]],
+            ),
         ] {
             pki.key("ca", algorithm);
             pki.self_signed("ca", "/CN=Test CA", CA);
