@@ -44,7 +44,7 @@ pub(super) fn run(common: &Common, arguments: &CsrArguments) -> Result<Exit, Fai
         files::refuse_existing(&[out])?;
     }
     let token = arguments.place.token(common)?;
-    let signer = open(&token, &arguments.key, None).map_err(|error| token_failure(&error))?;
+    let signer = open(&token, &arguments.key, None, None).map_err(|error| token_failure(&error))?;
     let signer =
         Checked::new(signer).map_err(|error| Failure::new(Exit::Key, error.to_string()))?;
     let der = delegate_request(&subject, &signer)
