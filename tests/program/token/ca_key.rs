@@ -61,14 +61,7 @@ fn crls_and_certificates_are_signed_on_the_token() {
     ca.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out web.key");
     ca.openssl("req -new -key web.key -subj /CN=www.example.org -addext subjectAltName=DNS:www.example.org -out web.csr");
     let (csr, out) = (ca.path("web.csr"), site.path("web.pem"));
-    let words = [
-        "ca",
-        "issue",
-        "--issuer",
-        "ca",
-        "--csr",
-        text(&csr),
-    ];
+    let words = ["ca", "issue", "--issuer", "ca", "--csr", text(&csr)];
     let words = [
         &words[..],
         &["--profile", "tls-server", "--out", text(&out)],
