@@ -13,6 +13,7 @@ use crate::authority::with_causes;
 use crate::config::Config;
 use crate::signer::forbid_core_dumps;
 use crate::signer::process::{Desk, ListenError, SignerListener, serve};
+use crate::signer::token::when_stuck;
 
 /// Keep the keys that are to live in a process of their own, and sign with them for the server
 ///
@@ -38,6 +39,11 @@ pub(super) fn run(common: &Common, arguments: &SignerArguments) -> Result<Exit, 
     let config = load_config(common)?;
     service::start_log("info");
     forbid_core_dumps();
+    // Its successor has all its threads, and a module that was initialised anew.
+    when_stuck(|error| {
+        tracing::error!("{error}: this process ends, for another one to take its place");
+        std::process::abort();
+    });
     let keys = config.keys().into_iter().filter(|key| key.own_process);
     let keys: Vec<_> = keys.map(|key| key.place).collect();
     if keys.is_empty() {

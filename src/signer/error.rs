@@ -111,4 +111,11 @@ impl LoadError {
             _ => false,
         }
     }
+
+    /// Whether it was a mistake that a token counts, and locks its keys after a few of: it must not be made
+    /// again by a process that does not know of it.
+    #[must_use]
+    pub const fn counts_as_mistake(&self) -> bool {
+        matches!(self, Self::Token(TokenError::PinRefused { .. }))
+    }
 }

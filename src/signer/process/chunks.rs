@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::protocol::MESSAGES_MAX;
+use super::wire::MESSAGES_MAX;
 
 /// How fast a key signs, as it was seen last, and how many messages it is therefore sent at once: so many
 /// that the journey does not count, and so few that nobody waits long behind them.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::desk::AT_ONCE;
-use super::frame::{self, Frame, Lane};
-use super::protocol::Request;
+use super::frame::{self, Frame, FrameError, Lane};
+use super::request::Request;
 
 /// A connection to a signing process.
 pub(super) struct Connection {
@@ -144,6 +144,10 @@ impl Connection {
                     }
                 }
                 Ok(None) => break "it ended".to_owned(),
+                // With requests that it had not read.
+                Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    break "it ended".to_owned();
+                }
                 Err(error) => break format!("its answers cannot be read: {error}"),
             }
         };
@@ -199,7 +203,7 @@ fn no_answer(deadline: Duration) -> Fault {
 
 /// A refusal that has no number says why nobody is listened to.
 fn told_without_being_asked(frame: &Frame) -> String {
-    use super::protocol::Reply;
+    use super::reply::Reply;
     match Reply::decode(frame.kind, &frame.payload) {
         Ok(Reply::Refused { why, .. }) => format!("it refuses: {why}"),
         _ => "it answered what nobody had asked".to_owned(),

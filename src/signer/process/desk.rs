@@ -12,8 +12,10 @@ use aws_lc_rs::digest::Digest;
 
 use super::frame::{self, Frame, Lane};
 use super::opening::{Open, Slot, Told};
-use super::protocol::{Cause, KEYS_MAX, MESSAGES_MAX, NAME_OCTETS_MAX, Reply, Request, VERSION};
+use super::reply::{Cause, Reply};
+use super::request::Request;
 use super::serving::ServeError;
+use super::wire::{KEYS_MAX, MESSAGES_MAX, NAME_OCTETS_MAX, VERSION};
 use crate::config::KeyPlace;
 use crate::segment::sealed_memory;
 use crate::signer::{Signer, SignerError, message_digest, open_key::open_here};
@@ -109,7 +111,8 @@ impl Desk {
             self.tell_health(from, &frame);
             return true;
         }
-        if from.under_way.fetch_add(1, Ordering::AcqRel) >= AT_ONCE {
+        // The next may come before an answered one is counted off.
+        if from.under_way.fetch_add(1, Ordering::AcqRel) >= AT_ONCE.saturating_mul(2) {
             return false;
         }
         let job = Job {

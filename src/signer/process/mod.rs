@@ -37,7 +37,8 @@
 //! | 0x84 | healthy | milliseconds since the start u64, signatures made u64, requests waiting u32, milliseconds of the longest signing under way u32 |
 //!
 //! A key's state is 0 ready (algorithm in 3 octets as segments have it, public key with u16 length), 1 it
-//! is being opened, 2 it is away for now (why, u16 length), 3 it is refused (why). A key's number is its
+//! is being opened, 2 it is away for now (why, u16 length), 3 it is refused (why),
+//! 4 its token refused the PIN (why), so that no other process is to try it. A key's number is its
 //! place in the newest welcome. Hello comes first and may come again: it has keys opened that are away.
 //! Several requests are under way at once, and replies come in any order. Who breaks the rules is cut off.
 //!
@@ -60,16 +61,22 @@ mod opening;
 mod peer;
 mod protocol;
 mod remote;
+mod reply;
+mod request;
 mod serving;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub use desk::Desk;
 pub use health::{KeyHealth, ProcessHealth, ProcessState};
 pub use listener::{ListenError, SignerListener};
 pub use peer::Stranger;
-pub use protocol::{Cause, KeyState, Malformed, Reply, Request, Served, decode_any};
+pub use protocol::decode_any;
 pub use remote::RemoteSigner;
+pub use reply::{Cause, KeyState, Reply, Served};
+pub use request::Request;
 pub use serving::{ServeError, serve};
 pub use supervisor::{Reach, SignerProcess};
+pub use wire::Malformed;

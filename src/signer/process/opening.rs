@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::protocol::{KeyState, Served};
+use super::reply::{KeyState, Served};
 use crate::config::KeyPlace;
 use crate::signer::{LoadError, Signer, SignerError, Warning};
 
@@ -23,8 +23,16 @@ enum State {
     Untried,
     Opening,
     Ready(Arc<dyn Signer>),
-    Away { why: String, since: Instant },
-    Refused { why: String, since: Instant },
+    Away {
+        why: String,
+        since: Instant,
+        /// Whether another process must not try it.
+        latched: bool,
+    },
+    Refused {
+        why: String,
+        since: Instant,
+    },
     Barred,
 }
 
@@ -34,6 +42,7 @@ pub(super) enum Told {
     Opening,
     Away(String),
     Refused(String),
+    Latched(String),
 }
 
 impl Slot {
@@ -50,7 +59,7 @@ impl Slot {
         let why = match self.told() {
             Told::Ready(signer) => return Ok(signer),
             Told::Opening => "it is being opened".to_owned(),
-            Told::Away(why) | Told::Refused(why) => why,
+            Told::Away(why) | Told::Refused(why) | Told::Latched(why) => why,
         };
         Err(SignerError::Unavailable { why })
     }
@@ -59,9 +68,12 @@ impl Slot {
         match &*self.state() {
             State::Ready(signer) => Told::Ready(Arc::clone(signer)),
             State::Untried | State::Opening => Told::Opening,
+            State::Away {
+                why, latched: true, ..
+            } => Told::Latched(why.clone()),
             State::Away { why, .. } => Told::Away(why.clone()),
             State::Refused { why, .. } => Told::Refused(why.clone()),
-            State::Barred => Told::Refused(BARRED.to_owned()),
+            State::Barred => Told::Latched(BARRED.to_owned()),
         }
     }
 
@@ -76,12 +88,8 @@ impl Slot {
                     *state = State::Barred;
                     return;
                 }
-                State::Refused { .. } if self.place.is_on_token() => return,
-                State::Away { since, .. } | State::Refused { since, .. }
-                    if since.elapsed() < AGAIN =>
-                {
-                    return;
-                }
+                State::Away { since, .. } if since.elapsed() < AGAIN => return,
+                State::Refused { since, .. } if since.elapsed() < REFUSED_AGAIN => return,
                 State::Opening | State::Ready(_) | State::Barred => return,
                 State::Untried | State::Away { .. } | State::Refused { .. } => {
                     *state = State::Opening;
@@ -96,6 +104,7 @@ impl Slot {
             *self.state() = State::Away {
                 why: format!("cannot start a thread: {error}"),
                 since: Instant::now(),
+                latched: false,
             };
         }
     }
@@ -114,7 +123,12 @@ impl Slot {
                 let why = with_causes(&error);
                 let since = Instant::now();
                 if error.may_pass() {
-                    State::Away { why, since }
+                    let latched = error.counts_as_mistake();
+                    State::Away {
+                        why,
+                        since,
+                        latched,
+                    }
                 } else {
                     tracing::error!(key = self.name, "{why}");
                     State::Refused { why, since }
@@ -126,6 +140,7 @@ impl Slot {
                       library"
                         .to_owned(),
                 since: Instant::now(),
+                latched: false,
             },
         };
         *self.state() = state;
@@ -147,6 +162,7 @@ impl Told {
             Self::Opening => KeyState::Opening,
             Self::Away(why) => KeyState::Away(why),
             Self::Refused(why) => KeyState::Refused(why),
+            Self::Latched(why) => KeyState::Latched(why),
         };
         Served { name, state }
     }
@@ -168,5 +184,6 @@ fn with_causes(error: &LoadError) -> String {
 }
 
 const AGAIN: Duration = Duration::from_secs(1);
+const REFUSED_AGAIN: Duration = Duration::from_secs(10);
 const BARRED: &str = "the token refused it before, and is not asked again before the server is started \
                       again: tokens lock a key after a few mistakes";

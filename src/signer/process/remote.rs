@@ -11,7 +11,8 @@ use super::connection::{Connection, Fault};
 use super::frame::{Frame, Lane, PAYLOAD_OCTETS_MAX};
 use super::link::Link;
 use super::memory_file::sealed;
-use super::protocol::{Reply, Request};
+use super::reply::Reply;
+use super::request::Request;
 use crate::asn1::SignatureAlgorithm;
 use crate::signer::{Signer, SignerError, message_digest};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::desk::{Asker, Desk};
 use super::frame::{self, FrameError};
 use super::peer::{self, Stranger};
-use super::protocol::Cause;
+use super::reply::Cause;
 
 /// Takes requests from `stream` until the other end closes it. Who is not of this process's user, nor of
 /// `server_uid`, is refused before anything is read.

@@ -16,8 +16,10 @@ use super::frame::Lane;
 use super::health::{KeyHealth, ProcessHealth, ProcessState};
 use super::link::{Line, Link, ServedKey, ServedState};
 use super::peer;
-use super::protocol::{KeyState, Reply, Request, VERSION};
 use super::remote::RemoteSigner;
+use super::reply::{KeyState, Reply};
+use super::request::Request;
+use super::wire::VERSION;
 use crate::signer::LoadError;
 
 /// How the signing process is come by.
@@ -147,7 +149,8 @@ impl SignerProcess {
             .map(|(name, key)| KeyHealth {
                 name: name.clone(),
                 problem: match &key.state {
-                    ServedState::Ready(..) => None,
+                    ServedState::Ready(..) if matches!(facts.line, Line::Up(_)) => None,
+                    ServedState::Ready(..) => Some("its process is down".to_owned()),
                     ServedState::Opening => Some("it is being opened".to_owned()),
                     ServedState::Away(why) | ServedState::Refused(why) => Some(why.clone()),
                 },
@@ -204,8 +207,8 @@ impl Drop for SignerProcess {
 struct Supervisor {
     link: Arc<Link>,
     reach: Reach,
-    /// Keys that were refused, and why, so that a new process does not try them again.
-    refused: HashMap<String, String>,
+    /// Keys that no other process is to try, and why.
+    latched: HashMap<String, String>,
 }
 
 impl Supervisor {
@@ -216,7 +219,7 @@ impl Supervisor {
         Self {
             link,
             reach,
-            refused: HashMap::new(),
+            latched: HashMap::new(),
         }
     }
 
@@ -357,7 +360,7 @@ impl Supervisor {
     fn greet(&mut self, connection: &Connection, deadline: Duration) -> Result<(), String> {
         let request = Request::Hello {
             version: VERSION,
-            barred: self.refused.keys().map(String::as_str).collect(),
+            barred: self.latched.keys().map(String::as_str).collect(),
         };
         let frame = connection.ask(&request, Lane::Urgent, None, deadline)?;
         match Reply::decode(frame.kind, &frame.payload) {
@@ -372,14 +375,18 @@ impl Supervisor {
                         } => ServedState::Ready(algorithm, public_key.into()),
                         KeyState::Opening => ServedState::Opening,
                         KeyState::Away(why) => ServedState::Away(why.to_owned()),
-                        KeyState::Refused(why) => {
+                        KeyState::Refused(why) => ServedState::Refused(why.to_owned()),
+                        KeyState::Latched(why) => {
                             // The first reason is the one to mend.
-                            let why = self.refused.entry(name.clone()).or_insert(why.to_owned());
-                            ServedState::Refused(why.clone())
+                            let why = self
+                                .latched
+                                .entry(name.clone())
+                                .or_insert_with(|| why.to_owned());
+                            ServedState::Away(why.clone())
                         }
                     };
-                    if !matches!(state, ServedState::Refused(_)) {
-                        self.refused.remove(&name);
+                    if matches!(state, ServedState::Ready(..)) {
+                        self.latched.remove(&name);
                     }
                     known.insert(name, ServedKey { number, state });
                 }

@@ -10,11 +10,12 @@ use aws_lc_rs::digest::{self, Digest};
 
 use super::desk::AT_ONCE;
 use super::frame::{self, Lane};
-use super::protocol::{Cause, Reply, Request, VERSION};
+use super::wire::VERSION;
 use super::*;
 use crate::asn1::SignatureAlgorithm;
 use crate::config::KeyPlace;
 use crate::signer::test_pki::{EC_P256, EC_P384, ED25519, Pki, RSA_2048};
+use crate::signer::token::TokenError;
 use crate::signer::{Checked, LoadError, Signer, SignerError, message_digest, verify};
 
 /// A signing process as somebody else's, in threads of this one: each connection by a desk of its own, as
@@ -230,6 +231,52 @@ fn keys_that_are_not_there_come_later_and_wrong_ones_say_why() {
             .filter(|key| key.problem.is_some())
             .count(),
         1
+    );
+}
+
+#[test]
+fn a_wrong_pin_is_not_tried_again_by_another_process() {
+    let uri = "pkcs11:object=k".parse().unwrap();
+    let key = crate::config::TokenKey { uri, token: None };
+    let certificate = None;
+    let on_token = KeyPlace::Token { key, certificate };
+    let name = on_token.to_string();
+    // How often each desk tried it.
+    let tries: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let counted = Arc::clone(&tries);
+    let elsewhere = Elsewhere::new(move || {
+        let desk = {
+            let mut tries = counted.lock().unwrap();
+            tries.push(0);
+            tries.len() - 1
+        };
+        let counted = Arc::clone(&counted);
+        let opening = move |_: &KeyPlace| {
+            counted.lock().unwrap()[desk] += 1;
+            let (token, why) = ("t".to_owned(), "");
+            Err(LoadError::Token(TokenError::PinRefused { token, why }))
+        };
+        Desk::start_opening(vec![on_token.clone()], Box::new(opening)).unwrap()
+    });
+    let process = elsewhere.process(LONG);
+    let error = process.key(&name).err().unwrap();
+    assert!(
+        error.may_pass() && error.to_string().contains("PIN"),
+        "{error}"
+    );
+    for starts in 2..5 {
+        elsewhere.end();
+        while process.health().starts < starts {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        // The first reason stays the one that is told.
+        let error = process.key(&name).err().unwrap();
+        assert!(error.to_string().contains("refuses the PIN"), "{error}");
+    }
+    let tries = tries.lock().unwrap();
+    assert!(
+        tries[0] >= 1 && tries[1..].iter().all(|tries| *tries == 0),
+        "{tries:?}"
     );
 }
 
@@ -482,7 +529,7 @@ fn files_are_signed_only_when_they_are_sealed_and_as_long_as_said() {
         (Cause::Malformed, true),
         "{why}"
     );
-    let sealed = super::memory_file::sealed(b"message").unwrap();
+    let sealed = memory_file::sealed(b"message").unwrap();
     let (cause, why) = ask(8, Some(sealed));
     assert_eq!(
         (cause, why.contains("length")),

@@ -25,8 +25,26 @@ mod watch;
 mod way;
 mod worker;
 
+use std::sync::OnceLock;
+
 pub use error::{KeyKindProblem, TokenError};
 pub use fault::Fault;
 pub use generate::{NewTokenKey, TokenKeyType, TokenKeyTypeError, generate};
 pub use inventory::{Inventory, ListedKey, ListedToken, inventory};
 pub use token_signer::{TokenSigner, open, open_alone};
+
+/// What a process does that calls of a module have cost all the threads that it may lose.
+static WHEN_STUCK: OnceLock<fn(&TokenError)> = OnceLock::new();
+
+/// Sets what is done, beside failing, when calls that never return have cost all the threads that may be lost:
+/// a process that can be replaced ends. The first to set it counts.
+pub fn when_stuck(told: fn(&TokenError)) {
+    // Whoever comes later means the same.
+    let _first = WHEN_STUCK.set(told);
+}
+
+fn stuck(error: &TokenError) {
+    if let Some(told) = WHEN_STUCK.get() {
+        told(error);
+    }
+}

@@ -341,7 +341,9 @@ impl Shared {
             let why = if lost <= LOST_MAX {
                 TokenError::Hung { call, after }
             } else {
-                TokenError::Stuck { calls: lost }
+                let why = TokenError::Stuck { calls: lost };
+                super::stuck(&why);
+                why
             };
             self.is_down(&why);
             if let Some(job) = worker.job().take() {

@@ -3,7 +3,7 @@
 mod ca_key;
 mod commands;
 mod faults;
-mod hsm;
+pub(crate) mod hsm;
 mod nss;
 mod refusals;
 mod serving;
