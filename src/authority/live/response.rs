@@ -137,9 +137,14 @@ impl Told {
                     .map(invalidity_date_extension);
                 (record_status(record).into(), extensions)
             }
+            Known::Signed {
+                status,
+                single_extensions,
+            } => ((*status).into(), single_extensions.clone()),
             Known::NotIssued => (not_issued(issuer.policy.not_issued)?, None),
         };
-        let is_final = matches!(about.known, Known::Issued(_)) && is_revoked_for_good(status);
+        let is_unissued = matches!(about.known, Known::NotIssued);
+        let is_final = !is_unissued && is_revoked_for_good(status);
         // Looked at after the statuses, so that what a feed knows that came back is in them.
         if issuer.is_held_back() && !is_final {
             return Err(Refusal::CannotSign);
@@ -149,9 +154,8 @@ impl Told {
             .map_err(|_| Refusal::CannotSign)?;
         let this_update = match &about.known {
             Known::Issued(record) => basis.this_update(&window, record),
-            Known::NotIssued => Some(window.this_update),
+            Known::Signed { .. } | Known::NotIssued => Some(window.this_update),
         };
-        let is_unissued = matches!(about.known, Known::NotIssued);
         Ok(Self {
             status,
             single_extensions,
