@@ -4,7 +4,7 @@
 //! `cargo bench --bench live`. The whole server is on one core (hyper on one thread, one live signer, a
 //! ledger of 100,000 certificates), whoever asks on another.
 //!
-//! 1. 16 connections POST requests with a nonce of 32 octets, each about another certificate. The CPU time
+//! 1. 64 connections POST requests with a nonce of 32 octets, each about another certificate. The CPU time
 //!    of the server is divided by the requests, and the sum of what an aws-lc-rs signature takes (P-256)
 //!    and what a bare hyper server takes for the same POST (as many octets either way) is divided by
 //!    that. The three take turns in rounds.
@@ -57,7 +57,7 @@ use hyper_util::rt::TokioIo;
 
 const ROUNDS: usize = 9;
 const REQUESTS: usize = 16_000;
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 64;
 const CERTIFICATES: u32 = 100_000;
 const PROBES: usize = 3_000;
 const QUEUE: usize = 256;
@@ -82,6 +82,8 @@ fn main() {
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
     let message = [0x5a; 256];
     pin_this_thread("0");
+
+    live.wait_until_presigned();
 
     let mut to_bare = Client::new(bare);
     let mut to_live = Client::new(live.address);
@@ -121,7 +123,6 @@ fn main() {
     );
     println!("(signature + bare hyper) / live: {ratio:.3} (median of {ROUNDS} rounds)");
 
-    live.wait_until_presigned();
     let mut prober = Prober::new(live.address);
     let (mut idle, mut busy) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {

@@ -85,9 +85,17 @@ pub(super) fn put_wrapped_lists(out: &mut Vec<u8>, lists: [&[u8]; 2]) {
 pub(super) fn response_extensions(nonce: Option<&[u8]>, extended_revoke: bool) -> Vec<u8> {
     let mut list = Vec::new();
     if let Some(nonce) = nonce {
-        let mut value = Vec::new();
-        put_tlv(&mut value, tag::OCTET_STRING, nonce);
-        list.extend(extension(&ID_PKIX_OCSP_NONCE, &value));
+        let value_len = tlv_len(nonce.len());
+        let content_len = extension_len(&ID_PKIX_OCSP_NONCE, value_len);
+        list.reserve_exact(tlv_len(content_len));
+        put_header(&mut list, tag::SEQUENCE, content_len);
+        put_tlv(
+            &mut list,
+            tag::OBJECT_IDENTIFIER,
+            ID_PKIX_OCSP_NONCE.as_bytes(),
+        );
+        put_header(&mut list, tag::OCTET_STRING, value_len);
+        put_tlv(&mut list, tag::OCTET_STRING, nonce);
     }
     if extended_revoke {
         list.extend(extension(&ID_PKIX_OCSP_EXTENDED_REVOKE, &[tag::NULL, 0]));
@@ -123,8 +131,13 @@ pub(super) fn sequence(list: &[u8]) -> Vec<u8> {
     der
 }
 
+/// Content octets of an extension that is not critical.
+const fn extension_len(oid: &ObjectIdentifier, value_len: usize) -> usize {
+    tlv_len(oid.as_bytes().len()).saturating_add(tlv_len(value_len))
+}
+
 fn extension(oid: &ObjectIdentifier, value: &[u8]) -> Vec<u8> {
-    let content_len = tlv_len(oid.as_bytes().len()).saturating_add(tlv_len(value.len()));
+    let content_len = extension_len(oid, value.len());
     let mut der = Vec::with_capacity(tlv_len(content_len));
     put_header(&mut der, tag::SEQUENCE, content_len);
     put_tlv(&mut der, tag::OBJECT_IDENTIFIER, oid.as_bytes());

@@ -185,7 +185,7 @@ impl Asked<'_> {
                 Finding::Stale => return Err(Refusal::Stale),
                 _ => {}
             }
-            asked.get_or_insert((lane, &issuer.entry().policy));
+            asked = asked.or_else(|| Some((lane, &issuer.entry().policy)));
         }
         let (lane, policy) = asked.ok_or(Refusal::NotAuthoritative)?;
         self.ask(lane, Why::Several, policy)

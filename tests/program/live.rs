@@ -79,7 +79,7 @@ fn openssl_gnutls_and_python_get_their_nonce_back() {
 
         let pem = certificate.pem.as_ref().expect("it was issued");
         let mut command = tool("ocsptool");
-        command.args(["--ask", &url, "--nonce", "--load-cert", text(pem)]);
+        command.args([&format!("--ask={url}"), "--nonce", "--load-cert", text(pem)]);
         command.args(["--load-issuer", text(&issuer)]);
         let said = run(&mut command).expect(0);
         assert!(!said.stderr.to_lowercase().contains("nonce"), "{said}");
@@ -181,7 +181,7 @@ fn several_certificates_are_answered_together_up_to_the_limit() {
     let server = site.serve();
     let mut connection = server.connect();
     let mut ask = |request: &[u8]| Answer::of(&connection.post("/ocsp", request).body);
-    let eight = ids.repeat(2);
+    let eight = [&ids[..], &ids].concat();
     assert!(matches!(
         ask(&request_of_cert_ids(&eight)),
         Answer::Basic { .. }

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub(super) use self::courtesy::Courtesy;
-use self::facts::Facts;
+use self::facts::{Facts, Sources};
 pub(super) use self::refusal::LiveTrouble;
 use self::refusal::Refusal;
 use self::response::Draft;
@@ -91,16 +91,13 @@ fn responses(shared: &Shared, questions: &[AskedQuestion]) -> Vec<Response> {
 /// What is to be signed for each question.
 fn drafts(shared: &Shared, questions: &[AskedQuestion]) -> Vec<Result<Draft, Refusal>> {
     // After the questions were asked, and so after everything that those who asked were told.
-    let mut lookup = match shared.ledger.lookup() {
-        Ok(lookup) => lookup,
-        Err(error) => {
-            let unreadable = |_: &AskedQuestion| Err(Refusal::unreadable(&error));
-            return questions.iter().map(unreadable).collect();
-        }
+    let mut sources = match Sources::now(shared) {
+        Ok(sources) => sources,
+        Err(refusal) => return questions.iter().map(|_| Err(refusal)).collect(),
     };
     let facts: Vec<Result<Facts<'_>, Refusal>> = questions
         .iter()
-        .map(|asked| Facts::find(shared, &mut lookup, &asked.question.request_der))
+        .map(|asked| Facts::find(shared, &mut sources, &asked.question.request_der))
         .collect();
     // The status first, then the time: no revocation in it is later than thisUpdate.
     let now = shared.signing.now();

@@ -140,9 +140,14 @@ impl Told {
                     .and_then(|revoked| revoked.claim.invalidity_date);
                 (status.into(), invalidity_date)
             }
+            Known::Signed { status, .. } => {
+                judge_status(about, status)?;
+                ((*status).into(), None)
+            }
             Known::NotIssued => (not_issued(issuer.policy.not_issued)?, None),
         };
-        let is_final = matches!(about.known, Known::Issued(_)) && is_revoked_for_good(status);
+        let is_unissued = matches!(about.known, Known::NotIssued);
+        let is_final = !is_unissued && is_revoked_for_good(status);
         // Looked at after the statuses, so that what a feed knows that came back is in them.
         if issuer.is_held_back() && !is_final {
             return Err(Refusal::CannotSign);
@@ -152,12 +157,19 @@ impl Told {
             .map_err(|_| Refusal::CannotSign)?;
         let this_update = match &about.known {
             Known::Issued(record) => basis.this_update(&window, record),
-            Known::NotIssued => Some(window.this_update),
+            Known::Signed { .. } | Known::NotIssued => Some(window.this_update),
         };
-        let is_unissued = matches!(about.known, Known::NotIssued);
-        // What was never issued is in no archive.
-        let archive_cutoff = window.archive_cutoff.filter(|_| !is_unissued);
-        let single_extensions = single_extensions(invalidity_date, archive_cutoff);
+        let single_extensions = match &about.known {
+            Known::Signed {
+                single_extensions: Some(signed),
+                ..
+            } => Some(signed.clone()),
+            // What was never issued is in no archive.
+            _ => single_extensions(
+                invalidity_date,
+                window.archive_cutoff.filter(|_| !is_unissued),
+            ),
+        };
         Ok(Self {
             status,
             single_extensions,
