@@ -2,7 +2,7 @@
 //!
 //! [`answer()`] is a pure function of the request, the catalog's snapshot and the time: no socket, disk,
 //! lock, key or clock. What no presigned answer fits becomes a [`Question`] to the authority, which
-//! takes the status from its own ledger; [`Responder`] carries it there and back under a deadline, and
+//! takes the status from its own side; [`Responder`] carries it there and back under a deadline, and
 //! knows what is answered where it does not come back.
 //! Nothing here can reach a key or the ledger.
 

@@ -121,6 +121,10 @@ impl<S: Signer + ?Sized> Signer for Arc<S> {
     ) -> Result<(), SignerError> {
         (**self).sign_batch(messages, signatures)
     }
+
+    fn computes_here(&self) -> bool {
+        (**self).computes_here()
+    }
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ impl About<'_> {
 
 /// What the catalog knows of a certificate, where that is all that an answer needs. It is as true as the
 /// ledger: a change is masked before anybody is told of it, and what is masked, damaged, unsigned or
-/// missing is looked up there. A twentieth of what the ledger's answer costs.
+/// missing is looked up there. It saves 6 µs of RocksDB, beside 17 µs of P-256.
 fn signed_ahead(sources: &Sources, issuer: &Issuer, cert_id: &CertId<'_>) -> Option<Known> {
     let is_dated_by_the_ledger = issuer.evidence == config::Evidence::Ledger;
     // Else its notAfter counts, or what was recorded when.
