@@ -109,8 +109,8 @@ impl FromStr for KeyUri {
         for attribute in path.split(';') {
             key.take(attribute)?;
         }
-        for attribute in query.into_iter().flat_map(|query| query.split('&')) {
-            return Err(elsewhere(attribute));
+        if let Some(query) = query {
+            return Err(elsewhere(query));
         }
         if key.object.is_none() && key.id.is_none() {
             return Err(KeyUriError::NoKey);
@@ -119,10 +119,10 @@ impl FromStr for KeyUri {
     }
 }
 
-/// Every attribute of a query is one of how the token is reached (§2.4).
-fn elsewhere(attribute: &str) -> KeyUriError {
+/// Every attribute of a query is one of how the token is reached (§2.4); the first is told.
+fn elsewhere(query: &str) -> KeyUriError {
     // Not the value: it may be the PIN itself.
-    let (name, _) = attribute.split_once('=').unwrap_or((attribute, ""));
+    let (name, _) = query.split_once(['=', '&']).unwrap_or((query, ""));
     match name {
         "pin-value" => KeyUriError::PinValue,
         "pin-source" | "module-path" | "module-name" => KeyUriError::Elsewhere {

@@ -17,6 +17,9 @@ use crate::{
 ///
 /// # Errors
 /// [`CaError`] where the key is none that certificates are issued for, or does not sign.
+///
+/// # Panics
+/// Never: an ECDSA signature is stored as two numbers of the same length.
 pub fn delegate_request(subject: &Name, signer: &dyn Signer) -> Result<Vec<u8>, CaError> {
     let key = SubjectKey::of_signer(signer).map_err(CaError::SubjectKey)?;
     let mut extensions = Extensions::default();

@@ -3,10 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use super::fault::{Fault, Remedy};
-use crate::{
-    config::KeyUri,
-    signer::{PassphraseError, PublicKeyError, SignerError},
-};
+use crate::signer::{PassphraseError, PublicKeyError, SignerError};
 
 /// Why a token, or a key on it, is of no use now. Cheap to clone: everybody who waits gets one.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -65,7 +62,7 @@ pub enum TokenError {
     #[error("{uri} speaks of another token than this one, {token}")]
     AnotherToken {
         /// The key's URI.
-        uri: KeyUri,
+        uri: String,
         /// What was found.
         token: String,
     },

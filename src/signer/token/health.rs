@@ -11,7 +11,7 @@ pub(super) enum Health {
     #[default]
     Well,
     /// It failed, and everything that could be done about it did too.
-    Down(Down),
+    Down(Box<Down>),
 }
 
 /// A token that does not work.
@@ -39,12 +39,12 @@ impl Health {
                 (down.why.to_string() != why.to_string(), pause)
             }
         };
-        *self = Self::Down(Down {
+        *self = Self::Down(Box::new(Down {
             why,
             pause,
             next: now + pause,
             is_tried: false,
-        });
+        }));
         is_news
     }
 

@@ -47,7 +47,7 @@ pub(super) fn find(
     let key = || uri.to_string();
     if !session.found().is_that_of(uri) {
         return Err(TokenError::AnotherToken {
-            uri: uri.clone(),
+            uri: key(),
             token: session.found().shown(),
         });
     }
@@ -316,9 +316,9 @@ pub(super) fn kind(
     if kind != KeyType::EC && kind != KeyType::EC_EDWARDS {
         return Err(wrong(KeyKindProblem::Type(kind.to_string())));
     }
-    let parameters = match attribute(session, handle, AttributeType::EcParams)? {
-        Some(Attribute::EcParams(parameters)) => parameters,
-        _ => return Err(malformed("no CKA_EC_PARAMS")),
+    let parameters = attribute(session, handle, AttributeType::EcParams)?;
+    let Some(Attribute::EcParams(parameters)) = parameters else {
+        return Err(malformed("no CKA_EC_PARAMS"));
     };
     match ObjectIdentifier::from_der(&parameters) {
         Ok(SECP_256_R_1) => Ok(Kind::P256),
@@ -388,9 +388,9 @@ fn public_key(
         let algorithm = SignatureAlgorithm::RsaPkcs1Sha256 { modulus_octets };
         return Ok(Some((algorithm, octets)));
     }
-    let point = match attribute(session, object, AttributeType::EcPoint)? {
-        Some(Attribute::EcPoint(point)) => point,
-        _ => return Ok(None),
+    let Some(Attribute::EcPoint(point)) = attribute(session, object, AttributeType::EcPoint)?
+    else {
+        return Ok(None);
     };
     let (algorithm, octets) = match kind {
         Kind::P256 => (SignatureAlgorithm::EcdsaSha256P256, 65),

@@ -1,7 +1,6 @@
 //! A key on a token as a [`Signer`].
 
 use std::{
-    collections::HashMap,
     path::Path,
     sync::{
         Arc, LazyLock, Mutex, PoisonError, Weak,
@@ -94,15 +93,16 @@ fn signing_algorithm(certificate: &Certificate) -> Option<SignatureAlgorithm> {
     })
 }
 
+/// Pools with the settings that they were made from.
+type Pools = Vec<(Arc<config::Token>, Weak<Pool>)>;
+
 /// The pools of the process, as long as somebody signs with them.
-static POOLS: LazyLock<Mutex<HashMap<String, Vec<(Arc<config::Token>, Weak<Pool>)>>>> =
-    LazyLock::new(Mutex::default);
+static POOLS: LazyLock<Mutex<Pools>> = LazyLock::new(Mutex::default);
 
 static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
 
 fn shared_pool(token: &Arc<config::Token>) -> Result<Arc<Pool>, TokenError> {
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
-    let pools = pools.entry(token.name.clone()).or_default();
     pools.retain(|(_, pool)| pool.strong_count() > 0);
     let found = pools.iter().find(|(settings, _)| settings == token);
     if let Some(pool) = found.and_then(|(_, pool)| pool.upgrade()) {

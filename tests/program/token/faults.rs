@@ -127,6 +127,12 @@ fn faults_pass_without_a_restart_and_without_a_wrong_answer() {
     let bench = Bench::new("");
     // What brings a session down, so that the functions of a new one are called.
     let reconnect = "C_SignInit 0xb3 2\n";
+    // What has the module initialised anew, so that the user is logged in again.
+    let reinitialise = "C_SignInit 0x190 2\n";
+    // The module says "logged in already" and is not; it is tried again.
+    bench.order(&format!("{reinitialise}C_Login 0x100 1"));
+    let one = bench.revoke();
+    bench.wait_for_revoked(&one, "C_Login 0x100");
     // CKR_DEVICE_ERROR, _SESSION_HANDLE_INVALID, _TOKEN_NOT_PRESENT, _CRYPTOKI_NOT_INITIALIZED,
     // _USER_NOT_LOGGED_IN, _KEY_HANDLE_INVALID, _GENERAL_ERROR, _HOST_MEMORY, and one of a vendor's.
     let codes = [
@@ -151,6 +157,9 @@ fn faults_pass_without_a_restart_and_without_a_wrong_answer() {
         ("C_FindObjects", reconnect),
         ("C_GetAttributeValue", reconnect),
         ("C_CloseSession", reconnect),
+        ("C_Login", reinitialise),
+        ("C_Initialize", reinitialise),
+        ("C_Finalize", reinitialise),
     ];
     for (at, (function, before)) in functions.into_iter().enumerate() {
         for (place, code) in codes.into_iter().enumerate() {

@@ -1,5 +1,6 @@
 //! Keys on PKCS#11 tokens: SoftHSM's, NSS's, and SoftHSM behind a module that fails on command.
 
+mod ca_key;
 mod commands;
 mod faults;
 pub(crate) mod hsm;
