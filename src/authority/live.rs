@@ -15,7 +15,7 @@ use crate::identity::SerialNumber;
 use crate::ledger::{LedgerError, StatusRecord};
 use crate::ocsp::{
     CertId, CertStatus, OcspRequest, OcspResponseStatus, ResponseDataParams, SingleResponse,
-    basic_response, response_data, single_extensions,
+    basic_response, invalidity_date_extension, response_data, with_archive_cutoff,
 };
 use crate::presign::SigningWindow;
 use crate::responder::{AnswerKind, AskedQuestion, EntityTag, Freshness, Question, Response};
@@ -119,7 +119,10 @@ fn answer(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
         .iter()
         .map(|(_, invalidity_date, record)| {
             let archive_cutoff = window.archive_cutoff.filter(|_| record.is_some());
-            single_extensions(*invalidity_date, archive_cutoff)
+            with_archive_cutoff(
+                invalidity_date.map(invalidity_date_extension),
+                archive_cutoff,
+            )
         })
         .collect();
     let singles = cert_ids
