@@ -8,7 +8,7 @@ use x509_ocsp as theirs;
 use super::{
     CertStatus, EncodeError, HashAlgorithm, IssuerHashes, Nonce, OcspRequest, OcspResponseStatus,
     RequestLimits, ResponderId, ResponseDataParams, SingleResponse, Template, TemplateError,
-    TemplateParams, basic_response, invalidity_date_extension, response_data,
+    TemplateParams, basic_response, invalidity_date_extension, response_data, with_archive_cutoff,
 };
 use crate::asn1::{Certificate, CrlReason, SignatureAlgorithm, UnixTime, put_tlv};
 
@@ -670,11 +670,11 @@ fn archive_cutoff_stands_behind_invalidity_date_and_by_itself() {
         assert_eq!(found.len(), 1 + usize::from(invalidity_date.is_some()));
         // What a live answer carries.
         assert_eq!(
-            super::single_extensions(invalidity_date, Some(cutoff)),
+            with_archive_cutoff(case.single_extensions.clone(), Some(cutoff)),
             case.all_single_extensions()
         );
         assert_eq!(
-            super::single_extensions(invalidity_date, None),
+            with_archive_cutoff(case.single_extensions.clone(), None),
             case.single_extensions
         );
     }

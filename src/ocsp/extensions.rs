@@ -18,21 +18,20 @@ pub fn invalidity_date_extension(invalidity_date: UnixTime) -> Vec<u8> {
     sequence(&time_extension(&ID_CE_INVALIDITY_DATE, invalidity_date))
 }
 
-/// The `Extensions` of a live SingleResponse: invalidityDate, then archiveCutoff; `None` where there is
-/// neither, since an empty list must never be sent.
+/// The single extensions of a live answer: a certificate's own, a whole `Extensions` SEQUENCE if it has any, and
+/// archiveCutoff behind them where there is one, as a [`Template`](super::Template) puts it.
 #[must_use]
-pub fn single_extensions(
-    invalidity_date: Option<UnixTime>,
+pub fn with_archive_cutoff(
+    extensions: Option<Vec<u8>>,
     archive_cutoff: Option<UnixTime>,
 ) -> Option<Vec<u8>> {
-    let mut list = Vec::new();
-    if let Some(date) = invalidity_date {
-        list.extend(time_extension(&ID_CE_INVALIDITY_DATE, date));
-    }
-    if let Some(cutoff) = archive_cutoff {
-        list.extend(archive_cutoff_extension(cutoff));
-    }
-    (!list.is_empty()).then(|| sequence(&list))
+    let Some(cutoff) = archive_cutoff else {
+        return extensions;
+    };
+    // Its own come from this module, and are a SEQUENCE.
+    let mut list = list_of(extensions.as_deref())?.to_vec();
+    list.extend(archive_cutoff_extension(cutoff));
+    Some(sequence(&list))
 }
 
 /// archiveCutoff, an Extension of a SingleResponse (RFC 6960 §4.4.4).

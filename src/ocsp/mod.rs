@@ -26,7 +26,7 @@ mod template;
 pub use basic_response::basic_response;
 pub use cert_id::CertId;
 pub use cert_status::CertStatus;
-pub use extensions::{invalidity_date_extension, single_extensions};
+pub use extensions::{invalidity_date_extension, with_archive_cutoff};
 pub use get_path::{GetPathError, decode_get_path};
 pub use hash_algorithm::{HashAlgorithm, HashValue};
 pub use issuer_hashes::IssuerHashes;
