@@ -117,6 +117,7 @@ fn keep(path: &str) {
     let place = KeyPlace::File {
         path: path.into(),
         passphrase: None,
+        signature: None,
     };
     let desk = Desk::start(vec![place]).unwrap();
     let stream = std::io::stdin().as_fd().try_clone_to_owned().unwrap();

@@ -147,10 +147,6 @@ fn signed_ahead(sources: &Sources, issuer: &Issuer, cert_id: &CertId<'_>) -> Opt
         Finding::Fresh(answer) => (answer.status, answer.single_extensions.as_deref()),
         _ => return None,
     };
-    // Made for answers whose archiveCutoff is elsewhere.
-    if issuer.validity.archive.is_some() && single_extensions.is_some() {
-        return None;
-    }
     Some(Known::Signed {
         status,
         single_extensions: single_extensions.map(<[u8]>::to_vec),

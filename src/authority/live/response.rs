@@ -10,8 +10,8 @@ use crate::authority::runtime::record_status;
 use crate::catalog::NotIssued;
 use crate::identity::SerialNumber;
 use crate::ocsp::{
-    CertStatus, ResponseDataParams, SingleResponse, basic_response, response_data,
-    single_extensions,
+    CertStatus, ResponseDataParams, SingleResponse, basic_response, invalidity_date_extension,
+    response_data, with_archive_cutoff,
 };
 use crate::presign::SigningWindow;
 use crate::responder::{AnswerKind, EntityTag, Freshness, Response};
@@ -131,18 +131,22 @@ struct Told {
 impl Told {
     fn new(about: &About<'_>, signer: &LoadedSigner, now: UnixTime) -> Result<Self, Refusal> {
         let About { issuer, basis, .. } = about;
-        let (status, invalidity_date) = match &about.known {
+        let (status, single_extensions) = match &about.known {
             Known::Issued(record) => {
                 let status = record_status(record);
                 judge_status(about, &status)?;
-                let invalidity_date = record
+                let extensions = record
                     .revocation
-                    .and_then(|revoked| revoked.claim.invalidity_date);
-                (status.into(), invalidity_date)
+                    .and_then(|revoked| revoked.claim.invalidity_date)
+                    .map(invalidity_date_extension);
+                (status.into(), extensions)
             }
-            Known::Signed { status, .. } => {
+            Known::Signed {
+                status,
+                single_extensions,
+            } => {
                 judge_status(about, status)?;
-                ((*status).into(), None)
+                ((*status).into(), single_extensions.clone())
             }
             Known::NotIssued => (not_issued(issuer.policy.not_issued)?, None),
         };
@@ -159,20 +163,11 @@ impl Told {
             Known::Issued(record) => basis.this_update(&window, record),
             Known::Signed { .. } | Known::NotIssued => Some(window.this_update),
         };
-        let single_extensions = match &about.known {
-            Known::Signed {
-                single_extensions: Some(signed),
-                ..
-            } => Some(signed.clone()),
-            // What was never issued is in no archive.
-            _ => single_extensions(
-                invalidity_date,
-                window.archive_cutoff.filter(|_| !is_unissued),
-            ),
-        };
+        // What was never issued is in no archive.
+        let archive_cutoff = window.archive_cutoff.filter(|_| !is_unissued);
         Ok(Self {
             status,
-            single_extensions,
+            single_extensions: with_archive_cutoff(single_extensions, archive_cutoff),
             extended_revoke: is_unissued && issuer.policy.not_issued == NotIssued::ExtendedRevoked,
             window,
             this_update: this_update.ok_or(Refusal::CannotSign)?,

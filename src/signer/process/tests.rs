@@ -240,7 +240,11 @@ fn a_wrong_pin_is_not_tried_again_by_another_process() {
     let uri = "pkcs11:object=k".parse().unwrap();
     let key = crate::config::TokenKey { uri, token: None };
     let certificate = None;
-    let on_token = KeyPlace::Token { key, certificate };
+    let on_token = KeyPlace::Token {
+        key,
+        certificate,
+        signature: None,
+    };
     let name = on_token.to_string();
     // How often each desk tried it.
     let tries: Arc<Mutex<Vec<usize>>> = Arc::default();

@@ -339,6 +339,7 @@ impl TokenError {
             | Self::AlwaysAuthenticate { .. }
             | Self::NoPublicKey { .. }
             | Self::NotOfCertificate { .. }
+            | Self::NotRsa { .. }
             | Self::MechanismMissing { .. }
             | Self::KeyExists { .. } => false,
         }
