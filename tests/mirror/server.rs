@@ -15,7 +15,8 @@ fn settings(ca: &OpensslCa, origin: u16, cache: &Nginx, weed: &Weed, secret: &Pa
             "[[publish.target]]\nkind = \"s3\"\nname = \"store\"\nbucket = \"crl\"\nendpoint = {:?}\n\
              access_key_id = {ACCESS_KEY:?}\nsecret_file = {:?}\n\
              purge = [{{ kind = \"command\", timeout = \"60s\", \
-             command = [\"/usr/bin/curl\", \"-fsS\", \"-o\", \"/dev/null\", \"-H\", \"X-Refresh: 1\"] }}]\n",
+             command = [\"/usr/bin/curl\", \"-fsS\", \"-o\", \"/dev/null\", \"-H\", \"X-Refresh: 1\", \
+             \"-H\", \"Accept-Encoding: identity\"] }}]\n",
             weed.base(),
             text(secret),
         ),
@@ -42,6 +43,9 @@ fn lists(ca: &OpensslCa, crl: &Path, serial: &str) -> bool {
 
 fn get(url: &str, file: &Path) -> String {
     let mut curl = tool("curl");
+    // nginx has a copy for each Accept-Encoding (Vary); this is the mirror's.
+    let identity = ["-H", "Accept-Encoding: identity"];
+    curl.args(identity);
     curl.args(["-fsS", "-D", "-", "-o", text(file), url]);
     run(&mut curl).expect(0).stdout
 }
