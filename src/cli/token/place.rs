@@ -13,7 +13,7 @@ use crate::config::{Config, Token};
 /// The token: one of the configuration's, or one described here.
 #[derive(Args, Debug)]
 pub(super) struct Place {
-    /// The name of a [[token]] in the configuration [default: the only one]
+    /// The name of a token of the configuration [default: the only one]
     #[arg(long, value_name = "NAME", conflicts_with = "module")]
     pub(super) token: Option<String>,
     /// The vendor's PKCS#11 module; the configuration is not read then

@@ -303,7 +303,7 @@ pub enum KeyUriError {
          pin_env or pin_credential)"
     )]
     PinValue,
-    /// What [[token]] says.
+    /// What the token's table says.
     #[error("{name} has no place here: the [[token]] table says where module and PIN are")]
     Elsewhere {
         /// The attribute.

@@ -1,12 +1,12 @@
 //! Keys on a PKCS#11 token.
 //!
-//! [`open`] finds a key, judges it and gives a [`TokenSigner`]. What it signs is not verified yet: that is
+//! `open` finds a key, judges it and gives a [`TokenSigner`]. What it signs is not verified yet: that is
 //! [`Checked`](super::Checked)'s work.
 //!
-//! The parts, from the module up: [`module`] loads a library once and counts what runs in it; [`slot`] chooses
-//! the token and [`login`] opens it; a [`session`] finds keys ([`key`]) and signs with them in some [`way`]; a
-//! [`pool`] has several of them on threads of their own, whose [`worker`]s try what can be tried when a call
-//! fails ([`fault`] has the table), and are given up when it does not return ([`watch`]).
+//! The parts, from the module up: `module` loads a library once and counts what runs in it; `slot` chooses
+//! the token and `login` opens it; a `session` finds keys (`key`) and signs with them in some `way`; a
+//! `pool` has several of them on threads of their own, whose `worker`s try what can be tried when a call
+//! fails (`fault` has the table), and are given up when it does not return (`watch`).
 
 mod error;
 mod fault;

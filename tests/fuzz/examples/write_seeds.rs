@@ -563,7 +563,10 @@ fn ledger_entry() {
 fn signer_frame() {
     let seeds: [(&str, &[u8]); 9] = [
         ("hello", b"\x01estelsig\x00\x01\x00\x01\x00\x08pkcs11:a"),
-        ("sign", b"\x02\x00\x02\x00\x02\x00\x00\x00\x02ab\x00\x00\x00\x00"),
+        (
+            "sign",
+            b"\x02\x00\x02\x00\x02\x00\x00\x00\x02ab\x00\x00\x00\x00",
+        ),
         ("digest", b"\x03\x00\x000123456789abcdef0123456789abcdef"),
         ("file", b"\x04\x00\x01\x00\x00\x00\x00\x00\x01\x02\x03"),
         ("health", b"\x05"),
@@ -574,8 +577,11 @@ fn signer_frame() {
         ),
         ("signatures", b"\x82\x00\x02\x00\x02abcd"),
         ("refused", b"\x83\x01why"),
-        ("healthy", b"\x84\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x03\
-              \x00\x00\x00\x04"),
+        (
+            "healthy",
+            b"\x84\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x03\
+              \x00\x00\x00\x04",
+        ),
     ];
     for (name, octets) in seeds {
         write("signer_frame", name, octets);

@@ -15,6 +15,9 @@ fuzz_target!(|octets: &[u8]| {
         let reply = Reply::decode(*kind, payload);
         assert!(request.is_err() || reply.is_err(), "it is both");
         // Writes it again, and compares.
-        assert_eq!(decode_any(*kind, payload).is_ok(), request.is_ok() || reply.is_ok());
+        assert_eq!(
+            decode_any(*kind, payload).is_ok(),
+            request.is_ok() || reply.is_ok()
+        );
     });
 });
