@@ -56,6 +56,37 @@ fn every_client_accepts_what_a_token_signed() {
     }
 }
 
+#[test]
+fn an_rsa_key_on_a_token_signs_as_it_is_told() {
+    /// id-RSASSA-PSS, 1.2.840.113549.1.1.10
+    const PSS: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
+    let (hsm, ca) = (SoftHsm::new(), ca());
+    let told = |key: &str, name: &str, signature: &str, lines: &str| {
+        let site = hsm.site(&ca, name, key, lines);
+        let settings = fs::read_to_string(site.path("estelam.toml")).unwrap();
+        let settings = format!("{settings}signature = \"{signature}\"\n");
+        fs::write(site.path("estelam.toml"), settings).unwrap();
+        site
+    };
+    for (signature, lines) in [("pss", "in_process = true"), ("pss-sha384", "")] {
+        let key = hsm.delegate(&ca, signature, "rsa-2048");
+        let site = told(&key, signature, signature, lines);
+        hsm.run_at(&site, &["check"]).expect(0);
+        site.import_index().expect(0);
+        let server = hsm.serve(&site);
+        site.settle();
+        judge(&ca, &server, signature);
+        let answer = server.ask(Hash::Sha1, &ca.certificates()[0].serial);
+        assert!(answer.windows(PSS.len()).any(|octets| octets == PSS));
+        server.terminate().expect(0);
+    }
+    let key = hsm.delegate(&ca, "ec", "ec-p256");
+    let site = told(&key, "ec", "pss", "");
+    hsm.run_at(&site, &["check"])
+        .expect(4)
+        .says(&["is no RSA key", "leave it out"]);
+}
+
 /// A token that is away at the start is taken when it comes.
 #[test]
 fn the_server_starts_without_its_token() {
