@@ -4,7 +4,9 @@ use std::fs;
 use std::sync::Arc;
 
 use super::hsm::SoftHsm;
-use crate::common::judge::{Case, judge_with_gnutls, judge_with_openssl, judge_with_python};
+use crate::common::judge::{
+    Case, judge_pss_with_python, judge_with_gnutls, judge_with_openssl, judge_with_python,
+};
 use crate::common::{Hash, OpensslCa, Plan, Server, request_of};
 
 fn ca() -> Arc<OpensslCa> {
@@ -14,8 +16,7 @@ fn ca() -> Arc<OpensslCa> {
     }))
 }
 
-/// Other people's clients accept every answer.
-fn judge(ca: &OpensslCa, server: &Server, name: &str) {
+fn answers(ca: &OpensslCa, server: &Server) -> Vec<Case> {
     let mut cases = Vec::new();
     for certificate in ca.certificates().into_iter().take(12) {
         for hash in [Hash::Sha1, Hash::Sha256] {
@@ -29,6 +30,12 @@ fn judge(ca: &OpensslCa, server: &Server, name: &str) {
             });
         }
     }
+    cases
+}
+
+/// Other people's clients accept every answer.
+fn judge(ca: &OpensslCa, server: &Server, name: &str) {
+    let cases = answers(ca, server);
     for case in &cases {
         judge_with_openssl(ca, case);
         judge_with_gnutls(ca, case);
@@ -58,8 +65,6 @@ fn every_client_accepts_what_a_token_signed() {
 
 #[test]
 fn an_rsa_key_on_a_token_signs_as_it_is_told() {
-    /// id-RSASSA-PSS, 1.2.840.113549.1.1.10
-    const PSS: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
     let (hsm, ca) = (SoftHsm::new(), ca());
     let told = |key: &str, name: &str, signature: &str, lines: &str| {
         let site = hsm.site(&ca, name, key, lines);
@@ -75,9 +80,14 @@ fn an_rsa_key_on_a_token_signs_as_it_is_told() {
         site.import_index().expect(0);
         let server = hsm.serve(&site);
         site.settle();
-        judge(&ca, &server, signature);
-        let answer = server.ask(Hash::Sha1, &ca.certificates()[0].serial);
-        assert!(answer.windows(PSS.len()).any(|octets| octets == PSS));
+        let cases = answers(&ca, &server);
+        for case in &cases {
+            judge_with_openssl(&ca, case);
+        }
+        if signature == "pss" {
+            cases.iter().for_each(|case| judge_with_gnutls(&ca, case));
+            judge_pss_with_python(&ca, "pss.pem", &cases, 5);
+        }
         server.terminate().expect(0);
     }
     let key = hsm.delegate(&ca, "ec", "ec-p256");
