@@ -12,7 +12,8 @@ pub enum RsaSignature {
     Pkcs1,
     /// RSASSA-PSS with SHA-256, MGF1 over it and a salt of 32 octets.
     Pss,
-    /// RSASSA-PSS with SHA-384, MGF1 over it and a salt of 48 octets.
+    /// RSASSA-PSS with SHA-384, MGF1 over it and a salt of 48 octets. GnuTLS 3.7 takes every RSASSA-PSS in an OCSP
+    /// answer for that with SHA-256, and refuses it.
     PssSha384,
 }
 
